@@ -1,0 +1,10 @@
+/** A transport protocol as Kubernetes names it. */
+export type Protocol = 'TCP' | 'UDP' | 'SCTP'
+
+/** Is this one of the transport protocols of Kubernetes? */
+export const isProtocol = (text: unknown): text is Protocol =>
+  text === 'TCP' || text === 'UDP' || text === 'SCTP'
+
+/** Is this number a port, 1–65535? */
+export const isPort = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 65535

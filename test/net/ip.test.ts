@@ -1,0 +1,64 @@
+import fc from 'fast-check'
+import t from 'tap'
+import {
+  compareIps,
+  familyOf,
+  formatHostPort,
+  type IpAddress,
+  ipFromBytes,
+  ipFromNumber,
+  ipToBytes,
+  ipToNumber,
+  parseIp,
+  parseIpLenient,
+} from '#net/ip.ts'
+
+const strict: readonly { text: string; want: string | undefined }[] = [
+  { text: '10.0.0.1', want: '10.0.0.1' },
+  { text: '10.0.0.01', want: undefined },
+  { text: '10.0.0', want: undefined },
+  { text: '10.0.0.256', want: undefined },
+  { text: ' 10.0.0.1', want: undefined },
+  // RFC 5952 section 4: lower case, no leading zeros, the longest run of zeros shortened.
+  { text: 'FD00:0010::0001', want: 'fd00:10::1' },
+  { text: '2001:db8:0:0:1:0:0:1', want: '2001:db8::1:0:0:1' },
+  { text: '::', want: '::' },
+  { text: '::ffff:10.0.0.1', want: '::ffff:10.0.0.1' },
+  { text: 'fe80::1%eth0', want: undefined },
+  { text: 'fd00::g', want: undefined },
+  { text: '', want: undefined },
+]
+for (const { text, want } of strict) {
+  t.test(`parseIp ${JSON.stringify(text)}`, async t => t.equal(parseIp(text), want))
+}
+
+t.test('lenient: leading zeros are decimal, not octal', async t => {
+  t.equal(parseIpLenient('172.30.0.041'), '172.30.0.41')
+  t.equal(parseIpLenient('010.000.0.0'), '10.0.0.0')
+  t.equal(parseIpLenient('fd00::01'), 'fd00::1')
+  t.equal(parseIpLenient('1.2.3'), undefined)
+})
+
+t.test('bytes and numbers go both ways', async t => {
+  fc.assert(
+    fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), text => {
+      const ip = parseIp(text)
+      if (ip === undefined) return false
+      return ipFromBytes(ipToBytes(ip)) === ip && ipFromNumber(familyOf(ip), ipToNumber(ip)) === ip
+    }),
+  )
+  t.throws(() => ipFromNumber(4, 1n << 32n), RangeError)
+  t.throws(() => ipFromBytes(new Uint8Array(5)), RangeError)
+})
+
+t.test('order: family, then number', async t => {
+  const sorted = ['fd00::1', '10.0.0.10', '10.0.0.9', 'fd00::'].sort((a, b) =>
+    compareIps(a as IpAddress, b as IpAddress),
+  )
+  t.strictSame(sorted, ['10.0.0.9', '10.0.0.10', 'fd00::', 'fd00::1'])
+})
+
+t.test('host and port', async t => {
+  t.equal(formatHostPort('10.0.0.1' as IpAddress, 53), '10.0.0.1:53')
+  t.equal(formatHostPort('fd00::1' as IpAddress, 53), '[fd00::1]:53')
+})

@@ -1,0 +1,70 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { type IpAddress, parseIp } from '#net/ip.ts'
+import {
+  firstAddress,
+  formatPrefix,
+  type IpPrefix,
+  lastAddress,
+  networkOf,
+  parsePrefix,
+  parsePrefixLenient,
+  prefixContains,
+  prefixesOverlap,
+} from '#net/prefix.ts'
+
+const prefix = (text: string): IpPrefix => {
+  const parsed = parsePrefix(text)
+  if (parsed === undefined) throw new Error(`not a prefix: ${text}`)
+  return parsed
+}
+
+t.test('parse: what is and what is not a prefix', async t => {
+  t.strictSame(parsePrefix('10.1.2.3/16'), { family: 4, address: '10.1.2.3', length: 16 })
+  t.equal(formatPrefix(prefix('FD00::1/64')), 'fd00::1/64')
+  for (const text of [
+    '10.0.0.0',
+    '10.0.0.0/33',
+    'fd00::/129',
+    '10.0.0.0/08',
+    '10.0.0.0/',
+    '/8',
+    '10.0.0.0/-1',
+  ]) {
+    t.equal(parsePrefix(text), undefined, text)
+  }
+  t.strictSame(parsePrefixLenient('203.0.113.000/025'), {
+    family: 4,
+    address: '203.0.113.0',
+    length: 25,
+  })
+})
+
+t.test('first and last address', async t => {
+  t.equal(firstAddress(prefix('10.1.2.3/16')), '10.1.0.0')
+  t.equal(lastAddress(prefix('10.1.2.3/16')), '10.1.255.255')
+  t.equal(lastAddress(prefix('10.0.0.1/32')), '10.0.0.1')
+  t.equal(firstAddress(prefix('fd00:1::5/64')), 'fd00:1::')
+  t.equal(lastAddress(prefix('fd00:1::/64')), 'fd00:1::ffff:ffff:ffff:ffff')
+  t.equal(formatPrefix(networkOf(prefix('192.168.77.5/23'))), '192.168.76.0/23')
+})
+
+t.test('a prefix holds its first and its last address and not the ones beside them', async t => {
+  t.ok(prefixContains(prefix('0.0.0.0/0'), '255.1.2.3' as IpAddress))
+  t.notOk(prefixContains(prefix('10.0.0.0/8'), 'fd00::1' as IpAddress))
+  fc.assert(
+    fc.property(fc.ipV6(), fc.integer({ min: 0, max: 128 }), (text, length) => {
+      const some = { family: 6 as const, address: parseIp(text) as IpAddress, length }
+      return prefixContains(some, firstAddress(some)) && prefixContains(some, lastAddress(some))
+    }),
+  )
+  t.notOk(prefixContains(prefix('10.0.1.0/24'), '10.0.2.0' as IpAddress))
+  t.notOk(prefixContains(prefix('10.0.1.0/24'), '10.0.0.255' as IpAddress))
+})
+
+t.test('overlap is symmetric', async t => {
+  t.ok(prefixesOverlap(prefix('10.0.0.0/8'), prefix('10.1.0.0/16')))
+  t.ok(prefixesOverlap(prefix('10.1.0.0/16'), prefix('10.0.0.0/8')))
+  t.notOk(prefixesOverlap(prefix('10.1.0.0/16'), prefix('10.2.0.0/16')))
+  t.notOk(prefixesOverlap(prefix('0.0.0.0/0'), prefix('::/0')))
+})

@@ -1,0 +1,105 @@
+import { type Document, isMap, isScalar, LineCounter, parseDocument, type YAMLError } from 'yaml'
+import type { core, ZodType } from 'zod'
+import { ConfigError, type ConfigProblem } from './error.ts'
+
+/** A configuration that was read, and what in it was not understood. */
+export type ParsedConfig<T> = {
+  readonly value: T
+  /** Fields that the schema does not know, each with its place. The caller warns about them or refuses them. */
+  readonly unknownFields: readonly ConfigProblem[]
+}
+
+/**
+ * Reads YAML (JSON is YAML) by a schema. Objects of the schema should be strict (`z.strictObject`), so that unknown
+ * fields are found.
+ * @param file name for messages.
+ * @throws {ConfigError} with every problem but unknown fields, each with line, column and path.
+ */
+export function parseConfig<T>(schema: ZodType<T>, text: string, file: string): ParsedConfig<T> {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true })
+  if (document.errors.length > 0) {
+    throw new ConfigError(document.errors.map(error => syntaxProblem(error, file)))
+  }
+  return checkDocument(schema, document, lines, file)
+}
+
+function checkDocument<T>(
+  schema: ZodType<T>,
+  document: Document.Parsed,
+  lines: LineCounter,
+  file: string,
+): ParsedConfig<T> {
+  const value: unknown = document.toJS() ?? {}
+  const at = (path: readonly PropertyKey[], message: string): ConfigProblem => ({
+    file,
+    ...placeOf(document, lines, path),
+    field: formatPath(path),
+    message,
+  })
+  const problems: ConfigProblem[] = []
+  const unknownFields: ConfigProblem[] = []
+  const result = schema.safeParse(value)
+  if (result.success) return { value: result.data, unknownFields }
+  for (const issue of result.error.issues) {
+    if (issue.code !== 'unrecognized_keys') problems.push(at(issue.path, messageOf(issue)))
+    else for (const key of issue.keys) unknownFields.push(at([...issue.path, key], 'unknown field'))
+  }
+  if (problems.length > 0) throw new ConfigError(problems)
+  // Only unknown fields were wrong: without them the rest must fit.
+  const known = schema.safeParse(withoutPaths(value, result.error.issues))
+  if (!known.success) throw new ConfigError(known.error.issues.map(i => at(i.path, messageOf(i))))
+  return { value: known.data, unknownFields }
+}
+
+function syntaxProblem(error: YAMLError, file: string): ConfigProblem {
+  const place = error.linePos?.[0]
+  // The first line of the message says it; the rest is a drawing of the place.
+  const message = (error.message.split('\n')[0] ?? '').replace(/ at line \d+, column \d+:?$/, '')
+  return { file, line: place?.line, column: place?.col, message }
+}
+
+function messageOf(issue: core.$ZodIssue): string {
+  const message = issue.message.replace(/^Invalid input: /, '')
+  return message.charAt(0).toLowerCase() + message.slice(1)
+}
+
+/** `ports[2].port`. */
+export function formatPath(path: readonly PropertyKey[]): string {
+  return path
+    .map(part => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`))
+    .join('')
+    .replace(/^\./, '')
+}
+
+/** Where the key of a path stands; for a missing field, where its nearest ancestor stands. */
+function placeOf(
+  document: Document.Parsed,
+  lines: LineCounter,
+  path: readonly PropertyKey[],
+): { line?: number; column?: number } {
+  for (let length = path.length; length > 0; length--) {
+    const parent: unknown = document.getIn(path.slice(0, length - 1), true) ?? document.contents
+    const last = path[length - 1]
+    const node: unknown = isMap(parent)
+      ? parent.items.find(item => isScalar(item.key) && item.key.value === last)?.key
+      : document.getIn(path.slice(0, length), true)
+    const offset = (node as { range?: readonly [number, number, number] | null } | undefined)
+      ?.range?.[0]
+    if (offset === undefined) continue
+    const { line, col } = lines.linePos(offset)
+    return { line, column: col }
+  }
+  return {}
+}
+
+function withoutPaths(value: unknown, issues: readonly core.$ZodIssue[]): unknown {
+  const copy = structuredClone(value)
+  for (const issue of issues) {
+    if (issue.code !== 'unrecognized_keys') continue
+    let target = copy as Record<PropertyKey, unknown>
+    for (const part of issue.path) target = target[part] as Record<PropertyKey, unknown>
+    for (const key of issue.keys) delete target[key]
+  }
+  return copy
+}

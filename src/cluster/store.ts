@@ -199,7 +199,8 @@ export class ChangeFeed implements Feed {
       await new Promise<void>(resolve => setImmediate(resolve))
       const batch = this.take()
       if (batch !== undefined) return batch
-      await this.#changed(signal)
+      // The turn of the event loop that was given away may have aborted the signal or disposed the feed.
+      if (!signal.aborted && !this.#disposed) await this.#changed(signal)
     }
   }
 

@@ -1,5 +1,6 @@
-import type { Kind, ObjectOf } from '#cluster/objects.ts'
+import type { Service } from '#cluster/objects.ts'
 import type { Batch, Change, Feed, StoreReader } from '#cluster/store.ts'
+import { familyOf, type IpAddress, type IpFamily, parseIpLenient } from '#net/ip.ts'
 
 /**
  * Program, then publish: a name must not be answered with a ClusterIP before that Service's rules are in this node's
@@ -9,15 +10,15 @@ import type { Batch, Change, Feed, StoreReader } from '#cluster/store.ts'
 export class PublishGate {
   readonly #store: StoreReader
   readonly #feeds = new Set<GatedFeed>()
-  #programmed = -1
+  readonly #programmed = new Map<IpFamily, number>()
 
   constructor(store: StoreReader) {
     this.#store = store
   }
 
-  /** The proxy has all changes up to `revision` in the kernel. */
-  programmed(revision: number): void {
-    this.#programmed = Math.max(this.#programmed, revision)
+  /** The proxy has all changes up to `revision` in the kernel's rules of `family`. */
+  programmed(family: IpFamily, revision: number): void {
+    this.#programmed.set(family, Math.max(this.#programmed.get(family) ?? 0, revision))
     for (const feed of this.#feeds) feed.wake()
   }
 
@@ -28,10 +29,8 @@ export class PublishGate {
       list: kind => this.#store.list(kind),
       isSynced: kind => this.#store.isSynced(kind),
       feed: kinds => {
-        const feed = new GatedFeed(
-          this.#store.feed(kinds),
-          () => this.#programmed,
-          () => this.#feeds.delete(feed),
+        const feed = new GatedFeed(this.#store.feed(kinds), this.#programmed, () =>
+          this.#feeds.delete(feed),
         )
         this.#feeds.add(feed)
         return feed
@@ -40,11 +39,16 @@ export class PublishGate {
   }
 }
 
-type Held = { readonly change: Change; readonly revision: number }
+type Held = {
+  readonly change: Change
+  /** Those of the addresses it brings: the other family may fail without holding it. */
+  readonly families: readonly IpFamily[]
+  readonly revision: number
+}
 
 class GatedFeed implements Feed {
   readonly #inner: Feed
-  readonly #programmed: () => number
+  readonly #programmed: ReadonlyMap<IpFamily, number>
   readonly #onDispose: () => void
   readonly #held = new Map<string, Held>()
   #listed = false
@@ -52,7 +56,7 @@ class GatedFeed implements Feed {
   #revision = 0
   #interrupt = new AbortController()
 
-  constructor(inner: Feed, programmed: () => number, onDispose: () => void) {
+  constructor(inner: Feed, programmed: ReadonlyMap<IpFamily, number>, onDispose: () => void) {
     this.#inner = inner
     this.#programmed = programmed
     this.#onDispose = onDispose
@@ -101,8 +105,12 @@ class GatedFeed implements Feed {
       this.#held.delete(id)
       const before = held === undefined ? change.before : held.change.before
       const merged = { ...change, before } as Change
-      if (bringsClusterIp(merged)) this.#held.set(id, { change: merged, revision: batch.revision })
-      else if (before !== undefined || change.after !== undefined) pass.push(merged)
+      const families = familiesBrought(merged)
+      if (families.length > 0) {
+        this.#held.set(id, { change: merged, families, revision: batch.revision })
+      } else if (before !== undefined || change.after !== undefined) {
+        pass.push(merged)
+      }
     }
     return pass
   }
@@ -110,9 +118,8 @@ class GatedFeed implements Feed {
   /** `pass` and what the proxy has caught up with, or undefined when there is nothing to tell. */
   #release(pass: readonly Change[], batch?: Batch): Batch | undefined {
     const changes = [...pass]
-    const programmed = this.#programmed()
-    for (const [id, { change, revision }] of this.#held) {
-      if (revision > programmed) continue
+    for (const [id, { change, families, revision }] of this.#held) {
+      if (families.some(family => revision > (this.#programmed.get(family) ?? 0))) continue
       this.#held.delete(id)
       changes.push(change)
     }
@@ -127,18 +134,15 @@ class GatedFeed implements Feed {
   }
 }
 
-/** Would publishing this change show a ClusterIP that was not shown before? */
-function bringsClusterIp(change: Change): boolean {
-  if (change.kind !== 'Service' || change.after === undefined) return false
+/** The families of the ClusterIPs that publishing this change would show and that were not shown before. */
+function familiesBrought(change: Change): readonly IpFamily[] {
+  if (change.kind !== 'Service' || change.after === undefined) return []
   const shown = new Set(change.before === undefined ? [] : clusterIpsOf(change.before))
-  return clusterIpsOf(change.after).some(ip => !shown.has(ip))
+  const brought = clusterIpsOf(change.after).filter(ip => !shown.has(ip))
+  return [...new Set(brought.map(familyOf))]
 }
 
-function clusterIpsOf({
-  type,
-  clusterIP,
-  clusterIPs,
-}: ObjectOf[Kind & 'Service']): readonly string[] {
+function clusterIpsOf({ type, clusterIP, clusterIPs }: Service): readonly IpAddress[] {
   if (type === 'ExternalName') return []
-  return [clusterIP, ...clusterIPs].filter(ip => ip !== '' && ip !== 'None')
+  return [clusterIP, ...clusterIPs].map(parseIpLenient).filter(ip => ip !== undefined)
 }

@@ -35,17 +35,26 @@ t.test('a ClusterIP Service waits for the proxy; headless ones and slices do not
   store.set('EndpointSlice', slice('web-1'))
   t.strictSame(names(feed.take()), ['+a/db', '+a/web-1'])
   t.equal(feed.take(), undefined)
-  gate.programmed(store.revision)
+  gate.programmed(4, store.revision)
   t.strictSame(names(feed.take()), ['+a/web'])
 })
 
 t.test('a programmed revision before the change does not release it', async t => {
   const { store, gate, feed } = setUp()
-  gate.programmed(store.revision)
+  gate.programmed(4, store.revision)
   store.set('Service', service('web', '10.96.0.1'))
   t.equal(feed.take(), undefined)
-  gate.programmed(store.revision - 1)
+  gate.programmed(4, store.revision - 1)
   t.equal(feed.take(), undefined)
+})
+
+t.test('only the families of its addresses hold a Service', async t => {
+  const { store, gate, feed } = setUp()
+  store.set('Service', service('six', 'fd00:96::1'))
+  gate.programmed(4, store.revision)
+  t.equal(feed.take(), undefined)
+  gate.programmed(6, store.revision)
+  t.strictSame(names(feed.take()), ['+a/six'])
 })
 
 t.test('a waiting consumer is woken when the proxy catches up', async t => {
@@ -53,7 +62,7 @@ t.test('a waiting consumer is woken when the proxy catches up', async t => {
   store.set('Service', service('web', '10.96.0.1'))
   t.ok(await expectSilence(feed))
   const next = feed.next(AbortSignal.timeout(5_000))
-  gate.programmed(store.revision)
+  gate.programmed(4, store.revision)
   t.strictSame(names(await next), ['+a/web'])
 })
 
@@ -62,7 +71,7 @@ t.test(
   async t => {
     const { store, gate, feed } = setUp()
     store.set('Service', service('web', '10.96.0.1'))
-    gate.programmed(store.revision)
+    gate.programmed(4, store.revision)
     feed.take()
     store.delete('Service', 'a/web')
     t.strictSame(names(feed.take()), ['-a/web'])
@@ -76,11 +85,11 @@ t.test(
 t.test('while an address change waits, the old address stays published', async t => {
   const { store, gate, feed } = setUp()
   store.set('Service', service('web', '10.96.0.1'))
-  gate.programmed(store.revision)
+  gate.programmed(4, store.revision)
   feed.take()
   store.set('Service', service('web', '10.96.0.9'))
   t.equal(feed.take(), undefined)
-  gate.programmed(store.revision)
+  gate.programmed(4, store.revision)
   const change = feed.take()?.changes[0]
   t.match(change, { before: { clusterIP: '10.96.0.1' }, after: { clusterIP: '10.96.0.9' } })
 })
@@ -88,7 +97,7 @@ t.test('while an address change waits, the old address stays published', async t
 t.test('other changes of a published Service pass at once', async t => {
   const { store, gate, feed } = setUp()
   store.set('Service', service('web', '10.96.0.1'))
-  gate.programmed(store.revision)
+  gate.programmed(4, store.revision)
   feed.take()
   store.set('Service', service('web', '10.96.0.1', 'NodePort'))
   t.strictSame(names(feed.take()), ['+a/web'])
@@ -99,7 +108,7 @@ t.test('synced only once the first full list has passed the gate', async t => {
   store.replaceAll('Service', [service('web', '10.96.0.1')])
   store.replaceAll('EndpointSlice', [slice('web-1')])
   t.match(feed.take(), { synced: false })
-  gate.programmed(store.revision)
+  gate.programmed(4, store.revision)
   t.match(feed.take(), { synced: true })
   store.set('Service', service('later', '10.96.0.3'))
   t.equal(feed.take(), undefined)

@@ -110,7 +110,12 @@ export type Query = {
   readonly transport: Transport
   readonly client: { readonly address: IpAddress; readonly port: number }
   readonly server: { readonly address: IpAddress; readonly port: number }
+  /** Where the chain notes how far the query got. Queries that plugins make from this one share it. */
+  readonly trace?: QueryTrace | undefined
 }
+
+/** The one mutable thing of a query: metrics name the plugin that answered. */
+export type QueryTrace = { plugin: string }
 
 /** An answer as a value. ID, opcode, question and OPT are the server's business. */
 export type Reply = {

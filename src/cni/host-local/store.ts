@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { link, mkdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { FileLockError, type FileLockOptions, lockFile } from '#linux/file-lock.ts'
+import { type FileLockOptions, FileLockTimeout, lockFile } from '#linux/file-lock.ts'
 import { type IpAddress, parseIp } from '#net/ip.ts'
 import { describeError, errnoCode } from '#runtime/error.ts'
 import { CniError, cniCodes } from '../spec/error.ts'
@@ -57,9 +57,9 @@ export class Store implements AsyncDisposable {
       if (index % FILES_PER_TURN === FILES_PER_TURN - 1) await setImmediate()
       const ip = parseIp(name)
       const set = /^last_reserved_ip\.(0|[1-9][0-9]{0,3})$/.exec(name)?.[1]
-      if (set !== undefined) lastReserved[Number(set)] = parseIp(this.#text(name).trim())
+      if (set !== undefined) lastReserved[Number(set)] = parseIp(this.#text(name))
       if (ip === undefined || ip !== name) continue
-      const [containerId = '', ifname] = this.#text(name).trim().split(/\r?\n/)
+      const [containerId = '', ifname] = this.#text(name).split(/\r?\n/)
       if (containerId !== '') holders.set(ip, { containerId, ifname })
     }
     return { holders, lastReserved }
@@ -70,9 +70,8 @@ export class Store implements AsyncDisposable {
    * holder's DEL finds, or none.
    */
   async reserve(ip: IpAddress, { containerId, ifname }: Required<Holder>): Promise<void> {
-    const temporary = join(this.#folder, TEMPORARY)
+    const temporary = await this.#writeTemporary(`${containerId}\r\n${ifname}`)
     const path = join(this.#folder, ip)
-    await writeFile(temporary, `${containerId}\r\n${ifname}`, { mode: 0o600 })
     try {
       await link(temporary, path)
     } catch (error) {
@@ -85,27 +84,42 @@ export class Store implements AsyncDisposable {
 
   /** Gives addresses back. Those that are not reserved are ignored. */
   async release(ips: Iterable<IpAddress>): Promise<void> {
-    for (const ip of ips) await rm(join(this.#folder, ip), { force: true })
+    try {
+      for (const ip of ips) await rm(join(this.#folder, ip), { force: true })
+    } catch (cause) {
+      throw new CniError(cniCodes.ioFailure, 'cannot release addresses', { cause })
+    }
   }
 
   /** Remembers where round robin goes on in a set. */
   async setLastReserved(set: number, ip: IpAddress): Promise<void> {
-    const temporary = join(this.#folder, TEMPORARY)
-    await writeFile(temporary, ip, { mode: 0o600 })
-    await rename(temporary, join(this.#folder, `last_reserved_ip.${set}`))
+    await rename(await this.#writeTemporary(ip), join(this.#folder, `last_reserved_ip.${set}`))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#lock[Symbol.asyncDispose]()
   }
 
+  /** A new file: an old one of a killed writer may be the reservation itself, under its second name. */
+  async #writeTemporary(content: string): Promise<string> {
+    const path = join(this.#folder, TEMPORARY)
+    await rm(path, { force: true })
+    await writeFile(path, content, { mode: 0o600, flag: 'wx' })
+    return path
+  }
+
+  /** A file's content; what cannot be read as a file says nothing. */
   #text(name: string): string {
-    return readFileSync(join(this.#folder, name), 'utf8')
+    try {
+      return readFileSync(join(this.#folder, name), 'utf8').trim()
+    } catch (error) {
+      if (errnoCode(error) === 'ENOENT' || errnoCode(error) === 'EISDIR') return ''
+      throw new CniError(cniCodes.ioFailure, 'cannot read the address store', { cause: error })
+    }
   }
 }
 
 function lockFailure(error: unknown): CniError {
-  const busy = error instanceof FileLockError && error.timedOut
-  const code = busy ? cniCodes.tryAgainLater : cniCodes.ioFailure
+  const code = error instanceof FileLockTimeout ? cniCodes.tryAgainLater : cniCodes.ioFailure
   return new CniError(code, `cannot lock the address store: ${describeError(error)}`)
 }

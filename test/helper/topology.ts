@@ -84,6 +84,8 @@ async function attachPod(
     { namespace, link: 'eth0', addresses: [`${ip4}/24`, `${ip6}/64`] },
   )
   await node.ip(`link set veth${index} master br0`)
+  // As the bridge plugin does: with br_netfilter a pod's packet to itself never leaves the bridge.
+  await node.ip(`link set veth${index} type bridge_slave hairpin on`)
   await routeThrough(namespace, '10.244.1.1', 'fd00:244:1::1')
   return { namespace, ip4, ip6 }
 }

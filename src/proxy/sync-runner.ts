@@ -1,4 +1,4 @@
-import type { Batch, Change, ChangeFeed } from '#cluster/store.ts'
+import type { Batch, Change, Feed } from '#cluster/store.ts'
 import type { Backoff } from '#runtime/backoff.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { describeError } from '#runtime/error.ts'
@@ -9,7 +9,7 @@ import type { FamilyMetrics } from './metrics.ts'
 
 export type SyncRunnerOptions = {
   /** Of Services and EndpointSlices. */
-  readonly feed: ChangeFeed
+  readonly feed: Feed
   readonly tracker: ChangeTracker
   readonly backend: Backend
   readonly metrics: FamilyMetrics

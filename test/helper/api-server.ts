@@ -183,7 +183,10 @@ export class TestApiServer implements AsyncDisposable {
 
   /** Ends the watches of a kind as at their time limit. */
   endWatches(kind: Kind): void {
-    for (const { response } of this.#of(kind)) response.end()
+    for (const watcher of this.#of(kind)) {
+      this.#watchers.delete(watcher)
+      watcher.response.end()
+    }
   }
 
   /** Writes any text into the watches of a kind. */

@@ -19,7 +19,7 @@ export const quick: Partial<ApiTiming> = {
   retryInitialMs: 5,
   retryMaxMs: 20,
   refusedMs: 5,
-  settleMs: 20,
+  settleMs: 0,
 }
 
 /** A source that keeps a store until it is disposed. */

@@ -39,3 +39,19 @@ export const isExpired = (error: unknown): boolean =>
 /** Did the connection stand, but bring nothing for longer than a live server keeps silent? */
 export const isSilence = (error: unknown): boolean =>
   error instanceof ApiError && error.failure === 'silence'
+
+/**
+ * Makes sense of what the server sent.
+ * @throws {ApiError} that `read` throws, or garbage in place of anything else it throws.
+ */
+export function sense<T>(what: string, read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    throw cause instanceof ApiError ? cause : new ApiError('garbage', `read ${what}`, { cause })
+  }
+}
+
+/** @throws {ApiError} the text is not JSON. */
+export const parseJson = (what: string, text: string): unknown =>
+  sense(what, () => JSON.parse(text) as unknown)

@@ -3,9 +3,8 @@ import { promisify } from 'node:util'
 import type { Clock } from '#runtime/clock.ts'
 import { errnoCode } from '#runtime/error.ts'
 import { Raw } from '../raw.ts'
-import { ApiError } from './api-error.ts'
+import { ApiError, parseJson } from './api-error.ts'
 import type { Credential, Credentials } from './credentials.ts'
-import { parseJson } from './list-splitter.ts'
 
 /** The `exec` of a kubeconfig user. */
 export type ExecConfig = {
@@ -62,7 +61,7 @@ export class ExecPlugin implements Credentials {
 
   async #renew(signal: AbortSignal): Promise<Credential> {
     const { apiVersion } = this.#config
-    const answer = new Raw(parseJson(await this.#run(signal), 'the answer of the exec plugin'))
+    const answer = new Raw(parseJson('the answer of the exec plugin', await this.#run(signal)))
     const version = answer.get('apiVersion').string()
     if (answer.get('kind').string() !== 'ExecCredential' || version !== apiVersion) {
       throw this.#error(

@@ -1,4 +1,4 @@
-import { ApiError } from './api-error.ts'
+import { ApiError, parseJson } from './api-error.ts'
 
 /** Longest object of a list or event of a watch, in bytes. etcd refuses objects above 1.5 MiB. */
 export const MAX_OBJECT_BYTES = 16 * 1024 * 1024
@@ -74,16 +74,7 @@ export class ListSplitter {
    * @throws {ApiError} the text is not JSON, or ended early.
    */
   end(): unknown {
-    return parseJson(this.#envelope.take(), 'the head of the list')
-  }
-}
-
-/** @throws {ApiError} the text is not JSON. */
-export function parseJson(text: string, what: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw new ApiError('garbage', `parse ${what}`, { cause })
+    return parseJson('the head of the list', this.#envelope.take())
   }
 }
 

@@ -1,9 +1,9 @@
 import type { Kind } from '../objects.ts'
 import { Raw } from '../raw.ts'
 import type { Selection } from '../source.ts'
-import { ApiError } from './api-error.ts'
+import { ApiError, parseJson, sense } from './api-error.ts'
 import type { ApiClient } from './client.ts'
-import { ListSplitter, parseJson } from './list-splitter.ts'
+import { ListSplitter } from './list-splitter.ts'
 import { resources } from './resource.ts'
 import type { ApiTiming } from './timing.ts'
 
@@ -30,16 +30,19 @@ export type ListRequest = {
 export async function list(request: ListRequest): Promise<string> {
   let continueToken: string | undefined
   for (;;) {
-    const metadata = await listPage(request, continueToken)
-    continueToken = metadata.get('continue').string() || undefined
-    if (continueToken !== undefined) continue
-    const version = metadata.get('resourceVersion').string()
-    if (version === '') throw new ApiError('garbage', 'read a list: it has no resourceVersion')
-    return version
+    const head = await listPage(request, continueToken)
+    if (head.continueToken === undefined) return head.version
+    continueToken = head.continueToken
   }
 }
 
-async function listPage(request: ListRequest, continueToken: string | undefined): Promise<Raw> {
+/** What a page says besides its items. */
+type PageHead = { readonly version: string; readonly continueToken: string | undefined }
+
+async function listPage(
+  request: ListRequest,
+  continueToken: string | undefined,
+): Promise<PageHead> {
   const { client, kind, selection, limit, timing, signal, onItem } = request
   const body = await client.get({
     path: resources[kind].path,
@@ -51,12 +54,18 @@ async function listPage(request: ListRequest, continueToken: string | undefined)
   })
   const splitter = new ListSplitter()
   for await (const chunk of body) {
-    for (const item of splitter.push(chunk)) onItem(parseJson(item, 'an item of the list'))
+    for (const item of splitter.push(chunk)) onItem(parseJson('an item of the list', item))
   }
-  const head = new Raw(splitter.end())
-  const found = head.get('kind').string()
-  if (found !== `${kind}List`) {
-    throw new ApiError('garbage', `read a list: it is '${found}', not ${kind}List`)
-  }
-  return head.get('metadata')
+  return readHead(kind, new Raw(splitter.end()))
 }
+
+const readHead = (kind: Kind, head: Raw): PageHead =>
+  sense(`a list of ${resources[kind].plural}`, () => {
+    const found = head.get('kind').string()
+    if (found !== `${kind}List`) throw new ApiError('garbage', `'${found}' is not ${kind}List`)
+    const metadata = head.get('metadata')
+    return {
+      version: metadata.get('resourceVersion').requiredString(),
+      continueToken: metadata.get('continue').string() || undefined,
+    }
+  })

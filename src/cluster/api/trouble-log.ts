@@ -54,12 +54,14 @@ export class TroubleLog {
 /** Troubles with the same name are the same to the log. */
 function troubleOf(kind: Kind, error: unknown): { name: string; message: string } {
   const { plural, group } = resources[kind]
-  const status = error instanceof ApiError ? error.status : undefined
+  const { failure, status } = error instanceof ApiError ? error : { failure: 'garbage' }
+  if (failure === 'garbage') {
+    const message = 'API server sent what cannot be read; retrying'
+    return { name: `garbage ${plural}`, message }
+  }
   switch (status) {
     case undefined:
-      return error instanceof ApiError && error.failure === 'garbage'
-        ? { name: `garbage ${plural}`, message: 'API server sent what cannot be read; retrying' }
-        : { name: 'connection', message: 'API server lost; the last state keeps serving' }
+      return { name: 'connection', message: 'API server lost; the last state keeps serving' }
     case 401:
       return { name: 'unauthorized', message: 'API server refuses our credentials; retrying' }
     case 403: {

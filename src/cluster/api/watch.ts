@@ -1,10 +1,9 @@
 import type { Kind } from '../objects.ts'
 import { Raw } from '../raw.ts'
 import type { Selection } from '../source.ts'
-import { ApiError } from './api-error.ts'
+import { ApiError, parseJson, sense } from './api-error.ts'
 import type { ApiClient } from './client.ts'
 import { linesOf } from './line-splitter.ts'
-import { parseJson } from './list-splitter.ts'
 import { resources } from './resource.ts'
 import type { ApiTiming } from './timing.ts'
 
@@ -59,20 +58,18 @@ async function* eventsOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<WatchE
  * @throws {ApiError} it is an ERROR event (with its status), or no event at all.
  */
 export function parseWatchEvent(line: string): WatchEvent {
-  const parsed = parseJson(line, 'an event of a watch')
-  const event = new Raw(parsed)
-  try {
-    const type = event.get('type').string()
+  const parsed = parseJson('an event of a watch', line)
+  return sense('an event of a watch', () => {
+    const event = new Raw(parsed)
     const object = event.get('object')
+    const type = event.get('type').string()
     if (type === 'ERROR') throw errorEvent(object)
     if (type !== 'ADDED' && type !== 'MODIFIED' && type !== 'DELETED' && type !== 'BOOKMARK') {
-      throw new ApiError('garbage', `read a watch: '${type}' is no type of event`)
+      throw new ApiError('garbage', `'${type}' is no type of an event of a watch`)
     }
     const version = object.get('metadata').get('resourceVersion').requiredString()
     return { type, object: (parsed as { object: unknown }).object, version }
-  } catch (cause) {
-    throw cause instanceof ApiError ? cause : new ApiError('garbage', 'read a watch', { cause })
-  }
+  })
 }
 
 /** The Status object of an ERROR event. */

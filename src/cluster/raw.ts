@@ -24,6 +24,11 @@ export class Raw {
     this.path = path
   }
 
+  /** The value as it came; null is undefined. */
+  get value(): unknown {
+    return this.#value
+  }
+
   get isAbsent(): boolean {
     return this.#value === undefined
   }

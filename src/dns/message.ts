@@ -72,6 +72,8 @@ export type Query = {
   readonly transport: Transport
   readonly client: { readonly address: IpAddress; readonly port: number }
   readonly server: { readonly address: IpAddress; readonly port: number }
+  /** How many look-ups through the server lie between the client's question and this one; absent: none. */
+  readonly lookups?: number
 }
 
 /** An answer as a value. ID, opcode, question and OPT are the server's business. */

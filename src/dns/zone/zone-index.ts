@@ -81,7 +81,7 @@ export class ZoneIndex {
         for (const ip of podAddresses(change.after)) this.#podsByIp.add(ip, change.after as Pod)
         return
       case 'Service':
-        this.#replaceService(change.key, change.before, change.after)
+        this.#replaceService(change.key, change.after)
         if (isVisibleChange(change.before, change.after)) this.#changedMs = nowMs
         return
       case 'EndpointSlice':
@@ -93,14 +93,15 @@ export class ZoneIndex {
     }
   }
 
-  #replaceService(key: string, before: Service | undefined, after: Service | undefined): void {
+  #replaceService(key: string, after: Service | undefined): void {
+    const { service: before, slices } = this.service(key)
     if (before !== undefined) {
       for (const ip of clusterIpsOf(before)) this.#servicesByIp.delete(ip, before)
     }
     if (after !== undefined) {
       for (const ip of clusterIpsOf(after)) this.#servicesByIp.add(ip, after)
     }
-    this.#setNode(key, { service: after, slices: this.service(key).slices })
+    this.#setNode(key, { service: after, slices })
   }
 
   #addSlice(slice: EndpointSlice): void {

@@ -1,12 +1,11 @@
 import type { Batch, StoreReader } from '#cluster/store.ts'
-import { Histogram, type Metrics } from '#runtime/metrics.ts'
+import type { Metrics } from '#runtime/metrics.ts'
 import { isHeadless } from '../../zone/find.ts'
 import { serviceKeyOf } from '../../zone/zone-index.ts'
+import { histogram } from '../metric.ts'
 
 /** 1 ms to about 9 minutes. */
 const BUCKETS = Array.from({ length: 20 }, (_, power) => 0.001 * 2 ** power)
-
-const NAME = 'coredns_kubernetes_dns_programming_duration_seconds'
 
 /**
  * Observes, for every changed slice of a headless Service with selector, the time from the change that triggered the slice
@@ -17,15 +16,12 @@ export function programmingDuration(
   metrics: Metrics,
   store: StoreReader,
 ): (batch: Batch, nowMs: number) => void {
-  const histogram =
-    (metrics.getSingleMetric(NAME) as Histogram<'service_kind'> | undefined) ??
-    new Histogram({
-      name: NAME,
-      help: 'Time from the change of a headless Service with selector until names have it.',
-      labelNames: ['service_kind'],
-      buckets: BUCKETS,
-      registers: [metrics],
-    })
+  const durations = histogram(metrics, {
+    name: 'coredns_kubernetes_dns_programming_duration_seconds',
+    help: 'Time from the change of a headless Service with selector until names have it.',
+    labelNames: ['service_kind'],
+    buckets: BUCKETS,
+  })
   return ({ changes }, nowMs) => {
     for (const { kind, before, after } of changes) {
       if (kind !== 'EndpointSlice' || after?.lastChangeTriggerTimeMs === undefined) continue
@@ -33,7 +29,7 @@ export function programmingDuration(
       const service = store.get('Service', serviceKeyOf(after) ?? '')
       if (service?.selector === undefined || !isHeadless(service)) continue
       const seconds = (nowMs - after.lastChangeTriggerTimeMs) / 1000
-      histogram.observe({ service_kind: 'headless_with_selector' }, Math.max(0, seconds))
+      durations.observe({ service_kind: 'headless_with_selector' }, Math.max(0, seconds))
     }
   }
 }

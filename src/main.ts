@@ -10,7 +10,9 @@ import { version } from './cli/version.ts'
 
 /** Commands are loaded when they are called: a CNI plugin must not pay for the DNS server. */
 const commands: Readonly<Record<string, { summary: string; load: () => Promise<CommandModule> }>> =
-  {}
+  {
+    cni: { summary: 'answer a call of the CNI protocol', load: () => import('./cli/cni.ts') },
+  }
 
 const usage = (): string =>
   [

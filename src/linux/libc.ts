@@ -29,6 +29,7 @@ export function errnoName(errno: number): string {
 type Libc = {
   setns(fd: number, type: number): number
   ioctl(fd: number, request: number): number
+  flock(fd: number, operation: number): number
   setsockopt(fd: number, level: number, name: number, value: Int32Array, length: number): number
   getsockname(fd: number, address: Uint8Array, length: Uint32Array): number
   send: {
@@ -53,6 +54,7 @@ function loadLibc(): Libc {
   const library = koffi.load('libc.so.6')
   libc = {
     setns: library.func('int setns(int fd, int type)'),
+    flock: library.func('int flock(int fd, int operation)'),
     ioctl: library.func('int ioctl(int fd, unsigned long request)'),
     setsockopt: library.func(
       'int setsockopt(int fd, int level, int name, const int *value, uint32_t length)',
@@ -75,6 +77,26 @@ export const CLONE_NEWNET = 0x40000000
 /** Moves the calling thread into the namespace of an open descriptor. @throws {SystemCallError} */
 export function setns(fd: number, type: number): void {
   checked('setns', loadLibc().setns(fd, type))
+}
+
+/** flock(2) operations (sys/file.h). */
+const LOCK_EX = 2
+const LOCK_NB = 4
+/** Linux errnos (asm-generic/errno-base.h). */
+const EINTR = 4
+const EAGAIN = 11
+
+/**
+ * Takes the exclusive flock(2) lock of an open file, unless somebody else holds it: then false.
+ * The lock ends when the last descriptor of the open file is closed. @throws {SystemCallError}
+ */
+export function tryFlock(fd: number): boolean {
+  for (;;) {
+    if (loadLibc().flock(fd, LOCK_EX | LOCK_NB) === 0) return true
+    const errno = loadLibc().errno()
+    if (errno === EAGAIN) return false
+    if (errno !== EINTR) throw new SystemCallError('flock', errno)
+  }
 }
 
 /** NS_GET_NSTYPE: `_IO(0xb7, 3)` (linux/nsfs.h). */

@@ -27,6 +27,8 @@ export const cniCodes = {
   notAvailable: 50,
   /** STATUS: as 50, and existing containers may have limited connectivity. */
   notAvailableLimited: 51,
+  /** CHECK: the attachment is not as its result says. The specification has no code; from 100 on they are free. */
+  checkFailed: 100,
   /** A failure that has no code of its own, for example a request the kernel refused. */
   internal: 999,
 } as const

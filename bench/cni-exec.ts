@@ -33,7 +33,11 @@ function call(program: string, command: string, round: number): void {
   })
 }
 
-function start(program: string, args: string[], options: { input?: string; env?: NodeJS.ProcessEnv }): void {
+function start(
+  program: string,
+  args: string[],
+  options: { input?: string; env?: NodeJS.ProcessEnv },
+): void {
   const { status, stdout, error } = spawnSync(program, args, { encoding: 'utf8', ...options })
   if (status !== 0) throw error ?? new Error(`${program}: exit status ${status}: ${stdout}`)
 }

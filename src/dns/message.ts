@@ -112,7 +112,12 @@ export type Query = {
   readonly server: { readonly address: IpAddress; readonly port: number }
   /** How many look-ups through the server lie between the client's question and this one; absent: none. */
   readonly lookups?: number
+  /** Where the chain notes how far the query got. Queries that plugins make from this one share it. */
+  readonly trace?: QueryTrace | undefined
 }
+
+/** The one mutable thing of a query: metrics name the plugin that answered. */
+export type QueryTrace = { plugin: string }
 
 /** An answer as a value. ID, opcode, question and OPT are the server's business. */
 export type Reply = {

@@ -1,10 +1,7 @@
-import {
-  DirectiveProblems,
-  parseDuration,
-  parseInteger,
-} from '../../corefile/directive-problems.ts'
+import { DirectiveProblems, parseInteger } from '../../corefile/directive-problems.ts'
+import { parseDuration } from '../../corefile/duration.ts'
 import type { Directive } from '../../corefile/parser.ts'
-import { zoneNames } from '../../zone/zone-names.ts'
+import { parseZones } from '../../corefile/zone-key.ts'
 
 /** How one of the two kinds of answers is kept. */
 export type StoreOptions = {
@@ -186,7 +183,7 @@ function zonesOf(
   problems: DirectiveProblems,
 ): readonly string[] {
   return texts.flatMap(text => {
-    const zones = zoneNames(text)
+    const zones = parseZones(text)
     if (zones === undefined) problems.add(directive, `${JSON.stringify(text)} is no zone`)
     return zones ?? []
   })

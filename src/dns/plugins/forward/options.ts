@@ -1,12 +1,9 @@
-import {
-  DirectiveProblems,
-  parseDuration,
-  parseInteger,
-} from '../../corefile/directive-problems.ts'
+import { DirectiveProblems, parseInteger } from '../../corefile/directive-problems.ts'
+import { parseDuration } from '../../corefile/duration.ts'
 import type { Directive } from '../../corefile/parser.ts'
+import { parseZones } from '../../corefile/zone-key.ts'
 import { rcodes } from '../../wire/mnemonics.ts'
 import { toFqdn } from '../../zone/name.ts'
-import { zoneNames } from '../../zone/zone-names.ts'
 import { parseTarget, type UpstreamAddress } from './targets.ts'
 
 export type Policy = 'random' | 'round_robin' | 'sequential'
@@ -245,7 +242,7 @@ function zonesOf(
   problems: DirectiveProblems,
 ): readonly string[] {
   return texts.flatMap(text => {
-    const zones = zoneNames(text)
+    const zones = parseZones(text)
     if (zones === undefined) problems.add(directive, `${JSON.stringify(text)} is no zone`)
     return zones ?? []
   })

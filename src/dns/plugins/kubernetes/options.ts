@@ -1,13 +1,10 @@
 import { resolve } from 'node:path'
-import {
-  DirectiveProblems,
-  parseDuration,
-  parseInteger,
-} from '../../corefile/directive-problems.ts'
+import { DirectiveProblems, parseInteger } from '../../corefile/directive-problems.ts'
+import { parseDuration } from '../../corefile/duration.ts'
 import type { Directive } from '../../corefile/parser.ts'
+import { parseZones } from '../../corefile/zone-key.ts'
 import type { ClusterConnection } from '../../plugin.ts'
 import { isReverseZone } from '../../zone/reverse-name.ts'
-import { zoneNames } from '../../zone/zone-names.ts'
 import type { PodMode } from '../../zone/zone-options.ts'
 import { type LabelSelector, parseLabelSelector } from './label-selector.ts'
 
@@ -192,7 +189,7 @@ function selectorOf(option: Directive, problems: DirectiveProblems): Selector | 
 
 function zonesOf(directive: Directive, problems: DirectiveProblems): readonly string[] {
   return directive.args.flatMap(text => {
-    const zones = zoneNames(text)
+    const zones = parseZones(text)
     if (zones === undefined) problems.add(directive, `${JSON.stringify(text)} is no zone`)
     return zones ?? []
   })

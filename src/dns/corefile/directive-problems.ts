@@ -1,5 +1,7 @@
+import { parsePrefix } from '#net/prefix.ts'
 import { ConfigError, type ConfigProblem } from '#runtime/error.ts'
 import type { Directive } from './parser.ts'
+import { parseZones } from './zone-key.ts'
 
 /** Collects what is wrong with the directives of one plugin, so that all of it is shown together. */
 export class DirectiveProblems {
@@ -31,4 +33,19 @@ export function parseInteger(
   if (text === undefined || !/^\d{1,10}$/.test(text)) return undefined
   const value = Number(text)
   return value >= min && value <= max ? value : undefined
+}
+
+/** The zones that arguments of a directive mean; what is none is a problem. */
+export function readZones(
+  directive: Directive,
+  texts: readonly string[],
+  problems: DirectiveProblems,
+): readonly string[] {
+  return texts.flatMap(text => {
+    // An address with an impossible length would pass as a name.
+    const isBadPrefix = /^[0-9a-f.:]+\/[0-9]+$/i.test(text) && parsePrefix(text) === undefined
+    const zones = isBadPrefix ? undefined : parseZones(text)
+    if (zones === undefined) problems.add(directive, `${JSON.stringify(text)} is no zone`)
+    return zones ?? []
+  })
 }

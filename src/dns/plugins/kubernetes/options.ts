@@ -1,8 +1,7 @@
 import { resolve } from 'node:path'
-import { DirectiveProblems, parseInteger } from '../../corefile/directive-problems.ts'
+import { DirectiveProblems, parseInteger, readZones } from '../../corefile/directive-problems.ts'
 import { parseDuration } from '../../corefile/duration.ts'
 import type { Directive } from '../../corefile/parser.ts'
-import { parseZones } from '../../corefile/zone-key.ts'
 import type { ClusterConnection } from '../../plugin.ts'
 import { isReverseZone } from '../../zone/reverse-name.ts'
 import type { PodMode } from '../../zone/zone-options.ts'
@@ -47,7 +46,8 @@ export function parseKubernetes(
   context: { readonly zones: readonly string[]; readonly directory: string },
 ): KubernetesOptions {
   const problems = new DirectiveProblems('kubernetes')
-  const zones = directive.args.length > 0 ? zonesOf(directive, problems) : context.zones
+  const zones =
+    directive.args.length > 0 ? readZones(directive, directive.args, problems) : context.zones
   const primaryZone = zones.find(zone => !isReverseZone(zone))
   if (primaryZone === undefined) {
     problems.add(directive, 'has reverse zones only: name the cluster’s domain, e.g. cluster.local')
@@ -132,7 +132,7 @@ const optionReaders: Readonly<Record<string, (option: Directive, reading: Readin
     draft.ignoreEmptyServices = true
   },
   fallthrough(option, { draft, problems }) {
-    draft.fallthrough = option.args.length === 0 ? ['.'] : zonesOf(option, problems)
+    draft.fallthrough = option.args.length === 0 ? ['.'] : readZones(option, option.args, problems)
   },
   startup_timeout(option, { draft, problems }) {
     const duration = option.args.length === 1 ? parseDuration(option.args[0] ?? '') : undefined
@@ -185,14 +185,6 @@ function selectorOf(option: Directive, problems: DirectiveProblems): Selector | 
   if (matches !== undefined) return { text, matches }
   problems.add(option, `${JSON.stringify(text)} is no label selector, e.g. env in (a, b),tier!=db`)
   return undefined
-}
-
-function zonesOf(directive: Directive, problems: DirectiveProblems): readonly string[] {
-  return directive.args.flatMap(text => {
-    const zones = parseZones(text)
-    if (zones === undefined) problems.add(directive, `${JSON.stringify(text)} is no zone`)
-    return zones ?? []
-  })
 }
 
 function checkConnection(

@@ -15,6 +15,7 @@ const commands: Readonly<Record<string, { summary: string; load: () => Promise<C
       summary: "a pod's resolv.conf under its dnsPolicy, and why",
       load: () => import('./cli/resolvconf.ts'),
     },
+    dns: { summary: 'serve the names of a Corefile', load: () => import('./cli/dns.ts') },
     cni: { summary: 'answer a call of the CNI protocol', load: () => import('./cli/cni.ts') },
   }
 

@@ -110,10 +110,10 @@ export type Query = {
   readonly transport: Transport
   readonly client: { readonly address: IpAddress; readonly port: number }
   readonly server: { readonly address: IpAddress; readonly port: number }
-  /** How many look-ups through the server lie between the client's question and this one; absent: none. */
-  readonly lookups?: number
   /** Where the chain notes how far the query got. Queries that plugins make from this one share it. */
   readonly trace?: QueryTrace | undefined
+  /** How many look-ups through the server lie between the client's question and this one; absent: none. */
+  readonly lookups?: number
 }
 
 /** The one mutable thing of a query: metrics name the plugin that answered. */

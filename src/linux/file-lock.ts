@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises'
+import { closeSync, openSync } from 'node:fs'
 import type { Clock } from '#runtime/clock.ts'
 import { NodeplaneError } from '#runtime/error.ts'
 import { tryFlock } from './libc.ts'
@@ -28,19 +28,13 @@ const LONGEST_WAIT_MS = 20
  * It tries again and again instead of blocking: a blocked call would hold a thread that nothing can free.
  * @throws {FileLockTimeout}, {SystemCallError}, system errors of opening the file.
  */
-export async function lockFile(path: string, options: FileLockOptions): Promise<AsyncDisposable> {
+export async function lockFile(path: string, options: FileLockOptions): Promise<Disposable> {
   const { timeoutMs, clock, signal } = options
   const end = clock.monotonic() + timeoutMs
-  await using opened = new AsyncDisposableStack()
-  const file = opened.use(await open(path, 'a', 0o600))
-  for (
-    let waitMs = FIRST_WAIT_MS;
-    !tryFlock(file.fd);
-    waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS)
-  ) {
-    if (clock.monotonic() >= end) {
-      throw new FileLockTimeout(path, timeoutMs)
-    }
+  using opened = new DisposableStack()
+  const fd = opened.adopt(openSync(path, 'a', 0o600), closeSync)
+  for (let waitMs = FIRST_WAIT_MS; !tryFlock(fd); waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS)) {
+    if (clock.monotonic() >= end) throw new FileLockTimeout(path, timeoutMs)
     // Those who wait must not try in step.
     await clock.sleep(waitMs * (0.5 + Math.random()), signal)
   }

@@ -28,11 +28,13 @@ export async function listNftTable(
   }
 }
 
-/** The JSON of `nft -j list table` (libnftables-json(5)). Things that are none of ours are left out. */
+/**
+ * The JSON of `nft -j list table` (libnftables-json(5)): the names and elements in it. Of a text that is no JSON nothing.
+ */
 export function parseNftTable(json: string): NftTable {
   const chains = new Map<string, number>()
   const elements = new Map<string, Map<string, string>>()
-  for (const item of (JSON.parse(json) as Listing).nftables) {
+  for (const item of itemsOf(json)) {
     if (item.chain !== undefined) chains.set(item.chain.name, 0)
     if (item.rule !== undefined) {
       chains.set(item.rule.chain, (chains.get(item.rule.chain) ?? 0) + 1)
@@ -43,7 +45,16 @@ export function parseNftTable(json: string): NftTable {
   return { chains, elements }
 }
 
-type Listing = { readonly nftables: readonly Item[] }
+/** nft 1.0.6 writes half a document for a table with flags. Ours have none, so what cannot be read is not ours. */
+function itemsOf(json: string): readonly Item[] {
+  try {
+    return (JSON.parse(json) as { readonly nftables: readonly Item[] }).nftables
+  } catch (error) {
+    if (error instanceof SyntaxError) return []
+    throw error
+  }
+}
+
 type Item = {
   readonly chain?: { readonly name: string }
   readonly rule?: { readonly chain: string }

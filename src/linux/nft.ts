@@ -53,9 +53,9 @@ export const childWriter: NftWriter = {
 
 /** The error that nft's messages about a text mean: the first one, with the command it is about. */
 export function nftError(messages: string, text: string, options?: ErrorOptions): NftError {
-  const match = /^[^:\n]*:([0-9]+):([0-9]+)-[0-9]+: Error: (.*)$/m.exec(messages)
+  const match = /^(?:[^:\n]*:([0-9]+):([0-9]+)-[0-9]+: )?Error: (.*)$/m.exec(messages)
   if (match === null) return new NftError(messages.trim() || 'no reason given', undefined, options)
-  const [, line, column, reason] = match as unknown as [string, string, string, string]
+  const [, line = '0', column = '1', reason = ''] = match
   const command = text.split('\n')[Number(line) - 1]
   return new NftError(
     reason,

@@ -1,5 +1,3 @@
-import { isIPv4, isIPv6, SocketAddress } from 'node:net'
-
 /** An IP address family, by its number. */
 export type IpFamily = 4 | 6
 
@@ -12,14 +10,18 @@ export type IpAddress = string & { readonly __brand: 'IpAddress' }
 /** Bits of an address of a family: 32 or 128. */
 export const addressBits = (family: IpFamily): 32 | 128 => (family === 4 ? 32 : 128)
 
+const OCTET = '(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])'
+const IPV4 = new RegExp(`^(?:${OCTET}\\.){3}${OCTET}$`)
+
 /**
  * The address that `text` means, or undefined when it means none. Strict: no leading zeros in IPv4 octets,
- * no zone id, no blanks.
+ * no zone id, no blanks. By hand, because node:net compiles an expression for 6 ms at its first IPv6 address, and a
+ * CNI plugin is a process per call.
  */
 export function parseIp(text: string): IpAddress | undefined {
-  if (isIPv4(text)) return text as IpAddress
-  if (!isIPv6(text) || text.includes('%')) return undefined
-  return new SocketAddress({ address: text, family: 'ipv6' }).address as IpAddress
+  if (!text.includes(':')) return IPV4.test(text) ? (text as IpAddress) : undefined
+  const groups = parseIpv6Groups(text)
+  return groups && formatIpv6(groups)
 }
 
 /**
@@ -33,10 +35,7 @@ export function parseIpLenient(text: string): IpAddress | undefined {
 /** The family of a canonical address. */
 export const familyOf = (ip: IpAddress): IpFamily => (ip.includes(':') ? 6 : 4)
 
-/**
- * The address as an unsigned number of 32 or 128 bits. By hand: loading ip-num costs a CNI plugin 20 ms, as much as
- * everything else it does.
- */
+/** The address as an unsigned number of 32 or 128 bits. */
 export const ipToNumber = (ip: IpAddress): bigint =>
   familyOf(ip) === 4
     ? ip.split('.').reduce((value, octet) => (value << 8n) | BigInt(octet), 0n)
@@ -62,36 +61,16 @@ export function ipToBytes(ip: IpAddress): Uint8Array {
   return Uint8Array.from(ipv6Groups(ip).flatMap(group => [group >> 8, group & 0xff]))
 }
 
-/** The eight groups of 16 bits of a canonical IPv6 address. */
-function ipv6Groups(ip: IpAddress): readonly number[] {
-  const [head = '', tail] = ip.split('::')
-  const before = groupsOf(head)
-  if (tail === undefined) return before
-  const after = groupsOf(tail)
-  const zeros = Array.from({ length: 8 - before.length - after.length }, () => 0)
-  return [...before, ...zeros, ...after]
-}
-
-function groupsOf(text: string): readonly number[] {
-  if (text === '') return []
-  return text.split(':').flatMap(part => {
-    if (!part.includes('.')) return [Number.parseInt(part, 16)]
-    // IPv4-mapped addresses end in four octets (RFC 5952 section 5).
-    const [a = 0, b = 0, c = 0, d = 0] = part.split('.').map(Number)
-    return [(a << 8) | b, (c << 8) | d]
-  })
-}
-
 /** The address that 4 or 16 bytes in network order mean. Throws a RangeError for any other length. */
 export function ipFromBytes(bytes: Uint8Array): IpAddress {
   if (bytes.length === 4) return bytes.join('.') as IpAddress
   if (bytes.length !== 16)
     throw new RangeError(`an IP address has 4 or 16 bytes, not ${bytes.length}`)
-  const groups: string[] = []
+  const groups: number[] = []
   for (let index = 0; index < 16; index += 2) {
-    groups.push((((bytes[index] as number) << 8) | (bytes[index + 1] as number)).toString(16))
+    groups.push(((bytes[index] as number) << 8) | (bytes[index + 1] as number))
   }
-  return parseIp(groups.join(':')) as IpAddress
+  return formatIpv6(groups)
 }
 
 /** Orders addresses: IPv4 before IPv6, then by number. For sorting. */
@@ -112,4 +91,64 @@ export const formatHostPort = (ip: IpAddress, port: number): string =>
 /** IPv4 text with the leading zeros of its octets taken away; any other text unchanged. */
 export function withoutLeadingZeros(text: string): string {
   return /^[0-9.]+(\/|$)/.test(text) ? text.replace(/(^|\.)0+(?=[0-9])/g, '$1') : text
+}
+
+const ipv6Groups = (ip: IpAddress): readonly number[] => parseIpv6Groups(ip) as readonly number[]
+
+/** The eight groups of 16 bits that the text of an IPv6 address means (RFC 4291 section 2.2), or undefined. */
+function parseIpv6Groups(text: string): readonly number[] | undefined {
+  // The longest text there is has 45 characters: six groups and an IPv4 address.
+  if (text.length > 45) return undefined
+  const [head = '', tail, ...more] = text.split('::')
+  const before = parseGroups(head, tail === undefined)
+  const after = parseGroups(tail ?? '', true)
+  if (more.length > 0 || before === undefined || after === undefined) return undefined
+  const missing = 8 - before.length - after.length
+  if (tail === undefined) return missing === 0 ? before : undefined
+  return missing < 1
+    ? undefined
+    : [...before, ...Array.from({ length: missing }, () => 0), ...after]
+}
+
+/** Groups joined by colons; the last 32 bits of an address may be written like IPv4. */
+function parseGroups(text: string, isEnd: boolean): readonly number[] | undefined {
+  if (text === '') return []
+  const groups: number[] = []
+  const parts = text.split(':')
+  for (const [index, part] of parts.entries()) {
+    if (/^[0-9a-f]{1,4}$/i.test(part)) groups.push(Number.parseInt(part, 16))
+    else if (isEnd && index === parts.length - 1 && IPV4.test(part)) {
+      const [a = 0, b = 0, c = 0, d = 0] = part.split('.').map(Number)
+      groups.push((a << 8) | b, (c << 8) | d)
+    } else return undefined
+  }
+  return groups
+}
+
+/**
+ * Eight groups as text in the form of RFC 5952: the first longest run of at least two zero groups shortened, and, as
+ * inet_ntop(3) does, IPv4-mapped and IPv4-compatible addresses ending like IPv4.
+ */
+function formatIpv6(groups: readonly number[]): IpAddress {
+  const run = longestZeroRun(groups)
+  const isMapped = run.start === 0 && run.length === 5 && groups[5] === 0xffff
+  const isCompatible = run.start === 0 && run.length === 6
+  const texts = groups.map(group => group.toString(16))
+  if (isMapped || isCompatible) {
+    const [high = 0, low = 0] = groups.slice(6)
+    texts.splice(6, 2, [high >> 8, high & 0xff, low >> 8, low & 0xff].join('.'))
+  }
+  if (run.length < 2) return texts.join(':') as IpAddress
+  const [before, after] = [texts.slice(0, run.start), texts.slice(run.start + run.length)]
+  return `${before.join(':')}::${after.join(':')}` as IpAddress
+}
+
+function longestZeroRun(groups: readonly number[]): { start: number; length: number } {
+  let best = { start: 0, length: 0 }
+  let length = 0
+  for (const [index, group] of groups.entries()) {
+    length = group === 0 ? length + 1 : 0
+    if (length > best.length) best = { start: index - length + 1, length }
+  }
+  return best
 }

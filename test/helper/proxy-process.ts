@@ -9,6 +9,11 @@ import type { TestNamespace } from './namespace.ts'
 
 const RUNNER = new URL('../fixtures/run-proxy.ts', import.meta.url).pathname
 
+/** Removes the rules of proxies in a namespace. */
+export async function cleanup(namespace: TestNamespace): Promise<void> {
+  await namespace.exec(process.execPath, [RUNNER, '--cleanup'])
+}
+
 /** A service proxy in a namespace, in a process of its own: its netlink socket belongs to that namespace. */
 export class ProxyProcess {
   readonly #child: ChildProcess
@@ -47,10 +52,10 @@ export class ProxyProcess {
     this.#write({ sync: true })
   }
 
-  /** Until everything is in the kernel. */
-  async programmed(): Promise<void> {
+  /** Until everything is in the kernel; of all families, or of these. */
+  async programmed(families = this.#families): Promise<void> {
     await eventually('the rules to be programmed', () =>
-      this.#families.every(family => (this.#programmed.get(family) ?? -1) >= this.#revision),
+      families.every(family => (this.#programmed.get(family) ?? -1) >= this.#revision),
     )
   }
 

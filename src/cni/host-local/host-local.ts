@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
 import type { FileLockOptions } from '#linux/file-lock.ts'
 import type { IpAddress } from '#net/ip.ts'
 import { describeError } from '#runtime/error.ts'
@@ -35,10 +35,10 @@ export const hostLocal: CniPlugin = {
 async function add(request: AttachmentRequest, context: CniContext): Promise<CniResult> {
   const { rangeSets, routes, resolvConf } = hostLocalConfigFrom(request.config)
   const requested = requestedIps(request)
-  const dns = resolvConf === undefined ? {} : await readResolvConf(resolvConf)
-  await using store = await Store.create(storeFolderOf(request.config), lockOptions(context))
+  const dns = resolvConf === undefined ? {} : readResolvConf(resolvConf)
+  using store = await Store.create(storeFolderOf(request.config), lockOptions(context))
   const allocations = allocate(rangeSets, await store.read(), request, requested)
-  await reserveAll(store, allocations, request)
+  reserveAll(store, allocations, request)
   const ips = allocations.map(({ ip, range: { subnet, gateway } }) => ({
     address: { ...subnet, address: ip },
     gateway,
@@ -47,13 +47,13 @@ async function add(request: AttachmentRequest, context: CniContext): Promise<Cni
 }
 
 async function del(request: AttachmentRequest, context: CniContext): Promise<void> {
-  await using store = await Store.open(storeFolderOf(request.config), lockOptions(context))
-  if (store !== undefined) await store.release(heldBy(await store.read(), request))
+  using store = await Store.open(storeFolderOf(request.config), lockOptions(context))
+  if (store !== undefined) store.release(heldBy(await store.read(), request))
 }
 
 async function check(request: AttachmentRequest, context: CniContext): Promise<void> {
   const { rangeSets } = hostLocalConfigFrom(request.config)
-  await using store = await Store.open(storeFolderOf(request.config), lockOptions(context))
+  using store = await Store.open(storeFolderOf(request.config), lockOptions(context))
   const held = store === undefined ? [] : heldBy(await store.read(), request)
   if (held.length === 0) {
     throw new CniError(
@@ -75,7 +75,7 @@ async function check(request: AttachmentRequest, context: CniContext): Promise<v
 async function gc(request: GcRequest, context: CniContext): Promise<void> {
   const valid = request.validAttachments
   if (valid === undefined) return
-  await using store = await Store.open(storeFolderOf(request.config), lockOptions(context))
+  using store = await Store.open(storeFolderOf(request.config), lockOptions(context))
   if (store === undefined) return
   const stale = [...(await store.read()).holders].filter(
     ([, { containerId, ifname }]) =>
@@ -83,13 +83,13 @@ async function gc(request: GcRequest, context: CniContext): Promise<void> {
         item => item.containerId === containerId && (ifname ?? item.ifname) === item.ifname,
       ),
   )
-  await store.release(stale.map(([ip]) => ip))
+  store.release(stale.map(([ip]) => ip))
 }
 
 async function status(request: CniRequest, context: CniContext): Promise<void> {
   const { rangeSets } = hostLocalConfigFrom(request.config)
   const folder = storeFolderOf(request.config)
-  await using store = await Store.create(folder, lockOptions(context)).catch(cause => {
+  using store = await Store.create(folder, lockOptions(context)).catch(cause => {
     throw new CniError(cniCodes.notAvailable, `store ${folder} cannot be used`, { cause })
   })
   const reservations = await store.read()
@@ -101,28 +101,24 @@ async function status(request: CniRequest, context: CniContext): Promise<void> {
   )
 }
 
-/** Writes all reservations, or leaves none. */
-async function reserveAll(
+/** Writes all reservations, or leaves none. @throws {CniError} code 5 */
+function reserveAll(
   store: Store,
   allocations: readonly Allocation[],
   holder: { readonly containerId: string; readonly ifname: string },
-): Promise<void> {
-  await using undo = new AsyncDisposableStack()
-  try {
-    for (const [set, { ip }] of allocations.entries()) {
-      await store.reserve(ip, holder)
-      undo.defer(() => store.release([ip]))
-      await store.setLastReserved(set, ip)
-    }
-  } catch (cause) {
-    throw new CniError(cniCodes.ioFailure, 'cannot write to the address store', { cause })
+): void {
+  using undo = new DisposableStack()
+  for (const [set, { ip }] of allocations.entries()) {
+    store.reserve(ip, holder)
+    undo.defer(() => store.release([ip]))
+    store.setLastReserved(set, ip)
   }
   undo.move()
 }
 
-async function readResolvConf(path: string): Promise<CniDns> {
+function readResolvConf(path: string): CniDns {
   try {
-    return parseResolvConf(await readFile(path, 'utf8'))
+    return parseResolvConf(readFileSync(path, 'utf8'))
   } catch (error) {
     throw new CniError(cniCodes.ioFailure, `ipam.resolvConf: ${describeError(error)}`)
   }

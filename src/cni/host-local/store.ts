@@ -1,7 +1,14 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { link, mkdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises'
+import {
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
-import { setImmediate } from 'node:timers/promises'
 import { type FileLockOptions, FileLockTimeout, lockFile } from '#linux/file-lock.ts'
 import { type IpAddress, parseIp } from '#net/ip.ts'
 import { describeError, errnoCode } from '#runtime/error.ts'
@@ -17,12 +24,15 @@ const FILES_PER_TURN = 64
  * The reservations of one network on disk, locked as long as this lives. The layout and the lock are the reference
  * plugin's, because both may work on one store while a node is upgraded: a file per address named by it, holding
  * `ID CR LF IFNAME`; `last_reserved_ip.N`; and the flock(2) lock on `lock`.
+ *
+ * Files are worked on synchronously: each step takes microseconds, where the thread pool costs a starting process
+ * several milliseconds, and on a busy node a wait for the scheduler per step, all under the lock.
  */
-export class Store implements AsyncDisposable {
+export class Store implements Disposable {
   readonly #folder: string
-  readonly #lock: AsyncDisposable
+  readonly #lock: Disposable
 
-  private constructor(folder: string, lock: AsyncDisposable) {
+  private constructor(folder: string, lock: Disposable) {
     this.#folder = folder
     this.#lock = lock
   }
@@ -33,7 +43,7 @@ export class Store implements AsyncDisposable {
    */
   static async create(folder: string, options: FileLockOptions): Promise<Store> {
     try {
-      await mkdir(folder, { recursive: true, mode: 0o755 })
+      mkdirSync(folder, { recursive: true, mode: 0o755 })
       return new Store(folder, await lockFile(join(folder, 'lock'), options))
     } catch (error) {
       throw lockFailure(error)
@@ -42,7 +52,7 @@ export class Store implements AsyncDisposable {
 
   /** Locks a store; undefined when there is none. @throws {CniError} as {@link Store.create} */
   static async open(folder: string, options: FileLockOptions): Promise<Store | undefined> {
-    const found = await stat(folder).catch(() => undefined)
+    const found = statSync(folder, { throwIfNoEntry: false })
     return found === undefined ? undefined : Store.create(folder, options)
   }
 
@@ -54,7 +64,7 @@ export class Store implements AsyncDisposable {
     const holders = new Map<IpAddress, Holder>()
     const lastReserved: (IpAddress | undefined)[] = []
     for (const [index, name] of readdirSync(this.#folder).entries()) {
-      if (index % FILES_PER_TURN === FILES_PER_TURN - 1) await setImmediate()
+      if (index % FILES_PER_TURN === FILES_PER_TURN - 1) await new Promise(setImmediate)
       const ip = parseIp(name)
       const set = /^last_reserved_ip\.(0|[1-9][0-9]{0,3})$/.exec(name)?.[1]
       if (set !== undefined) lastReserved[Number(set)] = parseIp(this.#text(name))
@@ -67,44 +77,54 @@ export class Store implements AsyncDisposable {
 
   /**
    * Reserves an address, whole or not at all: a process killed at any point leaves a file with its holder, which the
-   * holder's DEL finds, or none.
+   * holder's DEL finds, or none. @throws {CniError} code 5, also when the address is taken.
    */
-  async reserve(ip: IpAddress, { containerId, ifname }: Required<Holder>): Promise<void> {
-    const temporary = await this.#writeTemporary(`${containerId}\r\n${ifname}`)
-    const path = join(this.#folder, ip)
-    try {
-      await link(temporary, path)
-    } catch (error) {
-      if (errnoCode(error) !== 'EEXIST' || (await readFile(path, 'utf8')).trim() !== '') throw error
-      // An empty file is free.
-      return await rename(temporary, path)
-    }
-    await unlink(temporary)
+  reserve(ip: IpAddress, { containerId, ifname }: Required<Holder>): void {
+    this.#write(() => {
+      const temporary = this.#writeTemporary(`${containerId}\r\n${ifname}`)
+      const path = join(this.#folder, ip)
+      try {
+        linkSync(temporary, path)
+      } catch (error) {
+        if (errnoCode(error) !== 'EEXIST' || this.#text(ip) !== '') throw error
+        // An empty file is free.
+        renameSync(temporary, path)
+      }
+      rmSync(temporary, { force: true })
+    })
   }
 
-  /** Gives addresses back. Those that are not reserved are ignored. */
-  async release(ips: Iterable<IpAddress>): Promise<void> {
+  /** Gives addresses back. Those that are not reserved are ignored. @throws {CniError} code 5 */
+  release(ips: Iterable<IpAddress>): void {
+    this.#write(() => {
+      for (const ip of ips) rmSync(join(this.#folder, ip), { force: true })
+    })
+  }
+
+  /** Remembers where round robin goes on in a set. @throws {CniError} code 5 */
+  setLastReserved(set: number, ip: IpAddress): void {
+    this.#write(() => {
+      renameSync(this.#writeTemporary(ip), join(this.#folder, `last_reserved_ip.${set}`))
+    })
+  }
+
+  [Symbol.dispose](): void {
+    this.#lock[Symbol.dispose]()
+  }
+
+  #write(work: () => void): void {
     try {
-      for (const ip of ips) await rm(join(this.#folder, ip), { force: true })
+      work()
     } catch (cause) {
-      throw new CniError(cniCodes.ioFailure, 'cannot release addresses', { cause })
+      throw new CniError(cniCodes.ioFailure, 'cannot write to the address store', { cause })
     }
   }
 
-  /** Remembers where round robin goes on in a set. */
-  async setLastReserved(set: number, ip: IpAddress): Promise<void> {
-    await rename(await this.#writeTemporary(ip), join(this.#folder, `last_reserved_ip.${set}`))
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#lock[Symbol.asyncDispose]()
-  }
-
-  /** A new file: an old one of a killed writer may be the reservation itself, under its second name. */
-  async #writeTemporary(content: string): Promise<string> {
+  /** A new file: the old one of a killed writer may be a reservation under its second name. */
+  #writeTemporary(content: string): string {
     const path = join(this.#folder, TEMPORARY)
-    await rm(path, { force: true })
-    await writeFile(path, content, { mode: 0o600, flag: 'wx' })
+    rmSync(path, { force: true })
+    writeFileSync(path, content, { mode: 0o600, flag: 'wx' })
     return path
   }
 

@@ -7,7 +7,7 @@ import { type LayoutOptions, renderLayout } from './layout.ts'
 import { parseBalancerChain } from './name.ts'
 import { NftPlan } from './plan.ts'
 import { nothingRecovered, type Recovered } from './recover.ts'
-import { renderLater, renderNow, renderRemoval, type Table } from './render.ts'
+import { balancedProtocols, renderLater, renderNow, renderRemoval, type Table } from './render.ts'
 import { type Route, routesOf } from './route.ts'
 
 export type NftablesOptions = LayoutOptions & {
@@ -80,7 +80,7 @@ function recover(
   for (const [chain, rules] of table.chains) {
     const count = parseBalancerChain(chain)
     if (count === undefined) continue
-    if (rules !== 1) return undefined
+    if (rules !== balancedProtocols.length) return undefined
     balancers.add(count)
   }
   return { elements: table.elements as Elements, balancers }

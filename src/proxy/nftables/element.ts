@@ -1,14 +1,23 @@
+import type { Protocol } from '#net/protocol.ts'
+import { protocolName } from './name.ts'
+
 /** The maps and sets of our table; README.md says what each is for. */
 export const containers = [
   'vips',
   'nodeports',
   'lb',
-  'endpoints',
+  'endpoints-tcp',
+  'endpoints-udp',
+  'endpoints-sctp',
   'cluster-ips',
   'hairpins',
   'masquerade-nodeports',
 ] as const
 export type Container = (typeof containers)[number]
+
+/** The map of a protocol's endpoints. */
+export const endpointsOf = (protocol: Protocol) =>
+  `endpoints-${protocolName(protocol)}` as const satisfies Container
 
 /** One element, as nft writes it; `value` is empty in a set. */
 export type Element = {
@@ -46,7 +55,7 @@ export const isEmpty = ({ balancers, now, later, unusedBalancers }: Changes): bo
 
 /** Is this change to wait for a later transaction? Whoever found a `vips` element goes on to these. */
 export const isDeferred = ({ container, after }: ElementChange): boolean =>
-  after === undefined && (container === 'lb' || container === 'endpoints')
+  after === undefined && (container === 'lb' || container.startsWith('endpoints-'))
 
 /** Elements by container and key; the last of equal keys counts. */
 export function indexElements(elements: Iterable<Element>): Elements {

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { firstAddress, formatPrefix, type IpPrefix, prefixContains } from '#net/prefix.ts'
-import { DROP_CHAIN, REJECT_CHAIN } from './name.ts'
-import { nftFamily, type Table, tableText } from './render.ts'
+import { endpointsOf } from './element.ts'
+import { DROP_CHAIN, protocolName, REJECT_CHAIN } from './name.ts'
+import { balancedProtocols, nftFamily, type Table, tableText } from './render.ts'
 
 /** What the fixed part of a table depends on. All prefixes are of its family. */
 export type LayoutOptions = {
@@ -55,8 +56,12 @@ function declarations({ table }: LayoutOptions): readonly string[] {
     `map vips { typeof ${ip} daddr . meta l4proto . th dport : meta priority; counter; }`,
     'map nodeports { typeof meta l4proto . th dport : meta priority; }',
     'map lb { typeof meta priority : verdict; }',
-    // numgen gives the slot its type; the number does not matter.
-    `map endpoints { typeof meta priority . meta l4proto . numgen random mod 65536 : ${ip} daddr . th dport; }`,
+    // One map for each protocol: nft 1.0.6 refuses later rules that name a map with a `th` port ("conflicting
+    // protocols"). numgen gives the slot its type; the number does not matter.
+    ...balancedProtocols.map(
+      protocol =>
+        `map ${endpointsOf(protocol)} { typeof meta priority . numgen random mod 65536 : ${ip} daddr . ${protocolName(protocol)} dport; }`,
+    ),
     `set cluster-ips { type ${address}; }`,
     `set hairpins { type ${address} . ${address}; }`,
     'set masquerade-nodeports { typeof meta l4proto . th dport; }',

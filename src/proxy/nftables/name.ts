@@ -33,7 +33,17 @@ export const DROP_CHAIN = 'ignore'
 export const concat = (...fields: readonly (string | number)[]): string => fields.join(' . ')
 
 /** A protocol as nft writes it. */
-export const protocolName = (protocol: Protocol): string => protocol.toLowerCase()
+export const protocolName = (protocol: Protocol) => protocol.toLowerCase() as Lowercase<Protocol>
+
+/** A place among the endpoints of an id. */
+export const slotKey = (id: number, slot: number): string => concat(formatId(id), slot)
+
+/** The id and the slot that a key means, or undefined. */
+export function parseSlotKey(key: string): { id: number; slot: number } | undefined {
+  const match = /^(\S+) \. ([0-9]{1,5})$/.exec(key)
+  const id = match === null ? undefined : parseId(match[1] as string)
+  return id === undefined ? undefined : { id, slot: Number(match?.[2]) }
+}
 
 /** A destination of connections. */
 export const vipKey = (ip: IpAddress, protocol: Protocol, port: number): string =>

@@ -5,12 +5,13 @@ import {
   type Element,
   type ElementChange,
   type Elements,
+  endpointsOf,
   indexElements,
   isDeferred,
 } from './element.ts'
 import { IdPool } from './ids.ts'
-import { balancerChain, concat, DROP_CHAIN, formatId, REJECT_CHAIN } from './name.ts'
-import { type Recovered, recoverIds, recoverSlots, slotsKey } from './recover.ts'
+import { balancerChain, DROP_CHAIN, formatId, REJECT_CHAIN, slotKey } from './name.ts'
+import { type Recovered, recoverIds, recoverSlots } from './recover.ts'
 import type { Route } from './route.ts'
 import { placeEndpoints } from './slots.ts'
 
@@ -48,11 +49,15 @@ export class NftPlan {
     const all = [...routes.values()].flat().sort((a, b) => (a.key < b.key ? -1 : 1))
     const ids = recoverIds(all, kernel.elements)
     const plan = new NftPlan(new IdPool(ids.values()))
-    const slots = recoverSlots(kernel.elements)
+    const slots = {
+      TCP: recoverSlots(kernel.elements, 'TCP'),
+      UDP: recoverSlots(kernel.elements, 'UDP'),
+      SCTP: recoverSlots(kernel.elements, 'SCTP'),
+    }
     for (const [service, list] of routes) {
-      plan.#place(service, list, route => {
-        const id = ids.get(route.key)
-        return id === undefined ? undefined : { id, slots: slots.get(slotsKey(id, route)) ?? [] }
+      plan.#place(service, list, ({ key, protocol }) => {
+        const id = ids.get(key)
+        return id === undefined ? undefined : { id, slots: slots[protocol].get(id) ?? [] }
       })
     }
     plan.#shared.takeChanges()
@@ -135,9 +140,8 @@ function* ownElements({ route, id, slots }: PlacedRoute): Generator<Element> {
   const empty = route.whenEmpty === 'drop' ? DROP_CHAIN : REJECT_CHAIN
   const chain = slots.length === 0 ? empty : balancerChain(slots.length)
   yield { container: 'lb', key: formatId(id), value: `goto ${chain}` }
-  const owner = slotsKey(id, route)
   for (const [slot, value] of slots.entries()) {
-    yield { container: 'endpoints', key: concat(owner, slot), value }
+    yield { container: endpointsOf(route.protocol), key: slotKey(id, slot), value }
   }
 }
 

@@ -1,5 +1,6 @@
-import type { Elements } from './element.ts'
-import { formatId, parseId, protocolName } from './name.ts'
+import type { Protocol } from '#net/protocol.ts'
+import { type Elements, endpointsOf } from './element.ts'
+import { parseId, parseSlotKey } from './name.ts'
 import type { Route } from './route.ts'
 
 /** What an earlier run left in the kernel. */
@@ -32,22 +33,18 @@ export function recoverIds(
   return ids
 }
 
-/** What lies in the slots of an id, by {@link slotsKey}. */
+/** What lies in the slots of each id, in the map of one protocol. */
 export function recoverSlots(
   elements: Elements,
-): ReadonlyMap<string, readonly (string | undefined)[]> {
-  const slots = new Map<string, (string | undefined)[]>()
-  for (const [key, endpoint] of elements.get('endpoints') ?? []) {
-    const match = /^(.* \. .*) \. ([0-9]{1,5})$/.exec(key)
-    if (match === null) continue
-    const [, owner, slot] = match as unknown as [string, string, string]
-    const list = slots.get(owner) ?? []
-    list[Number(slot)] = endpoint
-    slots.set(owner, list)
+  protocol: Protocol,
+): ReadonlyMap<number, readonly (string | undefined)[]> {
+  const slots = new Map<number, (string | undefined)[]>()
+  for (const [key, endpoint] of elements.get(endpointsOf(protocol)) ?? []) {
+    const place = parseSlotKey(key)
+    if (place === undefined) continue
+    const list = slots.get(place.id) ?? []
+    list[place.slot] = endpoint
+    slots.set(place.id, list)
   }
   return slots
 }
-
-/** The part of an endpoint's key before its slot. */
-export const slotsKey = (id: number, { protocol }: Pick<Route, 'protocol'>): string =>
-  `${formatId(id)} . ${protocolName(protocol)}`

@@ -1,6 +1,7 @@
 import type { IpFamily } from '#net/ip.ts'
-import { type Changes, containers, type ElementChange } from './element.ts'
-import { balancerChain } from './name.ts'
+import type { Protocol } from '#net/protocol.ts'
+import { type Changes, containers, type ElementChange, endpointsOf } from './element.ts'
+import { balancerChain, protocolName } from './name.ts'
 
 /** Which table. */
 export type Table = { readonly family: IpFamily; readonly name: string }
@@ -10,6 +11,9 @@ export const nftFamily = (family: IpFamily): 'ip' | 'ip6' => (family === 4 ? 'ip
 
 /** `ip nodeplane`: the table as commands name it. */
 export const tableText = ({ family, name }: Table): string => `${nftFamily(family)} ${name}`
+
+/** Protocols with a rule in each balancing chain, the most frequent first. */
+export const balancedProtocols: readonly Protocol[] = ['TCP', 'UDP', 'SCTP']
 
 /** Elements in one command. Errors name a command, so they stay readable; and no line grows without bound. */
 const ELEMENTS_A_COMMAND = 500
@@ -32,10 +36,14 @@ export const renderRemoval = (table: Table): string =>
 /** The chain that sends a connection to one of `count` endpoints of its id, each as likely. */
 function renderBalancer(table: Table, count: number): readonly string[] {
   const chain = `${tableText(table)} ${balancerChain(count)}`
-  const key = `meta priority . meta l4proto . numgen random mod ${count}`
+  const dnat = `dnat ${nftFamily(table.family)} to meta priority . numgen random mod ${count}`
   return [
     `add chain ${chain}`,
-    `add rule ${chain} dnat ${nftFamily(table.family)} to ${key} map @endpoints`,
+    // nft allows a map with ports only after a match of their protocol.
+    ...balancedProtocols.map(
+      protocol =>
+        `add rule ${chain} meta l4proto ${protocolName(protocol)} ${dnat} map @${endpointsOf(protocol)}`,
+    ),
   ]
 }
 

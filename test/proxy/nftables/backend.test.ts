@@ -86,11 +86,13 @@ function statesOf(store: Store): ServiceStates {
 function meaningOf(listing: NftTable | undefined) {
   const of = (name: string) => listing?.elements.get(name) ?? new Map<string, string>()
   const slots = new Map<string, string[]>()
-  for (const [key, value] of of('endpoints')) {
-    const [id = '', protocol = '', slot = ''] = key.split(' . ')
-    const list = slots.get(id) ?? []
-    list[Number(slot)] = `${protocol} ${value}`
-    slots.set(id, list)
+  for (const protocol of ['tcp', 'udp', 'sctp']) {
+    for (const [key, value] of of(`endpoints-${protocol}`)) {
+      const [id = '', slot = ''] = key.split(' . ')
+      const list = slots.get(id) ?? []
+      list[Number(slot)] = `${protocol} ${value}`
+      slots.set(id, list)
+    }
   }
   const balancing = (id: string): readonly string[] => {
     const verdict = of('lb').get(id) ?? 'no verdict'
@@ -238,10 +240,12 @@ t.test('an added endpoint is one element and one verdict, in one transaction', a
   t.strictSame(machine.kernel.log, [
     [
       'add chain ip np lb-3',
-      'add rule ip np lb-3 dnat ip to meta priority . meta l4proto . numgen random mod 3 map @endpoints',
+      'add rule ip np lb-3 meta l4proto tcp dnat ip to meta priority . numgen random mod 3 map @endpoints-tcp',
+      'add rule ip np lb-3 meta l4proto udp dnat ip to meta priority . numgen random mod 3 map @endpoints-udp',
+      'add rule ip np lb-3 meta l4proto sctp dnat ip to meta priority . numgen random mod 3 map @endpoints-sctp',
       'delete element ip np lb { 0:1 }',
       'add element ip np lb { 0:1 : goto lb-3 }',
-      'add element ip np endpoints { 0:1 . tcp . 2 : 10.0.0.3 . 8080 }',
+      'add element ip np endpoints-tcp { 0:1 . 2 : 10.0.0.3 . 8080 }',
       'add element ip np hairpins { 10.0.0.3 . 10.0.0.3 }',
       '',
     ].join('\n'),
@@ -257,15 +261,17 @@ t.test(
     t.strictSame(machine.kernel.log, [
       [
         'add chain ip np lb-2',
-        'add rule ip np lb-2 dnat ip to meta priority . meta l4proto . numgen random mod 2 map @endpoints',
+        'add rule ip np lb-2 meta l4proto tcp dnat ip to meta priority . numgen random mod 2 map @endpoints-tcp',
+        'add rule ip np lb-2 meta l4proto udp dnat ip to meta priority . numgen random mod 2 map @endpoints-udp',
+        'add rule ip np lb-2 meta l4proto sctp dnat ip to meta priority . numgen random mod 2 map @endpoints-sctp',
         'delete element ip np lb { 0:1 }',
         'add element ip np lb { 0:1 : goto lb-2 }',
-        'delete element ip np endpoints { 0:1 . tcp . 0 }',
-        'add element ip np endpoints { 0:1 . tcp . 0 : 10.0.0.3 . 8080 }',
+        'delete element ip np endpoints-tcp { 0:1 . 0 }',
+        'add element ip np endpoints-tcp { 0:1 . 0 : 10.0.0.3 . 8080 }',
         'delete element ip np hairpins { 10.0.0.1 . 10.0.0.1 }',
         '',
       ].join('\n'),
-      'delete element ip np endpoints { 0:1 . tcp . 2 }\n',
+      'delete element ip np endpoints-tcp { 0:1 . 2 }\n',
     ])
   },
 )
@@ -275,7 +281,7 @@ t.test('without endpoints connections are refused, not dropped', async t => {
   setEndpoints([])
   await machine.sync()
   t.equal(machine.kernel.list('ip np')?.elements.get('lb')?.get('0:1'), 'goto refuse')
-  t.equal(machine.kernel.list('ip np')?.elements.get('endpoints')?.size, 0)
+  t.equal(machine.kernel.list('ip np')?.elements.get('endpoints-tcp')?.size, 0)
 })
 
 t.test('internal policy Local with endpoints elsewhere only drops', async t => {
@@ -303,8 +309,8 @@ t.test('a restart keeps ids and slots, and writes only what changed meanwhile', 
   await machine.sync()
   t.strictSame(machine.kernel.log, [
     [
-      'delete element ip np endpoints { 0:1 . tcp . 0 }',
-      'add element ip np endpoints { 0:1 . tcp . 0 : 10.0.0.4 . 8080 }',
+      'delete element ip np endpoints-tcp { 0:1 . 0 }',
+      'add element ip np endpoints-tcp { 0:1 . 0 : 10.0.0.4 . 8080 }',
       'delete element ip np hairpins { 10.0.0.1 . 10.0.0.1 }',
       'add element ip np hairpins { 10.0.0.4 . 10.0.0.4 }',
       '',

@@ -1,11 +1,12 @@
 import { resolve } from 'node:path'
+import type { Labels } from '#cluster/objects.ts'
+import { parseLabelSelector, SelectorError, selectorMatches } from '#cluster/selector.ts'
 import { DirectiveProblems, parseInteger, readZones } from '../../corefile/directive-problems.ts'
 import { parseDuration } from '../../corefile/duration.ts'
 import type { Directive } from '../../corefile/parser.ts'
 import type { ClusterConnection } from '../../plugin.ts'
 import { isReverseZone } from '../../zone/reverse-name.ts'
 import type { PodMode } from '../../zone/zone-options.ts'
-import { type LabelSelector, parseLabelSelector } from './label-selector.ts'
 
 /** What a `kubernetes` block says. */
 export type KubernetesOptions = {
@@ -29,7 +30,7 @@ export type KubernetesOptions = {
   readonly connection: ClusterConnection
 }
 
-export type Selector = { readonly text: string; readonly matches: LabelSelector }
+export type Selector = { readonly text: string; readonly matches: (labels: Labels) => boolean }
 
 type Draft = { -readonly [Option in keyof KubernetesOptions]: KubernetesOptions[Option] }
 
@@ -181,10 +182,15 @@ const isPodMode = (text: string | undefined): text is PodMode =>
 
 function selectorOf(option: Directive, problems: DirectiveProblems): Selector | undefined {
   const text = option.args.join(' ')
-  const matches = parseLabelSelector(text)
-  if (matches !== undefined) return { text, matches }
-  problems.add(option, `${JSON.stringify(text)} is no label selector, e.g. env in (a, b),tier!=db`)
-  return undefined
+  if (text === '') problems.add(option, 'needs a label selector, e.g. env in (a, b),tier!=db')
+  try {
+    const selector = parseLabelSelector(text)
+    return { text, matches: labels => selectorMatches(selector, labels) }
+  } catch (error) {
+    if (!(error instanceof SelectorError)) throw error
+    problems.add(option, error.message)
+    return undefined
+  }
 }
 
 function checkConnection(

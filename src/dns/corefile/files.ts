@@ -1,13 +1,13 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** What the parser may touch of the machine. */
 export type CorefileSystem = {
   readonly env: Readonly<Record<string, string | undefined>>
   /** @throws the system error. */
-  read(path: string): string
+  readonly read: (path: string) => string
   /** The paths that match, sorted; `*` and `?` do not match a slash. */
-  glob(pattern: string): readonly string[]
+  readonly glob: (pattern: string) => readonly string[]
 }
 
 /** The machine's files. Read synchronously: a Corefile is small and read at start and reload only. */
@@ -24,7 +24,7 @@ function globFiles(pattern: string): readonly string[] {
       ? found.flatMap(directory => matchesIn(directory, segment))
       : found.map(directory => join(directory, segment))
   }
-  return found
+  return found.filter(path => existsSync(path))
 }
 
 function matchesIn(directory: string, segment: string): readonly string[] {

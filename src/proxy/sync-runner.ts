@@ -99,7 +99,7 @@ export class SyncRunner {
       if (signal.aborted) throw error
       this.#full = true
       metrics.failed()
-      log.error({ reason: describeError(error) }, 'sync failed')
+      log.warn({ reason: describeError(error) }, 'sync failed')
       return false
     }
     const durationMs = clock.monotonic() - start

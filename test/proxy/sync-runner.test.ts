@@ -20,7 +20,7 @@ function setUp() {
   const waits: number[] = []
   const state = { hold: false, fail: 0, release: () => {} }
   const call = async (kind: string, states: ServiceStates) => {
-    calls.push(`${kind} ${[...states.keys()].join(' ')}`.trim())
+    calls.push(`${kind} ${Array.from(states, ([key]) => key).join(' ')}`.trim())
     if (state.hold) await new Promise<void>(resolve => (state.release = resolve))
     if (state.fail > 0) {
       state.fail--

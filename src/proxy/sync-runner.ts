@@ -17,6 +17,8 @@ export type SyncRunnerOptions = {
   readonly clock: Clock
   /** Waits between failed syncs. */
   readonly backoff: Backoff
+  /** There are changes that the kernel lacks. */
+  readonly onQueued: () => void
   /** The kernel has everything up to this revision of the store. */
   readonly onProgrammed: (revision: number) => void
 }
@@ -51,6 +53,7 @@ export class SyncRunner {
         this.#takeIn(batch)
         // Rules from half a list would refuse connections that have endpoints.
         if (!batch.synced) continue
+        if (this.#changed.size > 0) this.#options.onQueued()
         while (!(await this.#sync(signal))) {
           await clock.sleep(backoff.next(), signal)
           const more = feed.take()

@@ -1,5 +1,7 @@
+import { parsePrefix } from '#net/prefix.ts'
 import { ConfigError, type ConfigProblem } from '#runtime/error.ts'
 import type { Directive } from './parser.ts'
+import { parseZones } from './zone-key.ts'
 
 /** Collects what is wrong with the directives of one plugin, so that all of it is shown together. */
 export class DirectiveProblems {
@@ -22,27 +24,6 @@ export class DirectiveProblems {
   }
 }
 
-const UNIT_MS: Readonly<Record<string, number>> = {
-  ns: 1e-6,
-  us: 1e-3,
-  µs: 1e-3,
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-}
-
-/** The milliseconds of a duration such as `300ms`, `1.5s`, `1h20m` or `0`; undefined for any other text. */
-export function parseDuration(text: string): number | undefined {
-  if (text === '0') return 0
-  if (!/^(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h))+$/.test(text)) return undefined
-  let sum = 0
-  for (const [, amount, unit] of text.matchAll(/([\d.]+)([a-zµ]+)/g)) {
-    sum += Number(amount) * (UNIT_MS[unit ?? ''] ?? 0)
-  }
-  return sum
-}
-
 /** The whole number that a text is, if it lies in the range; else undefined. */
 export function parseInteger(
   text: string | undefined,
@@ -52,4 +33,19 @@ export function parseInteger(
   if (text === undefined || !/^\d{1,10}$/.test(text)) return undefined
   const value = Number(text)
   return value >= min && value <= max ? value : undefined
+}
+
+/** The zones that arguments of a directive mean; what is none is a problem. */
+export function readZones(
+  directive: Directive,
+  texts: readonly string[],
+  problems: DirectiveProblems,
+): readonly string[] {
+  return texts.flatMap(text => {
+    // An address with an impossible length would pass as a name.
+    const isBadPrefix = /^[0-9a-f.:]+\/[0-9]+$/i.test(text) && parsePrefix(text) === undefined
+    const zones = isBadPrefix ? undefined : parseZones(text)
+    if (zones === undefined) problems.add(directive, `${JSON.stringify(text)} is no zone`)
+    return zones ?? []
+  })
 }

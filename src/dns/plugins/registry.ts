@@ -58,7 +58,7 @@ export const registry: readonly RegistryEntry[] = [
   unsupported('rewrite', 'use an ExternalName Service, or run it in the upstream of forward'),
   unsupported('autopath', 'set ndots in the dnsConfig of the pods'),
   unsupported('acl', 'limit who may reach the server by a NetworkPolicy'),
-  // (cache)
+  supported('cache', async () => (await import('./cache/plugin.ts')).cachePlugin()),
   unsupported('header', 'remove it'),
   unsupported('dnssec', 'sign in the upstream of forward'),
   unsupported('tls', 'serve dns:// and put a proxy before it'),
@@ -71,7 +71,7 @@ export const registry: readonly RegistryEntry[] = [
   unsupported('azure', 'forward to the zone’s name servers'),
   unsupported('clouddns', 'forward to the zone’s name servers'),
   unsupported('k8s_external', 'remove it'),
-  // (kubernetes)
+  supported('kubernetes', async () => (await import('./kubernetes/plugin.ts')).kubernetesPlugin()),
   unsupported('file', 'forward to a server of the zone'),
   unsupported('auto', 'forward to a server of the zones'),
   unsupported('secondary', 'forward to a server of the zone'),
@@ -79,7 +79,7 @@ export const registry: readonly RegistryEntry[] = [
   // loop must see what forward would send on.
   supported('loop', async () => (await import('./loop/plugin.ts')).loop),
   // forward answers everything, so what stands behind it is used only without it.
-  // (forward)
+  supported('forward', async () => (await import('./forward/plugin.ts')).forwardPlugin()),
   unsupported('grpc', 'use forward'),
   unsupported('erratic', 'remove it; it is for tests of CoreDNS'),
   supported('whoami', async () => (await import('./whoami/plugin.ts')).whoami),

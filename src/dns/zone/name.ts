@@ -1,17 +1,9 @@
+import { isInZone } from '../name.ts'
+
 /** The labels of a name in presentation form, leftmost first, without the root. An escaped dot is part of its label. */
 export function splitLabels(name: string): readonly string[] {
   if (name.includes('\\')) return name.match(/(?:\\.|[^.\\])+/gs) ?? []
   return name.split('.').filter(label => label !== '')
-}
-
-/** Is `name` the zone or below it? Both lower case and ending in a dot. */
-export function isInZone(name: string, zone: string): boolean {
-  if (name === zone || zone === '.') return true
-  if (!name.endsWith(zone) || name[name.length - zone.length - 1] !== '.') return false
-  // The dot before the zone may be escaped: `a\.cluster.local.` has the labels `a.cluster` and `local`.
-  if (!name.includes('\\')) return true
-  const labels = splitLabels(name)
-  return labels.slice(-splitLabels(zone).length).join('.') === zone.slice(0, -1)
 }
 
 /** The longest of `zones` that holds `name`, or undefined. All lower case. */

@@ -1,6 +1,6 @@
 import type { Clock } from '#runtime/clock.ts'
 import type { Query, Reply } from '../../message.ts'
-import { isInZone } from '../../zone/name.ts'
+import { isInZone } from '../../name.ts'
 import { AnswerStore, type Entry, lifeLeftMs } from './answer-store.ts'
 import type { CacheMetrics } from './cache-metrics.ts'
 import type { CacheOptions } from './options.ts'

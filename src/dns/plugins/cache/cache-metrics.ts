@@ -1,5 +1,5 @@
+import { counter, gauge } from '../../metric.ts'
 import type { SetupContext } from '../../plugin.ts'
-import { counter, gauge } from '../metric.ts'
 import type { CacheOptions } from './options.ts'
 
 type AnswerType = 'success' | 'denial'
@@ -14,19 +14,27 @@ export function cacheMetrics(
   const labels = { server, zones: zones.join(','), view: '' }
   const plain = (name: string, help: string) => {
     const labelNames = ['server', 'zones', 'view'] as const
-    const metric = counter(metrics, { name: `coredns_cache_${name}_total`, help, labelNames })
+    const metric = counter(metrics, {
+      name: `coredns_cache_${name}_total`,
+      help,
+      labels: labelNames,
+    })
     metric.inc(labels, 0)
     return () => metric.inc(labels)
   }
   const labelNames = ['server', 'type', 'zones', 'view'] as const
   const typed = (name: string, help: string) => {
-    const metric = counter(metrics, { name: `coredns_cache_${name}_total`, help, labelNames })
+    const metric = counter(metrics, {
+      name: `coredns_cache_${name}_total`,
+      help,
+      labels: labelNames,
+    })
     return (type: AnswerType) => metric.inc({ ...labels, type })
   }
   const entries = gauge(metrics, {
     name: 'coredns_cache_entries',
     help: 'Answers in the cache.',
-    labelNames,
+    labels: labelNames,
   })
   // No answer here can belong to another question than its query; the counter is there for dashboards.
   plain('drops', 'Answers that were not kept because they belong to another question.')

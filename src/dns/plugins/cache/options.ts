@@ -1,10 +1,6 @@
-import {
-  DirectiveProblems,
-  parseDuration,
-  parseInteger,
-} from '../../corefile/directive-problems.ts'
+import { DirectiveProblems, parseInteger, readZones } from '../../corefile/directive-problems.ts'
+import { parseDuration } from '../../corefile/duration.ts'
 import type { Directive } from '../../corefile/parser.ts'
-import { zoneNames } from '../../zone/zone-names.ts'
 
 /** How one of the two kinds of answers is kept. */
 export type StoreOptions = {
@@ -77,7 +73,7 @@ export function parseCache(directive: Directive, blockZones: readonly string[]):
   if (hasTtl && ttl === undefined) problems.add(directive, `TTL ${first} is not above 0`)
   const zones = hasTtl ? others : directive.args
   const draft: Draft = {
-    zones: zones.length === 0 ? blockZones : zonesOf(directive, zones, problems),
+    zones: zones.length === 0 ? blockZones : readZones(directive, zones, problems),
     success: { ...defaultStore, maxTtl: ttl ?? 3600 },
     denial: { ...defaultStore, maxTtl: ttl ?? 1800 },
     servfailTtl: 5,
@@ -110,7 +106,7 @@ const optionReaders: Readonly<Record<string, (option: Directive, reading: Readin
       problems.add(option, 'needs success or denial, then zones')
       return
     }
-    const disabledZones = zones.length === 0 ? ['.'] : zonesOf(option, zones, problems)
+    const disabledZones = zones.length === 0 ? ['.'] : readZones(option, zones, problems)
     draft[kind] = { ...draft[kind], disabledZones }
   },
   servfail(option, { draft, problems }) {
@@ -178,16 +174,4 @@ function readStore(
   }
   const rounded = Math.max(MIN_CAPACITY, capacity - (capacity % SHARDS))
   draft[kind] = { ...draft[kind], capacity: rounded, maxTtl, minTtl }
-}
-
-function zonesOf(
-  directive: Directive,
-  texts: readonly string[],
-  problems: DirectiveProblems,
-): readonly string[] {
-  return texts.flatMap(text => {
-    const zones = zoneNames(text)
-    if (zones === undefined) problems.add(directive, `${JSON.stringify(text)} is no zone`)
-    return zones ?? []
-  })
 }

@@ -1,9 +1,6 @@
 import type { Metrics } from '#runtime/metrics.ts'
 import type { Transport } from '../../message.ts'
-import { counter, histogram } from '../metric.ts'
-
-/** 0.25 ms, doubled 15 times: CoreDNS's buckets of durations. */
-const BUCKETS = Array.from({ length: 16 }, (_, power) => 0.00025 * 2 ** power)
+import { counter, durationBuckets, histogram } from '../../metric.ts'
 
 export type ForwardMetrics = ReturnType<typeof forwardMetrics>
 export type UpstreamMetrics = ReturnType<ForwardMetrics['of']>
@@ -21,19 +18,19 @@ export function forwardMetrics(metrics: Metrics) {
   const durations = histogram(metrics, {
     name: 'coredns_proxy_request_duration_seconds',
     help: 'How long servers took to answer.',
-    labelNames: ['proxy_name', 'to', 'rcode'],
-    buckets: BUCKETS,
+    labels: ['proxy_name', 'to', 'rcode'],
+    buckets: durationBuckets,
   })
   const failures = counter(metrics, {
     name: 'coredns_proxy_healthcheck_failures_total',
     help: 'Probes of servers that failed.',
-    labelNames: ['proxy_name', 'to'],
+    labels: ['proxy_name', 'to'],
   })
   const taken = (outcome: 'hits' | 'misses', help: string) =>
     counter(metrics, {
       name: `coredns_proxy_conn_cache_${outcome}_total`,
       help,
-      labelNames: ['proxy_name', 'to', 'proto'],
+      labels: ['proxy_name', 'to', 'proto'],
     })
   const hits = taken('hits', 'Exchanges on a connection that was open.')
   const misses = taken('misses', 'Exchanges that opened a connection.')

@@ -1,7 +1,7 @@
 import type { Clock } from '#runtime/clock.ts'
 import { describeError } from '#runtime/error.ts'
 import type { Query, Reply } from '../../message.ts'
-import { isInZone } from '../../zone/name.ts'
+import { isInZone } from '../../name.ts'
 import type { ForwardMetrics } from './forward-metrics.ts'
 import type { ForwardOptions } from './options.ts'
 import { tryOrder } from './policy.ts'

@@ -1,12 +1,8 @@
-import {
-  DirectiveProblems,
-  parseDuration,
-  parseInteger,
-} from '../../corefile/directive-problems.ts'
+import { DirectiveProblems, parseInteger, readZones } from '../../corefile/directive-problems.ts'
+import { parseDuration } from '../../corefile/duration.ts'
 import type { Directive } from '../../corefile/parser.ts'
 import { rcodes } from '../../wire/mnemonics.ts'
 import { toFqdn } from '../../zone/name.ts'
-import { zoneNames } from '../../zone/zone-names.ts'
 import { parseTarget, type UpstreamAddress } from './targets.ts'
 
 export type Policy = 'random' | 'round_robin' | 'sequential'
@@ -83,7 +79,7 @@ async function parseOne(
   const upstreams = await upstreamsOf(directive, to, { directory, problems })
   const draft: Draft = {
     ...defaults,
-    from: zonesOf(directive, [fromText ?? '.'], problems)[0] ?? '.',
+    from: readZones(directive, [fromText ?? '.'], problems)[0] ?? '.',
     upstreams,
     maxAttempts: 2 * upstreams.length,
   }
@@ -140,7 +136,7 @@ async function upstreamsOf(
 const optionReaders: Readonly<Record<string, (option: Directive, reading: Reading) => void>> = {
   except(option, { draft, problems }) {
     if (option.args.length === 0) problems.add(option, 'needs at least one zone')
-    draft.except = [...draft.except, ...zonesOf(option, option.args, problems)]
+    draft.except = [...draft.except, ...readZones(option, option.args, problems)]
   },
   policy(option, { draft, problems }) {
     const [policy] = option.args
@@ -237,16 +233,4 @@ function rcodesOf(option: Directive, problems: DirectiveProblems): ReadonlySet<s
     problems.add(option, `needs rcodes, e.g. SERVFAIL REFUSED${unknown ? `, not ${unknown}` : ''}`)
   }
   return new Set(names)
-}
-
-function zonesOf(
-  directive: Directive,
-  texts: readonly string[],
-  problems: DirectiveProblems,
-): readonly string[] {
-  return texts.flatMap(text => {
-    const zones = zoneNames(text)
-    if (zones === undefined) problems.add(directive, `${JSON.stringify(text)} is no zone`)
-    return zones ?? []
-  })
 }

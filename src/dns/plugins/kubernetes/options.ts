@@ -1,15 +1,12 @@
 import { resolve } from 'node:path'
-import {
-  DirectiveProblems,
-  parseDuration,
-  parseInteger,
-} from '../../corefile/directive-problems.ts'
+import type { Labels } from '#cluster/objects.ts'
+import { parseLabelSelector, SelectorError, selectorMatches } from '#cluster/selector.ts'
+import { DirectiveProblems, parseInteger, readZones } from '../../corefile/directive-problems.ts'
+import { parseDuration } from '../../corefile/duration.ts'
 import type { Directive } from '../../corefile/parser.ts'
 import type { ClusterConnection } from '../../plugin.ts'
 import { isReverseZone } from '../../zone/reverse-name.ts'
-import { zoneNames } from '../../zone/zone-names.ts'
 import type { PodMode } from '../../zone/zone-options.ts'
-import { type LabelSelector, parseLabelSelector } from './label-selector.ts'
 
 /** What a `kubernetes` block says. */
 export type KubernetesOptions = {
@@ -33,7 +30,7 @@ export type KubernetesOptions = {
   readonly connection: ClusterConnection
 }
 
-export type Selector = { readonly text: string; readonly matches: LabelSelector }
+export type Selector = { readonly text: string; readonly matches: (labels: Labels) => boolean }
 
 type Draft = { -readonly [Option in keyof KubernetesOptions]: KubernetesOptions[Option] }
 
@@ -50,7 +47,8 @@ export function parseKubernetes(
   context: { readonly zones: readonly string[]; readonly directory: string },
 ): KubernetesOptions {
   const problems = new DirectiveProblems('kubernetes')
-  const zones = directive.args.length > 0 ? zonesOf(directive, problems) : context.zones
+  const zones =
+    directive.args.length > 0 ? readZones(directive, directive.args, problems) : context.zones
   const primaryZone = zones.find(zone => !isReverseZone(zone))
   if (primaryZone === undefined) {
     problems.add(directive, 'has reverse zones only: name the cluster’s domain, e.g. cluster.local')
@@ -135,7 +133,7 @@ const optionReaders: Readonly<Record<string, (option: Directive, reading: Readin
     draft.ignoreEmptyServices = true
   },
   fallthrough(option, { draft, problems }) {
-    draft.fallthrough = option.args.length === 0 ? ['.'] : zonesOf(option, problems)
+    draft.fallthrough = option.args.length === 0 ? ['.'] : readZones(option, option.args, problems)
   },
   startup_timeout(option, { draft, problems }) {
     const duration = option.args.length === 1 ? parseDuration(option.args[0] ?? '') : undefined
@@ -184,18 +182,15 @@ const isPodMode = (text: string | undefined): text is PodMode =>
 
 function selectorOf(option: Directive, problems: DirectiveProblems): Selector | undefined {
   const text = option.args.join(' ')
-  const matches = parseLabelSelector(text)
-  if (matches !== undefined) return { text, matches }
-  problems.add(option, `${JSON.stringify(text)} is no label selector, e.g. env in (a, b),tier!=db`)
-  return undefined
-}
-
-function zonesOf(directive: Directive, problems: DirectiveProblems): readonly string[] {
-  return directive.args.flatMap(text => {
-    const zones = zoneNames(text)
-    if (zones === undefined) problems.add(directive, `${JSON.stringify(text)} is no zone`)
-    return zones ?? []
-  })
+  if (text === '') problems.add(option, 'needs a label selector, e.g. env in (a, b),tier!=db')
+  try {
+    const selector = parseLabelSelector(text)
+    return { text, matches: labels => selectorMatches(selector, labels) }
+  } catch (error) {
+    if (!(error instanceof SelectorError)) throw error
+    problems.add(option, error.message)
+    return undefined
+  }
 }
 
 function checkConnection(

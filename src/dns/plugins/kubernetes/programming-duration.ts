@@ -1,8 +1,8 @@
 import type { Batch, StoreReader } from '#cluster/store.ts'
 import type { Metrics } from '#runtime/metrics.ts'
+import { histogram } from '../../metric.ts'
 import { isHeadless } from '../../zone/find.ts'
 import { serviceKeyOf } from '../../zone/zone-index.ts'
-import { histogram } from '../metric.ts'
 
 /** 1 ms to about 9 minutes. */
 const BUCKETS = Array.from({ length: 20 }, (_, power) => 0.001 * 2 ** power)
@@ -19,7 +19,7 @@ export function programmingDuration(
   const durations = histogram(metrics, {
     name: 'coredns_kubernetes_dns_programming_duration_seconds',
     help: 'Time from the change of a headless Service with selector until names have it.',
-    labelNames: ['service_kind'],
+    labels: ['service_kind'],
     buckets: BUCKETS,
   })
   return ({ changes }, nowMs) => {

@@ -78,7 +78,8 @@ t.test('what is wrong is said with file, line and option', async t => {
       'Corefile:2: kubernetes pods: needs one of disabled, insecure, verified',
     ],
     ['kubernetes\nnamespaces', 'Corefile:2: kubernetes namespaces: needs at least one namespace'],
-    ['kubernetes\nlabels a b', 'Corefile:2: kubernetes labels: "a b" is no label selector'],
+    ['kubernetes\nnamespace_labels', 'Corefile:2: kubernetes namespace_labels: needs a label'],
+    ['kubernetes\nlabels a b', 'Corefile:2: kubernetes labels: selector "a b": '],
     [
       'kubernetes\nnamespaces a\nnamespace_labels b=c',
       'Corefile:1: kubernetes: has both namespaces and namespace_labels',

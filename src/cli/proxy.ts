@@ -15,7 +15,7 @@ import { ConfigError, type ConfigProblem, describeError, formatProblem } from '#
 import { createLogger, type LogLevel } from '#runtime/log.ts'
 import { version } from '#runtime/version.ts'
 import { type CommandIo, EXIT_OK, runCommand } from './command-line.ts'
-import { runProxyService } from './proxy-service.ts'
+import { runStandaloneProxy } from './standalone-proxy.ts'
 
 type Options = {
   readonly config?: string
@@ -70,7 +70,7 @@ async function act(options: Options, { config, file }: Loaded, io: CommandIo): P
     env: io.env,
   }
   const log = await createLogger(levelOf(config.logging.verbosity), io.stderr.isTTY === true)
-  await runProxyService({ config, nodeName, objects, configFile: file, log }, io.signal)
+  await runStandaloneProxy({ config, nodeName, objects, configFile: file, log }, io.signal)
   return EXIT_OK
 }
 

@@ -46,6 +46,7 @@ function setUp() {
       },
     },
     backoff: new Backoff({ initialMs: 100, maxMs: 1000, jitter: 0 }),
+    onQueued: () => {},
     onProgrammed: revision => programmed.push(revision),
   })
   const ended = runner.run(stop.signal)

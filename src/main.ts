@@ -11,6 +11,10 @@ import { version } from './cli/version.ts'
 /** Commands are loaded when they are called: a CNI plugin must not pay for the DNS server. */
 const commands: Readonly<Record<string, { summary: string; load: () => Promise<CommandModule> }>> =
   {
+    proxy: {
+      summary: 'Services become kernel rules: in the place of kube-proxy',
+      load: () => import('./cli/proxy.ts'),
+    },
     resolvconf: {
       summary: "a pod's resolv.conf under its dnsPolicy, and why",
       load: () => import('./cli/resolvconf.ts'),

@@ -62,7 +62,7 @@ export const addressRecord = (data: string, name = 'example.org.'): ResourceReco
 
 const CONF: Position = { file: 'Corefile', line: 1 }
 
-/** The directives of a server block with this text; the first line is line 1 of `Corefile`. */
+/** The directives of a server block with this text; the first line is line 2 of `Corefile`. */
 export function directives(text: string): readonly Directive[] {
   const system = { env: {}, read: () => '', glob: () => [] }
   return parseCorefile(`. {\n${text}\n}`, CONF.file, system).blocks[0]?.directives ?? []

@@ -1,11 +1,24 @@
 import { execFileSync } from 'node:child_process'
-import { chmod, copyFile, link, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { existsSync } from 'node:fs'
+import {
+  chmod,
+  copyFile,
+  link,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  writeFile,
+} from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
 import { type BuildOptions, build, type Plugin } from 'esbuild'
 import { pluginNames } from '../src/cni/plugins.ts'
 
 const root = dirname(import.meta.dirname)
-const dist = join(root, 'dist')
+/** Another folder can be named, for trying a build out; it must not exist, or be such a build. */
+const dist = resolve(process.argv[2] ?? join(root, 'dist'))
 const lib = join(dist, 'lib')
 
 /** Packages with a native part: where their `.node` files lie, by architecture (in Node's words). */
@@ -117,18 +130,36 @@ async function writeLaunchers(): Promise<void> {
 
 const shellQuoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
 
-/** Fills the compile cache, for it may lie where the plugins cannot write. */
-function warmUp(): void {
-  for (const name of pluginNames) {
-    const env = { CNI_COMMAND: 'VERSION', CNI_PATH: '/' }
-    execFileSync(join(dist, 'cni', name), { env, input: `{"type":"${name}"}` })
+/**
+ * Fills the compile cache, for it may lie where the plugins cannot write. It keeps what the first call compiled: one
+ * that does real work.
+ */
+async function warmUp(): Promise<void> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'nodeplane-build-'))
+  const ipam = { type: 'host-local', dataDir, subnet: '10.0.0.0/24' }
+  try {
+    execFileSync(join(dist, 'cni', 'host-local'), {
+      env: {
+        CNI_COMMAND: 'ADD',
+        CNI_CONTAINERID: 'build',
+        CNI_NETNS: '/nonexistent',
+        CNI_IFNAME: 'eth0',
+        CNI_PATH: '/nonexistent',
+      },
+      input: JSON.stringify({ cniVersion: '1.1.0', name: 'build', type: 'bridge', ipam }),
+    })
+  } finally {
+    await rm(dataDir, { recursive: true })
   }
 }
 
+if (existsSync(dist) && !existsSync(join(lib, 'cni.cjs')) && (await readdir(dist)).length > 0) {
+  throw new Error(`${dist} holds something else than a build`)
+}
 await rm(dist, { recursive: true, force: true })
 await mkdir(lib, { recursive: true })
 await Promise.all([build(commandLine), build(cniPlugin), copyNatives()])
 await writeFile(join(lib, 'cni.cjs'), cniEntry)
 await writeLaunchers()
-warmUp()
-console.log(`built dist/nodeplane and dist/cni/{${(await readdir(join(dist, 'cni'))).join(',')}}`)
+await warmUp()
+console.log(`built ${dist}/nodeplane and ${dist}/cni/{${pluginNames.join(',')}}`)

@@ -11,6 +11,11 @@ import { version } from './cli/version.ts'
 /** Commands are loaded when they are called: a CNI plugin must not pay for the DNS server. */
 const commands: Readonly<Record<string, { summary: string; load: () => Promise<CommandModule> }>> =
   {
+    resolvconf: {
+      summary: "a pod's resolv.conf under its dnsPolicy, and why",
+      load: () => import('./cli/resolvconf.ts'),
+    },
+    dns: { summary: 'serve the names of a Corefile', load: () => import('./cli/dns.ts') },
     cni: { summary: 'answer a call of the CNI protocol', load: () => import('./cli/cni.ts') },
   }
 

@@ -27,11 +27,27 @@ export interface StoreReader {
   /** Has the first complete list of this kind arrived? Never becomes false again. */
   isSynced(kind: Kind): boolean
   /** A feed that first yields all that is there, then what changes. Dispose it when done. */
-  feed(kinds: readonly Kind[]): ChangeFeed
+  feed(kinds: readonly Kind[]): Feed
+}
+
+/** The changes of some kinds for one consumer, pulled when the consumer is ready for them. */
+export interface Feed extends Disposable {
+  /**
+   * Takes what changed since the last call, or undefined when nothing did. The first batch after all kinds were listed is
+   * yielded even when it is empty, so that a consumer learns of it.
+   */
+  take(): Batch | undefined
+  /**
+   * Waits for changes and takes them. What arrives in the same turn of the event loop comes as one batch.
+   * Returns undefined once the feed is disposed; rejects with the signal's reason when it is aborted.
+   */
+  next(signal: AbortSignal): Promise<Batch | undefined>
 }
 
 /** What sources see of the store. */
 export interface StoreWriter {
+  /** What is stored, so that a source that lists again can keep equal objects instead of a second copy of them. */
+  get<K extends Kind>(kind: K, key: string): ObjectOf[K] | undefined
   /** Adds or replaces one object. An object equal to the stored one changes nothing. */
   set<K extends Kind>(kind: K, object: ObjectOf[K]): void
   delete(kind: Kind, key: string): void
@@ -128,7 +144,7 @@ export class Store implements StoreReader, StoreWriter {
  * one, so a slow consumer costs one entry per object and always gets the newest state. An object that ends up as the
  * consumer last saw it is not in the batch.
  */
-export class ChangeFeed implements Disposable {
+export class ChangeFeed implements Feed {
   readonly #store: Store
   readonly #kinds: ReadonlySet<Kind>
   readonly #onDispose: () => void
@@ -168,10 +184,6 @@ export class ChangeFeed implements Disposable {
     this.#wakeUp?.()
   }
 
-  /**
-   * Takes what changed since the last call, or undefined when nothing did. The first batch after all kinds were listed is
-   * yielded even when it is empty, so that a consumer learns of it.
-   */
   take(): Batch | undefined {
     const synced = [...this.#kinds].every(kind => this.#store.isSynced(kind))
     const newlySynced = synced && !this.#syncReported
@@ -182,10 +194,6 @@ export class ChangeFeed implements Disposable {
     return { changes, revision: this.#store.revision, synced }
   }
 
-  /**
-   * Waits for changes and takes them. What arrives in the same turn of the event loop comes as one batch.
-   * Returns undefined once the feed is disposed; rejects with the signal's reason when it is aborted.
-   */
   async next(signal: AbortSignal): Promise<Batch | undefined> {
     for (;;) {
       signal.throwIfAborted()
@@ -193,7 +201,8 @@ export class ChangeFeed implements Disposable {
       await new Promise<void>(resolve => setImmediate(resolve))
       const batch = this.take()
       if (batch !== undefined) return batch
-      await this.#changed(signal)
+      // The turn of the event loop that was given away may have aborted the signal or disposed the feed.
+      if (!signal.aborted && !this.#disposed) await this.#changed(signal)
     }
   }
 

@@ -1,0 +1,77 @@
+import { dirname, isAbsolute, resolve } from 'node:path'
+import { z } from 'zod'
+import { parseConfig } from '#runtime/config-file.ts'
+import { ConfigError, type ConfigProblem } from '#runtime/error.ts'
+import { logLevels } from '#runtime/log.ts'
+
+/** Health and metrics are for this node alone unless the config says otherwise. */
+const DEFAULT_HTTP_ADDRESS = '127.0.0.1:9154'
+
+const addressSchema = z
+  .string()
+  .regex(/^(\[[0-9a-fA-F:.]+\]|[0-9.]+|localhost):[0-9]{1,5}$/, 'must be ADDRESS:PORT')
+  .refine(
+    text => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65535,
+    'port must be at most 65535',
+  )
+
+const path = z.string().min(1, 'must name a file')
+
+const schema = z.strictObject({
+  nodeName: z.string().trim().toLowerCase().min(1, 'must not be empty').optional(),
+  cluster: z
+    .strictObject({
+      manifests: path.optional(),
+      kubeconfig: path.optional(),
+      context: z.string().optional(),
+    })
+    .refine(
+      ({ manifests, kubeconfig }) => manifests === undefined || kubeconfig === undefined,
+      'manifests and kubeconfig exclude each other',
+    )
+    .default({}),
+  proxy: z.union([z.literal(false), z.strictObject({ config: path.optional() })]).default({}),
+  dns: z.union([
+    z.literal(false),
+    z.strictObject({ corefile: path, port: z.number().int().min(1).max(65535).default(53) }),
+  ]),
+  http: z.strictObject({ address: addressSchema.default(DEFAULT_HTTP_ADDRESS) }).prefault({}),
+  log: z.strictObject({ level: z.enum(logLevels).default('info') }).prefault({}),
+})
+
+/** What the agent is told. Paths are absolute: the file's own are relative to its folder. */
+export type AgentConfig = z.infer<typeof schema>
+
+/**
+ * Reads an agent's configuration.
+ * @param file its absolute path: for messages, and for the paths in it.
+ * @throws {ConfigError} with every problem, unknown fields among them.
+ */
+export function parseAgentConfig(text: string, file: string): AgentConfig {
+  const { value, unknownFields } = parseConfig(schema, text, file)
+  if (unknownFields.length > 0) throw new ConfigError(unknownFields.map(explainUnknown))
+  if (value.proxy === false && value.dns === false) {
+    throw new ConfigError([
+      { file, message: 'proxy and dns are both false: there is nothing to run' },
+    ])
+  }
+  const absolute = (relative: string) =>
+    isAbsolute(relative) ? relative : resolve(dirname(file), relative)
+  const { cluster, proxy, dns } = value
+  return {
+    ...value,
+    cluster: {
+      ...cluster,
+      ...(cluster.manifests === undefined ? {} : { manifests: absolute(cluster.manifests) }),
+      ...(cluster.kubeconfig === undefined ? {} : { kubeconfig: absolute(cluster.kubeconfig) }),
+    },
+    proxy:
+      proxy === false || proxy.config === undefined ? proxy : { config: absolute(proxy.config) },
+    dns: dns === false ? dns : { ...dns, corefile: absolute(dns.corefile) },
+  }
+}
+
+const explainUnknown = (problem: ConfigProblem): ConfigProblem => ({
+  ...problem,
+  message: `unknown field; known are ${Object.keys(schema.shape).join(', ')} (docs/agent.md lists what is in them)`,
+})

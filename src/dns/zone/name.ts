@@ -1,0 +1,37 @@
+/** The labels of a name in presentation form, leftmost first, without the root. An escaped dot is part of its label. */
+export function splitLabels(name: string): readonly string[] {
+  if (name.includes('\\')) return name.match(/(?:\\.|[^.\\])+/gs) ?? []
+  return name.split('.').filter(label => label !== '')
+}
+
+/** Is `name` the zone or below it? Both lower case and ending in a dot. */
+export function isInZone(name: string, zone: string): boolean {
+  if (name === zone || zone === '.') return true
+  if (!name.endsWith(zone) || name[name.length - zone.length - 1] !== '.') return false
+  // The dot before the zone may be escaped: `a\.cluster.local.` has the labels `a.cluster` and `local`.
+  if (!name.includes('\\')) return true
+  const labels = splitLabels(name)
+  return labels.slice(-splitLabels(zone).length).join('.') === zone.slice(0, -1)
+}
+
+/** The longest of `zones` that holds `name`, or undefined. All lower case. */
+export function longestZone(zones: readonly string[], name: string): string | undefined {
+  let longest: string | undefined
+  for (const zone of zones) {
+    if (isInZone(name, zone) && zone.length > (longest?.length ?? 0)) longest = zone
+  }
+  return longest
+}
+
+/** `path` below `zone`: `web.default.svc` and `cluster.local.` give `web.default.svc.cluster.local.`. */
+export const joinName = (path: string, zone: string): string =>
+  zone === '.' ? `${path}.` : `${path}.${zone}`
+
+/** The name with its final dot. */
+export const toFqdn = (name: string): string => (name.endsWith('.') ? name : `${name}.`)
+
+/** Can this text of a Service's externalName be a name in a message? (RFC 1035 section 2.3.4: the sizes.) */
+export function isHostName(text: string): boolean {
+  const name = text.endsWith('.') ? text.slice(0, -1) : text
+  return name.length <= 253 && name.split('.').every(label => /^[!-[\]-~]{1,63}$/.test(label))
+}

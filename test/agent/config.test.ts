@@ -1,0 +1,76 @@
+import t from 'tap'
+import { parseAgentConfig } from '#agent/config.ts'
+import { ConfigError } from '#runtime/error.ts'
+
+const parse = (text: string) => parseAgentConfig(text, '/etc/nodeplane/agent.yaml')
+
+t.test('the least: a Corefile; the rest has defaults', async t => {
+  t.strictSame(parse('dns: { corefile: Corefile }'), {
+    cluster: {},
+    proxy: {},
+    dns: { corefile: '/etc/nodeplane/Corefile', port: 53 },
+    http: { address: '127.0.0.1:9154' },
+    log: { level: 'info' },
+  })
+})
+
+t.test('paths are relative to the file; the node name is lower case', async t => {
+  const config = parse(`
+nodeName: Node-A
+cluster: { manifests: ../manifests }
+proxy: { config: /srv/kube-proxy.yaml }
+dns: false
+`)
+  t.match(config, {
+    nodeName: 'node-a',
+    cluster: { manifests: '/etc/manifests' },
+    proxy: { config: '/srv/kube-proxy.yaml' },
+    dns: false,
+  })
+})
+
+const wrong: readonly { title: string; text: string; want: RegExp }[] = [
+  {
+    title: 'an unknown field',
+    text: 'dns: false\nprxy: {}\n',
+    want: /agent\.yaml:2:1: prxy: unknown field; known are nodeName/,
+  },
+  {
+    title: 'an unknown field inside',
+    text: 'dns:\n  corefile: C\n  prot: 53\n',
+    want: /agent\.yaml:3:3: dns\.prot: /,
+  },
+  {
+    title: 'two sources',
+    text: 'dns: false\ncluster: { manifests: a, kubeconfig: b }\n',
+    want: /:2:1: cluster: manifests and kubeconfig exclude each other/,
+  },
+  {
+    title: 'a bad address',
+    text: 'dns: false\nhttp:\n  address: nowhere\n',
+    want: /:3:3: http\.address: must be ADDRESS:PORT/,
+  },
+  {
+    title: 'a port that is none',
+    text: 'dns: false\nhttp: { address: "127.0.0.1:70000" }\n',
+    want: /port must be at most 65535/,
+  },
+  { title: 'nothing to run', text: 'dns: false\nproxy: false\n', want: /nothing to run/ },
+  { title: 'an empty file: dns is needed', text: '', want: /dns: / },
+  {
+    title: 'a level that is none',
+    text: 'dns: false\nlog: { level: loud }\n',
+    want: /log\.level: .*"trace"/,
+  },
+]
+for (const { title, text, want } of wrong) {
+  t.test(`refused, naming file, line and field: ${title}`, async t => {
+    try {
+      parse(text)
+      t.fail('was accepted')
+    } catch (error) {
+      t.ok(error instanceof ConfigError, String(error))
+      t.match(String(error), want)
+    }
+  })
+}

@@ -1,0 +1,154 @@
+import t from 'tap'
+import { objectFromApi } from '#cluster/from-api.ts'
+import { ConvertError } from '#cluster/raw.ts'
+
+t.test('a Service as an application manifest has it: API defaults are filled in', async t => {
+  const service = objectFromApi('Service', {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'web', labels: { app: 'web' }, annotations: { note: 'x' } },
+    spec: {
+      selector: { app: 'web' },
+      clusterIP: '10.96.0.10',
+      ports: [{ port: 80, targetPort: 'http' }],
+    },
+  })
+  t.strictSame(service, {
+    kind: 'Service',
+    metadata: { name: 'web', namespace: 'default', labels: {} },
+    type: 'ClusterIP',
+    clusterIP: '10.96.0.10',
+    clusterIPs: [],
+    ipFamilies: [],
+    ports: [
+      {
+        name: '',
+        protocol: 'TCP',
+        port: 80,
+        nodePort: 0,
+        targetPort: 'http',
+        appProtocol: undefined,
+      },
+    ],
+    externalIPs: [],
+    externalName: '',
+    loadBalancerIngress: [],
+    loadBalancerSourceRanges: [],
+    affinityTimeoutSeconds: undefined,
+    internalTrafficPolicy: 'Cluster',
+    externalTrafficPolicy: 'Cluster',
+    healthCheckNodePort: 0,
+    publishNotReadyAddresses: false,
+    selector: { app: 'web' },
+  })
+})
+
+t.test('conditions: nil ready and serving count as true, nil terminating as false', async t => {
+  const slice = objectFromApi('EndpointSlice', {
+    metadata: {
+      name: 'web-1',
+      namespace: 'shop',
+      labels: { 'kubernetes.io/service-name': 'web', other: 'x' },
+      annotations: { 'endpoints.kubernetes.io/last-change-trigger-time': '2026-01-02T03:04:05Z' },
+    },
+    addressType: 'IPv6',
+    ports: [{ name: null, port: 8080 }, { name: 'none' }],
+    endpoints: [
+      { addresses: ['fd00::5'] },
+      {
+        addresses: ['fd00::6'],
+        conditions: { ready: false, serving: true, terminating: true },
+        targetRef: { kind: 'Pod', name: 'web-0' },
+        hints: { forZones: [{ name: 'a' }] },
+      },
+    ],
+  })
+  t.strictSame(slice.metadata.labels, { 'kubernetes.io/service-name': 'web' })
+  t.equal(slice.lastChangeTriggerTimeMs, Date.UTC(2026, 0, 2, 3, 4, 5))
+  t.strictSame(slice.ports, [
+    { name: '', protocol: 'TCP', port: 8080 },
+    { name: 'none', protocol: 'TCP', port: undefined },
+  ])
+  const [first, second] = slice.endpoints
+  t.strictSame(first?.conditions, { ready: true, serving: true, terminating: false })
+  t.strictSame(second?.conditions, { ready: false, serving: true, terminating: true })
+  t.equal(second?.podName, 'web-0')
+  t.strictSame(second?.zoneHints, ['a'])
+})
+
+t.test('a Pod: addresses, named ports, readiness, resolver fields', async t => {
+  const pod = objectFromApi('Pod', {
+    metadata: {
+      name: 'web-0',
+      namespace: 'shop',
+      labels: { app: 'web' },
+      deletionTimestamp: '2026-01-01T00:00:00Z',
+    },
+    spec: {
+      hostNetwork: true,
+      dnsPolicy: 'None',
+      dnsConfig: {
+        nameservers: ['10.0.0.1'],
+        options: [{ name: 'ndots', value: '2' }, { name: 'edns0' }],
+      },
+      containers: [{ ports: [{ name: 'http', containerPort: 8080 }] }, {}],
+    },
+    status: { podIP: '10.1.0.5', conditions: [{ type: 'Ready', status: 'True' }] },
+  })
+  t.match(pod, {
+    metadata: { labels: { app: 'web' } },
+    dnsPolicy: 'None',
+    dnsConfig: {
+      nameservers: ['10.0.0.1'],
+      searches: [],
+      options: [{ name: 'ndots', value: '2' }, { name: 'edns0' }],
+    },
+    hostNetwork: true,
+    containerPorts: [{ name: 'http', containerPort: 8080, protocol: 'TCP' }],
+    podIPs: ['10.1.0.5'],
+    ready: true,
+    deleting: true,
+  })
+})
+
+t.test('a Node: podCIDRs win over podCIDR', async t => {
+  const base = { metadata: { name: 'n1' }, spec: { podCIDR: '10.1.0.0/24' } }
+  t.strictSame(objectFromApi('Node', base).podCIDRs, ['10.1.0.0/24'])
+  const dual = {
+    ...base,
+    spec: { podCIDR: '10.1.0.0/24', podCIDRs: ['10.1.0.0/24', 'fd00:1::/64'] },
+  }
+  t.strictSame(objectFromApi('Node', dual).podCIDRs, ['10.1.0.0/24', 'fd00:1::/64'])
+  t.equal(objectFromApi('Node', base).metadata.namespace, '')
+})
+
+const wrong: readonly { title: string; object: unknown; field: string }[] = [
+  { title: 'no name', object: { metadata: {} }, field: 'metadata.name' },
+  { title: 'not an object', object: [], field: '' },
+  {
+    title: 'a number that is text',
+    object: { metadata: { name: 'a' }, spec: { ports: [{ port: '80' }] } },
+    field: 'spec.ports[0].port',
+  },
+  {
+    title: 'an unknown protocol',
+    object: { metadata: { name: 'a' }, spec: { ports: [{ port: 80, protocol: 'tcp' }] } },
+    field: 'spec.ports[0].protocol',
+  },
+  {
+    title: 'labels that are no map',
+    object: { metadata: { name: 'a', labels: ['x'] } },
+    field: 'metadata.labels',
+  },
+]
+for (const { title, object, field } of wrong) {
+  t.test(`refused, naming the field: ${title}`, async t => {
+    try {
+      objectFromApi('Service', object)
+      t.fail('was accepted')
+    } catch (error) {
+      t.ok(error instanceof ConvertError)
+      t.equal(error instanceof ConvertError && error.field, field)
+    }
+  })
+}

@@ -14,10 +14,12 @@ import { validatePodDns } from '#dns/policy/validate.ts'
 import { type IpAddress, parseIpLenient } from '#net/ip.ts'
 import { ConfigError, describeError } from '#runtime/error.ts'
 import { type CommandIo, EXIT_OK, runCommand } from './command-line.ts'
-import { type LocatedPod, podFromFile } from './pod-file.ts'
+import { keyFromName, type LocatedPod, podFromFile } from './pod-file.ts'
 
 type Options = {
   readonly filename?: string
+  readonly manifests?: string
+  readonly kubeconfig?: string
   readonly clusterDns: readonly IpAddress[]
   readonly clusterDomain: string
   readonly resolvConf: string
@@ -29,8 +31,10 @@ type Options = {
 export function run(args: readonly string[], io: CommandIo): Promise<number> {
   const command = new Command('nodeplane resolvconf')
     .description("Prints the resolv.conf that the kubelet gives a pod, from the pod's dnsPolicy.")
-    .argument('[pod]', 'NAMESPACE/NAME of the pod, where a file holds several')
+    .argument('[pod]', 'NAMESPACE/NAME of the pod; not needed for a file that holds one')
     .option('-f, --filename <file>', 'YAML or JSON with the pod; - reads stdin')
+    .option('--manifests <dir>', 'a directory of YAML and JSON files with the pod')
+    .option('--kubeconfig <file>', 'the cluster with the pod')
     .option('--cluster-dns <ips>', "the kubelet's clusterDNS, separated by commas", addresses, [])
     .option('--cluster-domain <name>', "the kubelet's clusterDomain", '')
     .option(
@@ -53,15 +57,31 @@ export function run(args: readonly string[], io: CommandIo): Promise<number> {
 }
 
 async function findPod(
-  { filename }: Options,
+  { filename, manifests, kubeconfig }: Options,
   name: string | undefined,
   io: CommandIo,
 ): Promise<LocatedPod> {
-  if (filename === undefined) {
-    throw new ConfigError([{ field: '--filename', message: 'missing: the file with the pod' }])
+  const isStore = manifests !== undefined || kubeconfig !== undefined
+  if (filename !== undefined && isStore) {
+    throw new ConfigError([
+      {
+        field: '--filename',
+        message: 'excludes --manifests and --kubeconfig: the pod comes from one place',
+      },
+    ])
   }
   if (filename === '-') return podFromFile(await text(io.stdin), 'stdin', name)
-  return podFromFile(await readText(filename, '--filename'), filename, name)
+  if (filename !== undefined) {
+    return podFromFile(await readText(filename, '--filename'), filename, name)
+  }
+  if (!isStore || name === undefined) {
+    const message =
+      'missing: the file with the pod, or NAMESPACE/NAME with --manifests or --kubeconfig'
+    throw new ConfigError([{ field: '--filename', message }])
+  }
+  const { podFromStore } = await import('./pod-from-store.ts')
+  const objects = { manifests, kubeconfig, env: io.env }
+  return { pod: await podFromStore(objects, keyFromName(name), io), locate: () => ({}) }
 }
 
 function refuseInvalid({ pod, locate }: LocatedPod): void {

@@ -1,3 +1,4 @@
+import assert from 'node:assert'
 import { type NftWriter, nftError } from './nft.ts'
 
 /** `nft_ctx_new` flags: none (nftables/libnftables.h). */
@@ -34,6 +35,7 @@ class LibnftablesWriter implements NftWriter {
   readonly #context: unknown
   /** Settles when the last call has. */
   #last: Promise<unknown> = Promise.resolve()
+  #disposed = false
 
   constructor(library: Library, context: unknown) {
     this.#library = library
@@ -43,6 +45,7 @@ class LibnftablesWriter implements NftWriter {
   apply(text: string, signal: AbortSignal): Promise<void> {
     const result = this.#last.then(() => {
       signal.throwIfAborted()
+      assert(!this.#disposed, 'the context of libnftables is freed')
       return this.#run(text)
     })
     this.#last = result.catch(() => {})
@@ -50,7 +53,10 @@ class LibnftablesWriter implements NftWriter {
   }
 
   [Symbol.dispose](): void {
-    void this.#last.then(() => this.#library.freeContext(this.#context))
+    void this.#last.then(() => {
+      this.#disposed = true
+      this.#library.freeContext(this.#context)
+    })
   }
 
   async #run(text: string): Promise<void> {

@@ -18,25 +18,8 @@ export class NftError extends NodeplaneError {
   }
 }
 
-/** Texts from this length on (in characters) go to a child: libnftables would keep the memory it took for them. */
-const LARGE_TEXT = 64 * 1024
-
 /** A refused command can hold hundreds of elements. */
 const MAX_QUOTED_LENGTH = 300
-
-/**
- * Small texts are written by libnftables in this process (0.5 ms), large ones, and all where the library is not there,
- * by an `nft` child. Use it in the network namespace it was made in.
- */
-export async function createNftWriter(): Promise<NftWriter> {
-  const { openLibnftables } = await import('./libnftables.ts')
-  const library = await openLibnftables()
-  if (library === undefined) return childWriter
-  return {
-    apply: (text, signal) => (text.length < LARGE_TEXT ? library : childWriter).apply(text, signal),
-    [Symbol.dispose]: () => library[Symbol.dispose](),
-  }
-}
 
 /** Writes each text by a run of `nft -f -`. */
 export const childWriter: NftWriter = {

@@ -1,7 +1,7 @@
 import type { ServicePortState } from './change-tracker.ts'
 
-/** Service ports by the key of their Service. */
-export type ServiceStates = ReadonlyMap<string, readonly ServicePortState[]>
+/** Service ports by the key of their Service, each Service once; read once, so that they need not all exist at a time. */
+export type ServiceStates = Iterable<readonly [string, readonly ServicePortState[]]>
 
 /** Programs one kernel mechanism for one IP family. Calls never overlap. */
 export interface Backend {

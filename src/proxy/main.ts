@@ -1,7 +1,8 @@
 import type { Wanted } from '#cluster/source.ts'
 import type { StoreReader } from '#cluster/store.ts'
-import { childWriter, createNftWriter, type NftWriter } from '#linux/nft.ts'
+import { childWriter, type NftWriter } from '#linux/nft.ts'
 import { listNftTable } from '#linux/nft-listing.ts'
+import { createNftWriter } from '#linux/nft-writer.ts'
 import { type IpFamily, ipFamilies } from '#net/ip.ts'
 import { Backoff } from '#runtime/backoff.ts'
 import { type Clock, systemClock } from '#runtime/clock.ts'
@@ -30,6 +31,8 @@ export type ProxyOptions = {
   readonly metrics: Metrics
   /** The machine's clock when not given. */
   readonly clock?: Clock | undefined
+  /** Called when a family has changes that its rules lack. */
+  readonly onQueued?: ((family: IpFamily) => void) | undefined
   /** Called after each successful sync of a family. */
   readonly onProgrammed?: ((programmed: Programmed) => void) | undefined
 }
@@ -66,7 +69,7 @@ type FamilyOptions = Omit<ProxyOptions, 'metrics'> & {
 }
 
 async function runFamily(options: FamilyOptions, signal: AbortSignal): Promise<void> {
-  const { family, store, settings, writer, metrics, onProgrammed } = options
+  const { family, store, settings, writer, metrics, onQueued, onProgrammed } = options
   using feed = store.feed(['Service', 'EndpointSlice'])
   const runner = new SyncRunner({
     feed,
@@ -84,6 +87,7 @@ async function runFamily(options: FamilyOptions, signal: AbortSignal): Promise<v
     log: options.log.child({ component: 'proxy', family }),
     clock: options.clock ?? systemClock,
     backoff: new Backoff({ initialMs: RETRY_INITIAL_MS, maxMs: RETRY_MAX_MS }),
+    onQueued: () => onQueued?.(family),
     onProgrammed: revision => onProgrammed?.({ family, revision }),
   })
   await runner.run(signal)

@@ -3,8 +3,8 @@ import type { Backoff } from '#runtime/backoff.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { describeError } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
-import type { Backend, ServiceStates } from './backend.ts'
-import type { ChangeTracker } from './change-tracker.ts'
+import type { Backend } from './backend.ts'
+import type { ChangeTracker, ServicePortState } from './change-tracker.ts'
 import type { FamilyMetrics } from './metrics.ts'
 
 export type SyncRunnerOptions = {
@@ -17,6 +17,8 @@ export type SyncRunnerOptions = {
   readonly clock: Clock
   /** Waits between failed syncs. */
   readonly backoff: Backoff
+  /** There are changes that the kernel lacks. */
+  readonly onQueued: () => void
   /** The kernel has everything up to this revision of the store. */
   readonly onProgrammed: (revision: number) => void
 }
@@ -51,6 +53,7 @@ export class SyncRunner {
         this.#takeIn(batch)
         // Rules from half a list would refuse connections that have endpoints.
         if (!batch.synced) continue
+        if (this.#changed.size > 0) this.#options.onQueued()
         while (!(await this.#sync(signal))) {
           await clock.sleep(backoff.next(), signal)
           const more = feed.take()
@@ -90,16 +93,14 @@ export class SyncRunner {
     const services = full ? tracker.services() : this.#changed
     const start = clock.monotonic()
     try {
-      const states: ServiceStates = new Map(
-        Array.from(services, key => [key, tracker.stateOf(key)]),
-      )
+      const states = statesOf(services, tracker)
       if (full) await backend.replace(states, signal)
       else await backend.update(states, signal)
     } catch (error) {
       if (signal.aborted) throw error
       this.#full = true
       metrics.failed()
-      log.error({ reason: describeError(error) }, 'sync failed')
+      log.warn({ reason: describeError(error) }, 'sync failed')
       return false
     }
     const durationMs = clock.monotonic() - start
@@ -119,4 +120,11 @@ export class SyncRunner {
     this.#full = false
     onProgrammed(this.#revision)
   }
+}
+
+function* statesOf(
+  services: Iterable<string>,
+  tracker: ChangeTracker,
+): Generator<readonly [string, readonly ServicePortState[]]> {
+  for (const key of services) yield [key, tracker.stateOf(key)]
 }

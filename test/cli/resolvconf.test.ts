@@ -16,8 +16,9 @@ ${POD}---
 apiVersion: v1
 kind: List
 items:
-  - { kind: Deployment, metadata: { name: web } }
-  - kind: Pod
+  - { apiVersion: apps/v1, kind: Deployment, metadata: { name: web } }
+  - apiVersion: v1
+    kind: Pod
     metadata: { name: db }
     spec:
       dnsPolicy: None
@@ -107,13 +108,39 @@ t.test('a name without namespace is in default; items of a list know their lines
   const { code, stdout, stderr } = await call(['-f', '-', 'db'], OTHERS)
   t.equal(code, 2)
   t.equal(stdout, '')
-  t.match(stderr, /^nodeplane: stdin:19:23: spec\.dnsConfig\.nameservers\[0\]: 'x' is not an IP/)
+  t.match(stderr, /^nodeplane: stdin:20:23: spec\.dnsConfig\.nameservers\[0\]: 'x' is not an IP/)
+})
+
+t.test('a pod of a directory of manifests, by name', async t => {
+  const manifests = t.testdir({ 'all.yaml': OTHERS.replace('[x]', '[192.0.2.9]') })
+  const from = ['--manifests', manifests, '--resolv-conf', '']
+  t.match(await call(['default/db', ...from]), { code: 0, stdout: 'nameserver 192.0.2.9\n' })
+  t.match(await call(['db', ...from]), { code: 0, stdout: 'nameserver 192.0.2.9\n' })
+  const missing = await call(['shop/db', ...from])
+  t.match(missing, { code: 2, stdout: '', stderr: /has no pod shop\/db/ })
+})
+
+t.test('an invalid pod of a directory: the field', async t => {
+  const manifests = t.testdir({ 'all.yaml': OTHERS })
+  const { code, stderr } = await call(['db', '--manifests', manifests, '--resolv-conf', ''])
+  t.equal(code, 2)
+  t.match(stderr, /^nodeplane: spec\.dnsConfig\.nameservers\[0\]: 'x' is not an IP/)
 })
 
 const directory = t.testdir({ 'bad.conf': 'search a\nnameserver\n' })
 const refused: readonly { title: string; args?: readonly string[]; pod?: string; says: RegExp }[] =
   [
     { title: 'no pod is named', args: [], says: /--filename: missing/ },
+    {
+      title: 'a store without the name of the pod',
+      args: ['--manifests', '.'],
+      says: /or NAMESPACE\/NAME/,
+    },
+    {
+      title: 'a file and a store',
+      args: ['-f', '-', '--manifests', '.'],
+      says: /--filename: excludes/,
+    },
     { title: 'the pod file is not there', args: ['-f', '/nowhere'], says: /--filename: .*ENOENT/ },
     {
       title: "the node's file is not there",

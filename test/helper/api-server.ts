@@ -7,16 +7,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import type { Kind } from '#cluster/objects.ts'
-
-/** An object as the API has it. */
-export type ApiObject = {
-  readonly metadata: {
-    readonly name: string
-    readonly namespace?: string
-    readonly [field: string]: unknown
-  }
-  readonly [field: string]: unknown
-}
+import { ApiHistory, type ApiObject, eventLine } from './api-history.ts'
+import { type Fault, queryProblem, refuse, send, statusObject } from './api-server-answers.ts'
 
 /** One request as it arrived. */
 export type SeenRequest = {
@@ -27,25 +19,6 @@ export type SeenRequest = {
   /** Common name of the client's certificate. */
   readonly certificateName: string | undefined
 }
-
-/** What a test does to a request instead of the usual answer. */
-export type Fault =
-  /** A refusal with a Status object. */
-  | {
-      readonly status: number
-      readonly reason?: string
-      readonly headers?: http.OutgoingHttpHeaders
-    }
-  /** The connection is closed before the answer, or after so many bytes of it. */
-  | { readonly dropAfterBytes: number }
-  /** The answer stops after so many bytes, and the connection stays. */
-  | { readonly stallAfterBytes: number }
-  /** This text instead of the answer's body. */
-  | { readonly body: string }
-  /** Called first; then the usual answer. */
-  | { readonly before: () => void }
-  /** The body in pieces of so many bytes, each in a turn of its own. */
-  | { readonly trickleBytes: number }
 
 export type ApiServerOptions = {
   readonly tls?: {
@@ -67,18 +40,7 @@ const paths: { readonly [K in Kind]: string } = {
   Namespace: '/api/v1/namespaces',
   Pod: '/api/v1/pods',
 }
-const listParameters = ['labelSelector', 'fieldSelector', 'limit', 'continue']
-const watchParameters = [
-  'labelSelector',
-  'fieldSelector',
-  'watch',
-  'allowWatchBookmarks',
-  'resourceVersion',
-  'timeoutSeconds',
-]
-
 type Watcher = { readonly kind: Kind; readonly response: http.ServerResponse }
-type LoggedEvent = { readonly kind: Kind; readonly version: number; readonly line: string }
 
 /**
  * An API server that knows list and watch, for tests: pages with continue tokens, resource versions, bookmarks, and every
@@ -90,16 +52,9 @@ export class TestApiServer implements AsyncDisposable {
   token: string | undefined
   readonly #server: http.Server
   readonly #secure: boolean
-  readonly #objects = new Map<Kind, Map<string, ApiObject>>()
+  readonly #history = new ApiHistory()
   readonly #watchers = new Set<Watcher>()
   readonly #faults: { kind: Kind; verb: 'list' | 'watch'; fault: Fault; times: number }[] = []
-  readonly #snapshots = new Map<
-    string,
-    { readonly items: readonly ApiObject[]; readonly version: number }
-  >()
-  #events: LoggedEvent[] = []
-  #version = 1000
-  #oldest = 1000
   #folder: string | undefined
 
   private constructor(options: ApiServerOptions) {
@@ -151,33 +106,22 @@ export class TestApiServer implements AsyncDisposable {
 
   /** Adds or replaces an object; watchers are told. */
   set(kind: Kind, object: ApiObject): void {
-    const objects = this.#all(kind)
-    const key = keyOf(object)
-    const type = objects.has(key) ? 'MODIFIED' : 'ADDED'
-    const versioned = this.#stamp(object)
-    objects.set(key, versioned)
-    this.#tell(kind, type, versioned)
+    this.write(kind, this.#history.set(kind, object))
   }
 
   /** Removes an object; watchers are told. */
   delete(kind: Kind, key: string): void {
-    const object = this.#all(kind).get(key)
-    if (object === undefined) throw new Error(`${kind} ${key} is not there`)
-    this.#all(kind).delete(key)
-    this.#tell(kind, 'DELETED', this.#stamp(object))
+    this.write(kind, this.#history.delete(kind, key))
   }
 
   /** Tells watchers the newest version, as the real one does each minute. */
   bookmark(kind: Kind): void {
-    this.#version++
-    const object = { kind, metadata: { resourceVersion: String(this.#version) } }
-    this.write(kind, `${JSON.stringify({ type: 'BOOKMARK', object })}\n`)
+    this.write(kind, this.#history.bookmark(kind))
   }
 
   /** Ends the watches of a kind with an ERROR event. */
   failWatches(kind: Kind, code: number, reason: string): void {
-    const object = statusObject(code, reason)
-    this.write(kind, `${JSON.stringify({ type: 'ERROR', object })}\n`)
+    this.write(kind, eventLine('ERROR', statusObject(code, reason)))
     this.endWatches(kind)
   }
 
@@ -201,10 +145,7 @@ export class TestApiServer implements AsyncDisposable {
 
   /** Forgets the past: watches from older versions and continue tokens get 410. */
   compact(): void {
-    this.#oldest = this.#version + 1
-    this.#version++
-    this.#events = []
-    this.#snapshots.clear()
+    this.#history.compact()
   }
 
   /** The next requests of this sort get a fault. */
@@ -290,27 +231,8 @@ export class TestApiServer implements AsyncDisposable {
     response: http.ServerResponse,
     fault: Fault | undefined,
   ): void {
-    let version = this.#version
-    let items: readonly ApiObject[] = [...this.#all(kind).values()]
-    let offset = 0
-    if (query['continue'] !== undefined) {
-      const [snapshot = '', position] = query['continue'].split('.')
-      const remembered = this.#snapshots.get(snapshot)
-      if (remembered === undefined) return refuse(response, 410, 'Expired')
-      ;({ items, version } = remembered)
-      offset = Number(position)
-    }
-    const limit = query['limit'] === undefined ? items.length : Number(query['limit'])
-    const end = offset + limit
-    const more = end < items.length
-    const snapshot = `${kind}${version}`
-    if (more) this.#snapshots.set(snapshot, { items, version })
-    const metadata = {
-      resourceVersion: String(version),
-      ...(more ? { continue: `${snapshot}.${end}`, remainingItemCount: items.length - end } : {}),
-    }
-    const apiVersion = kind === 'EndpointSlice' ? 'discovery.k8s.io/v1' : 'v1'
-    const page = { kind: `${kind}List`, apiVersion, metadata, items: items.slice(offset, end) }
+    const page = this.#history.page(kind, query['limit'], query['continue'])
+    if (page === undefined) return refuse(response, 410, 'Expired')
     response.setHeader('content-type', 'application/json')
     void send(response, JSON.stringify(page), fault)
   }
@@ -321,12 +243,11 @@ export class TestApiServer implements AsyncDisposable {
     response: http.ServerResponse,
     fault: Fault | undefined,
   ): void {
-    const from = Number(query['resourceVersion'])
+    const lines = this.#history.since(kind, Number(query['resourceVersion']))
     response.setHeader('content-type', 'application/json')
-    if (from < this.#oldest) {
+    if (lines === undefined) {
       // The real one, too, accepts such a watch and ends it with an event.
-      const object = statusObject(410, 'Expired')
-      response.end(`${JSON.stringify({ type: 'ERROR', object })}\n`)
+      response.end(eventLine('ERROR', statusObject(410, 'Expired')))
       return
     }
     if (fault !== undefined) {
@@ -334,9 +255,7 @@ export class TestApiServer implements AsyncDisposable {
       return
     }
     response.flushHeaders()
-    for (const event of this.#events) {
-      if (event.kind === kind && event.version > from) response.write(event.line)
-    }
+    for (const line of lines) response.write(line)
     const watcher = { kind, response }
     this.#watchers.add(watcher)
     const limit = setTimeout(() => response.end(), Number(query['timeoutSeconds']) * 1000)
@@ -354,89 +273,7 @@ export class TestApiServer implements AsyncDisposable {
     return found?.fault
   }
 
-  #tell(kind: Kind, type: 'ADDED' | 'MODIFIED' | 'DELETED', object: ApiObject): void {
-    const line = `${JSON.stringify({ type, object: { kind, ...object } })}\n`
-    this.#events.push({ kind, version: this.#version, line })
-    this.write(kind, line)
-  }
-
-  #stamp(object: ApiObject): ApiObject {
-    const resourceVersion = String(++this.#version)
-    return { ...object, metadata: { ...object.metadata, resourceVersion } }
-  }
-
-  #all(kind: Kind): Map<string, ApiObject> {
-    const objects = this.#objects.get(kind) ?? new Map<string, ApiObject>()
-    this.#objects.set(kind, objects)
-    return objects
-  }
-
   #of(kind: Kind): readonly Watcher[] {
     return [...this.#watchers].filter(watcher => watcher.kind === kind)
-  }
-}
-
-const keyOf = ({ metadata: { name, namespace } }: ApiObject): string =>
-  namespace === undefined ? name : `${namespace}/${name}`
-
-function queryProblem(
-  verb: 'list' | 'watch',
-  query: Readonly<Record<string, string>>,
-): string | undefined {
-  const known = verb === 'watch' ? watchParameters : listParameters
-  const unknown = Object.keys(query).find(name => !known.includes(name))
-  if (unknown !== undefined) return `${verb} does not take ${unknown}`
-  if (verb === 'list') {
-    return query['limit'] === undefined || /^[1-9]\d*$/.test(query['limit'])
-      ? undefined
-      : 'limit is no number'
-  }
-  if (!/^[1-9]\d*$/.test(query['resourceVersion'] ?? '')) return 'watch without resourceVersion'
-  return /^[1-9]\d*$/.test(query['timeoutSeconds'] ?? '') ? undefined : 'watch without timeout'
-}
-
-const statusObject = (code: number, reason: string, message = reason) => ({
-  kind: 'Status',
-  apiVersion: 'v1',
-  metadata: {},
-  status: 'Failure',
-  message,
-  reason,
-  code,
-})
-
-function refuse(
-  response: http.ServerResponse,
-  code: number,
-  reason: string,
-  message?: string,
-  headers: http.OutgoingHttpHeaders = {},
-): void {
-  response.writeHead(code, { 'content-type': 'application/json', ...headers })
-  response.end(JSON.stringify(statusObject(code, reason, message)))
-}
-
-async function send(
-  response: http.ServerResponse,
-  body: string,
-  fault: Fault | undefined,
-): Promise<void> {
-  if (fault === undefined || 'before' in fault) {
-    response.end(body)
-  } else if ('body' in fault) {
-    response.end(fault.body)
-  } else if ('trickleBytes' in fault) {
-    const { trickleBytes } = fault
-    for (let at = 0; at < body.length; at += trickleBytes) {
-      response.write(body.slice(at, at + trickleBytes))
-      await new Promise(resolve => setImmediate(resolve))
-    }
-    response.end()
-  } else if ('stallAfterBytes' in fault) {
-    response.flushHeaders()
-    if (fault.stallAfterBytes > 0) response.write(body.slice(0, fault.stallAfterBytes))
-  } else if ('dropAfterBytes' in fault) {
-    if (fault.dropAfterBytes === 0) response.destroy()
-    else response.write(body.slice(0, fault.dropAfterBytes), () => response.destroy())
   }
 }

@@ -1,3 +1,4 @@
+import { Pace } from '#runtime/pace.ts'
 import type { Kind } from '../objects.ts'
 import { Raw } from '../raw.ts'
 import type { Selection } from '../source.ts'
@@ -53,8 +54,12 @@ async function listPage(
     signal,
   })
   const splitter = new ListSplitter()
+  const pace = new Pace()
   for await (const chunk of body) {
-    for (const item of splitter.push(chunk)) onItem(parseJson('an item of the list', item))
+    for (const item of splitter.push(chunk)) {
+      onItem(parseJson('an item of the list', item))
+      await pace.breathe()
+    }
   }
   return readHead(kind, new Raw(splitter.end()))
 }

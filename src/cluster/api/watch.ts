@@ -1,3 +1,4 @@
+import { Pace } from '#runtime/pace.ts'
 import type { Kind } from '../objects.ts'
 import { Raw } from '../raw.ts'
 import type { Selection } from '../source.ts'
@@ -50,7 +51,11 @@ export async function watch(request: WatchRequest): Promise<AsyncIterable<WatchE
 }
 
 async function* eventsOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<WatchEvent> {
-  for await (const line of linesOf(body)) yield parseWatchEvent(line)
+  const pace = new Pace()
+  for await (const line of linesOf(body)) {
+    yield parseWatchEvent(line)
+    await pace.breathe()
+  }
 }
 
 /**

@@ -52,11 +52,14 @@ export class NftablesBackend implements Backend {
 
   #routes(states: ServiceStates): ReadonlyMap<string, readonly Route[]> {
     const { nodeName } = this.#options
-    return new Map(
-      states
-        .entries()
-        .map(([service, ports]) => [service, ports.flatMap(port => routesOf(port, nodeName))]),
-    )
+    const routes = new Map<string, readonly Route[]>()
+    for (const [service, ports] of states) {
+      routes.set(
+        service,
+        ports.flatMap(port => routesOf(port, nodeName)),
+      )
+    }
+    return routes
   }
 
   async #write(changes: Changes, signal: AbortSignal, first = ''): Promise<void> {

@@ -327,6 +327,21 @@ t.test('a server that ends every watch at once is not asked in a loop', async t 
   )
 })
 
+t.test('429 with Retry-After: not asked again before that', async t => {
+  await using server = await serverWith(1)
+  server.inject('Service', 'list', { status: 429, headers: { 'retry-after': '3' } })
+  server.inject('Service', 'list', { status: 429, headers: { 'retry-after': 'tomorrow' } })
+  server.inject('Service', 'list', { status: 503, headers: { 'retry-after': '3600' } })
+  const pauses: number[] = []
+  const sleep = async (ms: number) => void pauses.push(ms)
+  const clock = { now: () => 0, monotonic: () => 0, sleep }
+  const timing = { retryInitialMs: 100, retryMaxMs: 100 }
+  const options = { clock, timing, random: () => 0 }
+  await using source = await watching(server, options)
+  t.strictSame(pauses, [3_100, 100, 60_100])
+  t.strictSame(source.warnings(), ['API server is unavailable; the last state keeps serving'])
+})
+
 t.test('403: the log says which rule is missing; it is tried again slowly', async t => {
   await using server = await TestApiServer.start()
   server.inject('EndpointSlice', 'list', { status: 403, reason: 'Forbidden' }, 3)

@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { parseCorefile } from '../../../src/dns/corefile/parser.ts'
+import { parseKubernetes } from '../../../src/dns/plugins/kubernetes/options.ts'
 import { registry } from '../../../src/dns/plugins/registry.ts'
 import { planServers } from '../../../src/dns/server/plan.ts'
 import { setupBlock, stopPlugins } from '../../../src/dns/server/setup.ts'
@@ -34,9 +35,12 @@ for (const name of registered) {
         used.filter(directive => !registered.includes(directive)),
         [],
       )
-      // Setting kubernetes up waits for a cluster: its own tests parse its options.
+      // Setting kubernetes up waits for a cluster, so its options are only read.
       for (const { directives } of blocks) {
         const withoutCluster = directives.filter(directive => directive.name !== 'kubernetes')
+        for (const directive of directives.filter(each => !withoutCluster.includes(each))) {
+          parseKubernetes(directive, { zones: ['cluster.local.'], directory: folder })
+        }
         await stopPlugins((await setupBlock(withoutCluster, setupContext())).plugins)
       }
     }

@@ -115,19 +115,21 @@ type Meaning = ReturnType<typeof meaningOf>
 
 /** What the cluster IPs are to lead to, said without the plan: of several claims the first by name. */
 function clusterIPsOf(states: ServiceStates): Meaning['vips'] {
-  const claims = [...states.values()].flat().map(port => {
-    const { clusterIP, protocol, internalPolicyLocal, endpoints, service, portName } = port
-    const scope = internalPolicyLocal ? 'local' : 'cluster'
-    const usable = endpoints[scope].map(
-      ({ address, port }) => `${protocol.toLowerCase()} ${address} . ${port}`,
-    )
-    const empty = endpoints.hasAny ? 'goto ignore' : 'goto refuse'
-    return {
-      key: `${clusterIP} . ${protocol.toLowerCase()} . ${port.port}`,
-      to: usable.length === 0 ? [empty] : usable.toSorted(),
-      owner: [service, portName, protocol, scope].join(' '),
-    }
-  })
+  const claims = Array.from(states, ([, ports]) => ports)
+    .flat()
+    .map(port => {
+      const { clusterIP, protocol, internalPolicyLocal, endpoints, service, portName } = port
+      const scope = internalPolicyLocal ? 'local' : 'cluster'
+      const usable = endpoints[scope].map(
+        ({ address, port }) => `${protocol.toLowerCase()} ${address} . ${port}`,
+      )
+      const empty = endpoints.hasAny ? 'goto ignore' : 'goto refuse'
+      return {
+        key: `${clusterIP} . ${protocol.toLowerCase()} . ${port.port}`,
+        to: usable.length === 0 ? [empty] : usable.toSorted(),
+        owner: [service, portName, protocol, scope].join(' '),
+      }
+    })
   const winners = new Map<string, (typeof claims)[number]>()
   for (const claim of claims) {
     const other = winners.get(claim.key)

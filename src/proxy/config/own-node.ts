@@ -1,0 +1,39 @@
+import type { Node } from '#cluster/objects.ts'
+import type { StoreReader } from '#cluster/store.ts'
+import { isAbort } from '#runtime/error.ts'
+import { addressesOf } from './node-ips.ts'
+
+/**
+ * The Node called `name`, once it is there and has an address; undefined when it does not come in time. Waits for the list
+ * of Nodes for as long as that takes (kube-proxy does too), then `limitMs` for the Node.
+ */
+export async function waitForNode(
+  store: StoreReader,
+  { name, limitMs }: { readonly name: string; readonly limitMs: number },
+  signal: AbortSignal,
+): Promise<Node | undefined> {
+  using feed = store.feed(['Node'])
+  let limit: AbortSignal | undefined
+  for (;;) {
+    try {
+      await feed.next(limit === undefined ? signal : AbortSignal.any([signal, limit]))
+    } catch (error) {
+      if (signal.aborted || !isAbort(error)) throw error
+      return store.get('Node', name)
+    }
+    if (!store.isSynced('Node')) continue
+    const node = store.get('Node', name)
+    if (node !== undefined && addressesOf(node).length > 0) return node
+    if (limitMs === 0) return node
+    limit ??= AbortSignal.timeout(limitMs)
+  }
+}
+
+/** The own Node as last seen: one that was deleted stays in use (kube-proxy, node.go). */
+export function lastSeenNode(store: StoreReader, name: string): () => Node | undefined {
+  let last: Node | undefined
+  return () => {
+    last = store.get('Node', name) ?? last
+    return last
+  }
+}

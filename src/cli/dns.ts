@@ -1,13 +1,15 @@
 import { access, writeFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { openSource } from '#cluster/open-source.ts'
 import { ClusterPool } from '#dns/cluster-pool.ts'
 import { createLineLog } from '#dns/line-log.ts'
 import { registry } from '#dns/plugins/registry.ts'
+import { restClientMetrics } from '#dns/rest-client-metrics.ts'
 import type { CorefileSource, DnsServer } from '#dns/server/dns-server.ts'
 import { startDns } from '#dns/start.ts'
-import { ConfigError, describeError } from '#runtime/error.ts'
-import { createLogger, type LogLevel, logLevels } from '#runtime/log.ts'
+import { describeError } from '#runtime/error.ts'
+import { createLogger, type Logger, type LogLevel, logLevels } from '#runtime/log.ts'
 import { createMetrics, Gauge, type Metrics } from '#runtime/metrics.ts'
 import { type CommandIo, EXIT_FAILURE, EXIT_OK, runCommand } from './command-line.ts'
 import { version } from './version.ts'
@@ -70,7 +72,7 @@ async function serve(options: Options, io: CommandIo): Promise<number> {
   const server = await startDns({
     corefile: await corefileOf(options.conf, io),
     defaultPort: options['dns.port'],
-    cluster: new ClusterPool({ log, sourceOf }),
+    cluster: clusterPool(log, metrics, io),
     log,
     metrics,
     lines: createLineLog(io.stdout),
@@ -92,6 +94,16 @@ async function serve(options: Options, io: CommandIo): Promise<number> {
     process.off('SIGUSR1', reload)
     process.off('SIGHUP', ignore)
   }
+}
+
+/** Where `kubernetes` blocks get objects: their own options say it, the environment where they do not. */
+function clusterPool(log: Logger, metrics: Metrics, { env }: CommandIo): ClusterPool {
+  const onRequest = restClientMetrics(metrics)
+  return new ClusterPool({
+    log,
+    sourceOf: (connection, options) =>
+      openSource({ ...connection, env }, { ...options, onRequest }),
+  })
 }
 
 /** CoreDNS stays when its terminal goes. */
@@ -132,8 +144,4 @@ function showBuild(metrics: Metrics): void {
     labelNames: Object.keys(labels),
     registers: [metrics],
   }).set(labels, 1)
-}
-
-function sourceOf(): never {
-  throw new ConfigError([{ message: 'no source of cluster objects yet' }])
 }

@@ -65,13 +65,12 @@ const nativeModules: Plugin = {
 const lateRequires: Plugin = {
   name: 'late-requires',
   setup(build) {
-    build.onLoad({ filter: /\/src\/.*\.ts$/ }, async ({ path }) => ({
-      contents: (await readFile(path, 'utf8')).replaceAll(
-        'createRequire(import.meta.url)(',
-        'require(',
-      ),
-      loader: 'ts',
-    }))
+    build.onLoad({ filter: /\/src\/.*\.ts$/ }, async ({ path }) => {
+      if (!path.startsWith(join(root, 'src/'))) return undefined
+      const text = await readFile(path, 'utf8')
+      const contents = text.replaceAll('createRequire(import.meta.url)(', 'require(')
+      return { contents, loader: 'ts' }
+    })
   },
 }
 
@@ -103,7 +102,7 @@ const commandLine: BuildOptions = {
   },
 }
 
-/** The CNI plugins alone, as CommonJS: it starts faster, and a pod's start waits for it several times. */
+/** The CNI plugins alone, in one file: a pod's start waits for it several times. */
 const cniPlugin: BuildOptions = {
   ...common,
   entryPoints: { 'cni-plugin': 'src/cli/cni-plugin.ts' },
@@ -111,7 +110,7 @@ const cniPlugin: BuildOptions = {
   outExtension: { '.js': '.cjs' },
 }
 
-/** Has the compiled code of the plugins kept between calls, which saves a fifth of their start-up. */
+/** Has the compiled code of the plugins kept between calls, which saves 2 to 3 ms of each. */
 const cniEntry = `'use strict'
 require('node:module').enableCompileCache({ directory: __dirname + '/compile-cache', portable: true })
 require('./cni-plugin.cjs')

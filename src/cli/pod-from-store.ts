@@ -1,9 +1,9 @@
 import type { Pod } from '#cluster/objects.ts'
+import { type Connection, openSource } from '#cluster/open-source.ts'
 import { Store } from '#cluster/store.ts'
 import { ConfigError, isAbort, NodeplaneError } from '#runtime/error.ts'
 import { createLogger } from '#runtime/log.ts'
 import type { CommandIo } from './command-line.ts'
-import { type ObjectSource, openObjectSource } from './object-source.ts'
 
 /** Pods must be listed within this. */
 const LIST_LIMIT_MS = 30_000
@@ -18,14 +18,14 @@ class ListError extends NodeplaneError {
  * @throws {ConfigError} there is no such pod.
  */
 export async function podFromStore(
-  objects: ObjectSource,
+  objects: Connection,
   key: string,
   { stderr, signal }: CommandIo,
 ): Promise<Pod> {
   const [namespace = '', name = ''] = key.split('/', 2)
   const fieldSelector = `metadata.namespace=${namespace},metadata.name=${name}`
   const log = await createLogger('warn', stderr.isTTY === true)
-  const source = await openObjectSource(objects, { wanted: { Pod: { fieldSelector } }, log })
+  const source = await openSource(objects, { wanted: { Pod: { fieldSelector } }, log })
   const store = new Store()
   const found = new AbortController()
   const stop = AbortSignal.any([signal, found.signal])

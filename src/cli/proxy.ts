@@ -66,7 +66,7 @@ async function act(options: Options, { config, file }: Loaded, io: CommandIo): P
   const objects = {
     manifests: options.manifests,
     kubeconfig: config.clientConnection.kubeconfig || undefined,
-    master: options.master || undefined,
+    endpoint: options.master || undefined,
     env: io.env,
   }
   const log = await createLogger(levelOf(config.logging.verbosity), io.stderr.isTTY === true)

@@ -1,3 +1,4 @@
+import { type Connection, openSource } from '#cluster/open-source.ts'
 import { Store } from '#cluster/store.ts'
 import type { ProxyConfig } from '#proxy/config/schema.ts'
 import { refuseChange } from '#proxy/config/watch.ts'
@@ -5,7 +6,6 @@ import { runProxyService, wantedByProxyService } from '#proxy/service.ts'
 import type { Logger } from '#runtime/log.ts'
 import { createMetrics } from '#runtime/metrics.ts'
 import { type Part, runTogether } from '#runtime/run-together.ts'
-import { type ObjectSource, openObjectSource } from './object-source.ts'
 
 /** An API server may know the Node only after a while (kube-proxy waits as long). */
 const NODE_WAIT_MS = 30_000
@@ -13,7 +13,7 @@ const NODE_WAIT_MS = 30_000
 export type StandaloneProxyOptions = {
   readonly config: ProxyConfig
   readonly nodeName: string
-  readonly objects: ObjectSource
+  readonly objects: Connection
   /** The file that the configuration was read from: the process ends when it changes. */
   readonly configFile: { readonly path: string; readonly text: string } | undefined
   readonly log: Logger
@@ -26,7 +26,7 @@ export async function runStandaloneProxy(
 ): Promise<void> {
   const store = new Store()
   const wanted = wantedByProxyService(nodeName)
-  const source = await openObjectSource(objects, { wanted, log })
+  const source = await openSource(objects, { wanted, log })
   log.info({ origin: source.origin, node: nodeName }, 'starting')
   // A directory is listed whole: a Node that is not in it then will not come by itself.
   const nodeWaitMs = objects.manifests === undefined ? NODE_WAIT_MS : 0

@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises'
+import { readFileSync, statSync } from 'node:fs'
 import { isPluginName, loadPlugin } from './plugins.ts'
 import type { FindOwnPlugin } from './spec/delegate.ts'
 
@@ -13,17 +13,16 @@ const MAX_STARTER_BYTES = 1024 * 1024
 export const findOwnPluginBeside =
   (self: string): FindOwnPlugin =>
   async (executable, type) => {
-    if (!isPluginName(type) || !(await isSameProgram(self, executable))) return undefined
+    if (!isPluginName(type) || !isSameProgram(self, executable)) return undefined
     return await loadPlugin(type)
   }
 
-async function isSameProgram(a: string, b: string): Promise<boolean> {
+function isSameProgram(a: string, b: string): boolean {
   try {
-    const [first, second] = await Promise.all([stat(a), stat(b)])
+    const [first, second] = [statSync(a), statSync(b)]
     if (first.dev === second.dev && first.ino === second.ino) return true
     if (first.size !== second.size || first.size > MAX_STARTER_BYTES) return false
-    const [content, other] = await Promise.all([readFile(a), readFile(b)])
-    return content.equals(other)
+    return readFileSync(a).equals(readFileSync(b))
   } catch {
     // Not to be read: then it is started, and says itself what is wrong.
     return false

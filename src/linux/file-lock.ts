@@ -30,13 +30,19 @@ const LONGEST_WAIT_MS = 20
  */
 export async function lockFile(path: string, options: FileLockOptions): Promise<Disposable> {
   const { timeoutMs, clock, signal } = options
-  const end = clock.monotonic() + timeoutMs
   using opened = new DisposableStack()
   const fd = opened.adopt(openSync(path, 'a', 0o600), closeSync)
-  for (let waitMs = FIRST_WAIT_MS; !tryFlock(fd); waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS)) {
-    if (clock.monotonic() >= end) throw new FileLockTimeout(path, timeoutMs)
-    // Those who wait must not try in step.
-    await clock.sleep(waitMs * (0.5 + Math.random()), signal)
+  if (!tryFlock(fd)) {
+    const end = clock.monotonic() + timeoutMs
+    for (
+      let waitMs = FIRST_WAIT_MS;
+      !tryFlock(fd);
+      waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS)
+    ) {
+      if (clock.monotonic() >= end) throw new FileLockTimeout(path, timeoutMs)
+      // Those who wait must not try in step.
+      await clock.sleep(waitMs * (0.5 + Math.random()), signal)
+    }
   }
   // Closing the only descriptor of the open file ends the lock.
   return opened.move()

@@ -3,7 +3,12 @@ import { join } from 'node:path'
 import t from 'tap'
 import { bridge } from '#cni/bridge/bridge.ts'
 import { exec } from '#linux/exec.ts'
-import { callPlugin, type PluginCall, REFERENCE_PLUGINS } from '../helper/cni-call.ts'
+import {
+  callPlugin,
+  environmentOf,
+  type PluginCall,
+  REFERENCE_PLUGINS,
+} from '../helper/cni-call.ts'
 import { enterHost } from '../helper/cni-host.ts'
 import { bridgeConfig, leasesIn, linksOf } from '../helper/cni-network.ts'
 import { eventually } from '../helper/eventually.ts'
@@ -142,26 +147,59 @@ t.test('DEL never touches the interfaces of the host', async t => {
   t.same((await linksOf(host)).toSorted(), ['eth0', 'other'])
 })
 
-t.test('DEL removes an interface that the reference plugin made', async t => {
-  await using host = await enterHost()
-  await using pod = await TestNamespace.create('pod')
-  const dataDir = t.testdir()
-  const config = bridgeConfig(dataDir)
+/** Wires a pod by the reference plugin. */
+async function addByReference(config: object, netns: string, containerId: string): Promise<void> {
   await exec(join(REFERENCE_PLUGINS, 'bridge'), [], {
     input: JSON.stringify(config),
     env: {
-      CNI_COMMAND: 'ADD',
-      CNI_CONTAINERID: 'container',
-      CNI_IFNAME: 'eth0',
-      CNI_NETNS: pod.path,
-      CNI_PATH: REFERENCE_PLUGINS,
+      ...environmentOf({ verb: 'ADD', config, netns, containerId }),
+      PATH: process.env['PATH'] ?? '',
     },
   })
-  t.equal((await linksOf(host)).length, 2)
-  t.same(await call('DEL', config, pod.path), nothing)
-  t.same(await linksOf(host), ['cni0'])
-  t.same(await linksOf(pod), [])
-  t.same(leasesIn(dataDir), [])
+}
+
+for (const preposition of ['with', 'without']) {
+  t.test(`DEL ${preposition} a namespace removes what the reference made for a pod`, async t => {
+    await using host = await enterHost()
+    await using a = await TestNamespace.create('a')
+    await using b = await TestNamespace.create('b')
+    const dataDir = t.testdir()
+    const config = bridgeConfig(dataDir, { ipMasq: true })
+    await addByReference(config, a.path, 'a')
+    await addByReference(config, b.path, 'b')
+    const netns = preposition === 'with' ? a.path : ''
+    t.same(await call('DEL', config, netns, { containerId: 'a' }), nothing)
+    // Its link has a random name: without the namespace it cannot be found, and goes with it.
+    t.equal((await linksOf(host)).length, preposition === 'with' ? 2 : 3)
+    t.same(leasesIn(dataDir), ['10.22.0.3', 'fd00:22::3'])
+    for (const [program, address] of [
+      ['iptables', '10.22.0.'],
+      ['ip6tables', 'fd00:22::'],
+    ] as const) {
+      const { stdout } = await host.exec(`${program}-save`, ['-t', 'nat'])
+      t.notOk(stdout.includes(`-s ${address}2/`))
+      t.ok(stdout.includes(`-s ${address}3/`), 'the other pod keeps its rules')
+      t.equal(stdout.match(/^:CNI-/gm)?.length, 1)
+    }
+  })
+}
+
+t.test('DEL removes the rules of the reference plugin in their nftables shape', async t => {
+  await using host = await enterHost()
+  const config = bridgeConfig(t.testdir(), { ipMasq: true })
+  // The first 16 hex digits of SHA-512 of "net", and of "eth0:container" and "eth0:other".
+  const [ours, other] = ['a4861f4ae9f7d238-0ab5244c1ca55437', 'a4861f4ae9f7d238-ab1b33b494298b40']
+  const input = `table inet cni_plugins_masquerade {
+    chain masq_checks {
+      ip saddr 10.22.0.2 ip daddr != 10.22.0.0/24 masquerade comment "${ours}, net: net, if: eth0"
+      ip saddr 10.22.0.3 ip daddr != 10.22.0.0/24 masquerade comment "${other}, net: net, if: eth0"
+    }
+  }
+`
+  await host.exec('nft', ['-f', '-'], { input })
+  t.same(await call('DEL', config, ''), nothing)
+  t.notMatch(await ruleset(host), '10.22.0.2')
+  t.match(await ruleset(host), '10.22.0.3')
 })
 
 t.test(

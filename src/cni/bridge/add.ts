@@ -20,6 +20,9 @@ import {
 } from './pair.ts'
 import { type AddressPlan, planAddresses } from './plan.ts'
 
+/** How long undoing may take, which nobody can stop. */
+const UNDO_LIMIT_MS = 10_000
+
 /** One ADD under way: what it works with, and what is to be done should it fail. */
 type Work = {
   readonly request: AttachmentRequest
@@ -27,7 +30,7 @@ type Work = {
   readonly config: BridgeConfig
   readonly attachment: Attachment
   readonly sides: Sides
-  /** Runs after `what` has failed; its own failure is only told. */
+  /** Notes a step back, taken should the ADD fail; its own failure is only told. */
   readonly undo: (what: string, action: () => Promise<unknown>) => void
 }
 
@@ -111,7 +114,10 @@ async function addLayer3(
     await enableForwarding(sides.host, plan.families, context.warn)
   }
   if (config.ipMasq) {
-    undo('remove the masquerading', () => removeMasquerade(attachment, context.signal))
+    // Not with the call's own signal: that it was aborted may be why this is undone.
+    undo('remove the masquerading', () =>
+      removeMasquerade(attachment, AbortSignal.timeout(UNDO_LIMIT_MS)),
+    )
     const addresses = plan.ips.map(({ address }) => address)
     await addMasquerade(attachment, addresses, context.signal)
   }

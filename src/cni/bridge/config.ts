@@ -44,8 +44,8 @@ export type BridgeConfig = {
   readonly mac: MacAddress | undefined
 }
 
-/** The highest MTU that IFLA_MTU can hold and veth takes is the kernel's business; its field is 32 bits. */
-const MAX_MTU = 0x7fffffff
+/** The largest number in netlink's field; what a link takes is for the kernel to say. */
+const MAX_MTU = 0xffffffff
 
 /**
  * The configuration of ADD, CHECK and STATUS, with every check that must precede a change of the kernel.

@@ -94,11 +94,22 @@ export class Store implements Disposable {
     })
   }
 
-  /** Gives addresses back. Those that are not reserved are ignored. @throws {CniError} code 5 */
+  /**
+   * Gives addresses back, each whatever becomes of the others. Those that are not reserved are ignored.
+   * @throws {CniError} code 5, naming all that stay.
+   */
   release(ips: Iterable<IpAddress>): void {
-    this.#write(() => {
-      for (const ip of ips) rmSync(join(this.#folder, ip), { force: true })
-    })
+    const failures: string[] = []
+    for (const ip of ips) {
+      try {
+        rmSync(join(this.#folder, ip), { force: true })
+      } catch (error) {
+        failures.push(describeError(error))
+      }
+    }
+    if (failures.length > 0) {
+      throw new CniError(cniCodes.ioFailure, `cannot release addresses: ${failures.join('; ')}`)
+    }
   }
 
   /** Remembers where round robin goes on in a set. @throws {CniError} code 5 */

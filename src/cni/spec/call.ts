@@ -103,7 +103,7 @@ async function perform(
 }
 
 /** Performs a call in this process on behalf of another plugin, as if it were a process: from its bytes. */
-export async function performInProcess(
+async function performInProcess(
   plugin: CniPlugin,
   verb: CniVerb,
   raw: CniRequest['raw'],

@@ -1,7 +1,7 @@
 import { ExecError, type ExecResult, exec } from '#linux/exec.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { describeError, errnoCode } from '#runtime/error.ts'
-import { type ConfigObject, configObjectFrom, integerField, stringField } from './config-object.ts'
+import { configObjectFrom, integerField, stringField } from './config-object.ts'
 import type { DelegateOptions } from './delegate.ts'
 import { CniError, cniCodes } from './error.ts'
 import type { CniRequest, CniVerb } from './plugin.ts'
@@ -45,7 +45,7 @@ async function start(
       return await exec(executable, [], {
         input: raw.stdin,
         env: { ...raw.env, CNI_COMMAND: verb },
-        // Only the runtime knows how long its plugins may take; it ends us, and our children with us.
+        // Only the runtime knows how long its plugins may take.
         timeoutMs: 0,
         maxOutputBytes: MAX_ANSWER_BYTES,
       })
@@ -66,9 +66,8 @@ function parseJson(text: string): unknown {
 
 /** The error object that a failed program printed, or undefined when it printed none. */
 function answeredError({ stdout }: ExecError): CniError | undefined {
-  let answer: ConfigObject
   try {
-    answer = configObjectFrom(JSON.parse(stdout))
+    const answer = configObjectFrom(JSON.parse(stdout))
     const details = stringField(answer, 'details')
     return new CniError(
       integerField(answer, 'code') || cniCodes.internal,

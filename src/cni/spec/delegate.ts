@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '#runtime/clock.ts'
-import { describeError } from '#runtime/error.ts'
+import { describeError, NodeplaneError } from '#runtime/error.ts'
 import { configObjectFrom } from './config-object.ts'
 import { CniError, cniCodes } from './error.ts'
 import type { AttachmentRequest, CniPlugin, CniRequest, CniVerb, Delegate } from './plugin.ts'
@@ -99,9 +99,12 @@ function isFile(path: string): boolean {
 const readResult = (json: unknown, path: string, { config }: CniRequest): CniResult =>
   resultFrom(configObjectFrom(json, `result of ${path}`), config.cniVersion)
 
-function prefixed(type: string, error: unknown): CniError {
+/** Says which delegate it was; code and message stay its own. */
+function prefixed(type: string, error: unknown): unknown {
+  // A bug: whoever answers shows where.
+  if (!(error instanceof NodeplaneError)) return error
   if (!(error instanceof CniError)) {
-    return new CniError(cniCodes.internal, `${type}: ${describeError(error)}`, { cause: error })
+    return new CniError(cniCodes.internal, `${type}: ${describeError(error)}`)
   }
   const { cniCode, message, details } = error
   return new CniError(cniCode, `${type}: ${message}`, {

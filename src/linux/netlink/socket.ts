@@ -74,7 +74,10 @@ export class NetlinkSocket implements Disposable {
       this.#socket.close()
       throw error
     }
-    this.#socket.on('message', bytes => this.#receive(bytes))
+    this.#socket.on('message', (bytes, { port }) => {
+      // Another process may send to our port; only the kernel has port 0.
+      if (port === 0) this.#receive(bytes)
+    })
     // ENOBUFS: the receive buffer overflowed; answers are missing and will not come.
     this.#socket.on('error', error => this.#failAll(Math.abs(error.errno), error.message))
     this.#socket.unref()

@@ -1,7 +1,9 @@
-import { ExecError, exec, isProgramMissing } from '#linux/exec.ts'
+import { ExecError, isProgramMissing } from '#linux/exec.ts'
 import type { IpPrefix } from '#net/prefix.ts'
 import type { Attachment } from '../identity.ts'
 import { parseMasqueradeListing } from './listing.ts'
+import { runProgram } from './program.ts'
+import { removeReferenceMasquerade } from './reference.ts'
 import {
   MASQUERADE_TABLE,
   type MasqueradeElement,
@@ -38,20 +40,26 @@ export async function addMasquerade(
   }
 }
 
-/** Removes an attachment's elements; nothing to remove is fine, and so is a machine without nft. @throws {ExecError} */
+/**
+ * Removes what masquerades an attachment; nothing to remove is fine, and so is a machine without nft.
+ * @throws {ExecError}
+ */
 export async function removeMasquerade(attachment: Attachment, signal: AbortSignal): Promise<void> {
   const mark = masqueradeMark(attachment)
-  await removeMasqueradeWhere(({ comment }) => isMarked(comment, mark), signal)
+  const removed = await removeMasqueradeWhere(({ comment }) => isMarked(comment, mark), signal)
+  // Pods outlive an upgrade: the reference's plugin may have wired this one.
+  if (removed === 0) await removeReferenceMasquerade(attachment, signal)
 }
 
-/** Removes the elements that `isUnwanted` names. @throws {ExecError} */
+/** Removes the elements that `isUnwanted` names, and says how many. @throws {ExecError} */
 export async function removeMasqueradeWhere(
   isUnwanted: (element: MasqueradeElement) => boolean,
   signal: AbortSignal,
-): Promise<void> {
-  await retried(async () => {
+): Promise<number> {
+  return await retried(async () => {
     const unwanted = (await listMasquerade(signal)).filter(isUnwanted)
     if (unwanted.length > 0) await runNft(renderMasqueradeRemoval(unwanted), signal)
+    return unwanted.length
   })
 }
 
@@ -70,7 +78,7 @@ const isMarked = (comment: string, mark: string): boolean => comment.startsWith(
 async function listMasquerade(signal: AbortSignal): Promise<readonly MasqueradeElement[]> {
   const words = ['-j', 'list', 'table', ...MASQUERADE_TABLE.split(' ')]
   try {
-    return parseMasqueradeListing((await exec('nft', words, { signal })).stdout)
+    return parseMasqueradeListing((await runProgram('nft', words, { signal })).stdout)
   } catch (error) {
     if (isMissing(error)) return []
     throw error
@@ -82,9 +90,10 @@ const isMissing = (error: unknown): boolean =>
   error instanceof ExecError &&
   (error.exitCode === undefined ? isProgramMissing(error) : /No such file/.test(error.stderr))
 
-const runNft = (input: string, signal: AbortSignal) => exec('nft', ['-f', '-'], { input, signal })
+const runNft = (input: string, signal: AbortSignal) =>
+  runProgram('nft', ['-f', '-'], { input, signal })
 
-async function retried(work: () => Promise<void>): Promise<void> {
+async function retried<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await work()

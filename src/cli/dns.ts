@@ -8,10 +8,9 @@ import { registry } from '#dns/plugins/registry.ts'
 import { restClientMetrics } from '#dns/rest-client-metrics.ts'
 import type { CorefileSource, DnsServer } from '#dns/server/dns-server.ts'
 import { startDns } from '#dns/start.ts'
-import { describeError } from '#runtime/error.ts'
 import { createLogger, type Logger, type LogLevel, logLevels } from '#runtime/log.ts'
 import { createMetrics, Gauge, type Metrics } from '#runtime/metrics.ts'
-import { type CommandIo, EXIT_FAILURE, EXIT_OK, runCommand } from './command-line.ts'
+import { type CommandIo, EXIT_OK, runCommand } from './command-line.ts'
 import { version } from './version.ts'
 
 type Options = {
@@ -69,7 +68,8 @@ async function serve(options: Options, io: CommandIo): Promise<number> {
   const log = await createLogger(options.logLevel, io.stderr.isTTY ?? false)
   const metrics = createMetrics()
   showBuild(metrics)
-  const server = await startDns({
+  using signals = new ReloadSignals()
+  await using server = await startDns({
     corefile: await corefileOf(options.conf, io),
     defaultPort: options['dns.port'],
     cluster: clusterPool(log, metrics, io),
@@ -79,20 +79,29 @@ async function serve(options: Options, io: CommandIo): Promise<number> {
     env: io.env,
     signal: io.signal,
   })
-  const reload = () => void server.reload()
-  process.on('SIGUSR1', reload)
-  process.on('SIGHUP', ignore)
-  try {
-    await announce(server, options, io)
-    await server.ended
-    return EXIT_OK
-  } catch (error) {
-    io.stderr.write(`nodeplane: ${describeError(error)}\n`)
-    return EXIT_FAILURE
-  } finally {
-    await server.stop()
-    process.off('SIGUSR1', reload)
-    process.off('SIGHUP', ignore)
+  signals.onReload = () => void server.reload()
+  await announce(server, options, io)
+  await server.ended
+  return EXIT_OK
+}
+
+/**
+ * SIGUSR1 reloads; SIGHUP does nothing, CoreDNS stays when its terminal goes. Held from the start on: without a listener Node
+ * opens its debugger on SIGUSR1.
+ */
+class ReloadSignals implements Disposable {
+  onReload = (): void => undefined
+  readonly #listener = () => this.onReload()
+  readonly #ignore = () => undefined
+
+  constructor() {
+    process.on('SIGUSR1', this.#listener)
+    process.on('SIGHUP', this.#ignore)
+  }
+
+  [Symbol.dispose](): void {
+    process.off('SIGUSR1', this.#listener)
+    process.off('SIGHUP', this.#ignore)
   }
 }
 
@@ -105,9 +114,6 @@ function clusterPool(log: Logger, metrics: Metrics, { env }: CommandIo): Cluster
       openSource({ ...connection, env }, { ...options, onRequest }),
   })
 }
-
-/** CoreDNS stays when its terminal goes. */
-const ignore = (): void => undefined
 
 async function announce(
   { served }: DnsServer,

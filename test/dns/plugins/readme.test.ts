@@ -1,32 +1,43 @@
-import { readFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import t from 'tap'
-import type { Directive } from '#dns/corefile/parser.ts'
-import { parseCorefile } from '#dns/corefile/parser.ts'
-import { parseCache } from '#dns/plugins/cache/options.ts'
-import { parseForward } from '#dns/plugins/forward/options.ts'
-import { parseKubernetes } from '#dns/plugins/kubernetes/options.ts'
+import { parseCorefile } from '../../../src/dns/corefile/parser.ts'
+import { registry } from '../../../src/dns/plugins/registry.ts'
+import { planServers } from '../../../src/dns/server/plan.ts'
+import { setupBlock, stopPlugins } from '../../../src/dns/server/setup.ts'
+import { setupContext } from '../../helper/dns.ts'
 
-const folder = t.testdir({ 'resolv.conf': 'nameserver 192.0.2.53\n' })
-const context = { zones: ['cluster.local.'], directory: folder }
+const folder = join(import.meta.dirname, '../../../src/dns/plugins')
+const system = { env: {}, read: () => '', glob: () => [] }
+const registered = registry.flatMap(({ name, load }) => (load === undefined ? [] : [name]))
 
-const parsers: Readonly<Record<string, (directive: Directive) => unknown>> = {
-  cache: directive => parseCache(directive, context.zones),
-  forward: directive => parseForward([directive], folder),
-  kubernetes: directive => parseKubernetes(directive, context),
-}
+t.test('every plugin has a folder, and every folder is a plugin', async t => {
+  const entries = await readdir(folder, { withFileTypes: true })
+  const folders = entries.filter(entry => entry.isDirectory()).map(({ name }) => name)
+  t.strictSame(new Set(folders), new Set(registered))
+})
 
-for (const plugin of Object.keys(parsers)) {
-  t.test(`every example in the README of ${plugin} can be used`, async t => {
-    const path = resolve(import.meta.dirname, `../../../src/dns/plugins/${plugin}/README.md`)
-    const [, examples = ''] = (await readFile(path, 'utf8')).split('## Examples')
-    const texts = [...examples.matchAll(/```\n(.*?)```/gs)].map(([, text = '']) => text)
-    t.not(texts.length, 0)
-    for (const text of texts) {
-      const system = { env: {}, read: () => '', glob: () => [] }
-      const corefile = parseCorefile(text.replace('/etc/resolv', './resolv'), 'README.md', system)
-      for (const directive of corefile.blocks.flatMap(({ directives }) => directives)) {
-        await t.resolves(async () => parsers[directive.name]?.(directive), directive.name)
+for (const name of registered) {
+  t.test(`the README of ${name} has its sections, and its examples are Corefiles`, async t => {
+    const text = await readFile(join(folder, name, 'README.md'), 'utf8')
+    t.ok(text.startsWith(`# ${name}\n`))
+    t.match(text, '\n## Syntax\n')
+    const [, examples = ''] = text.split('\n## Examples\n')
+    const corefiles = [...examples.matchAll(/```\w*\n(.*?)```/gs)].map(([, body]) => body ?? '')
+    t.ok(corefiles.length > 0, 'there are examples')
+    for (const corefile of corefiles) {
+      const { blocks } = parseCorefile(corefile, 'README.md', system)
+      t.strictSame(planServers(blocks, { defaultPort: 53, bindOf: () => [] }).problems, [])
+      const used = blocks.flatMap(({ directives }) => directives.map(directive => directive.name))
+      t.ok(used.includes(name), `${name} is used`)
+      t.strictSame(
+        used.filter(directive => !registered.includes(directive)),
+        [],
+      )
+      // Setting kubernetes up waits for a cluster: its own tests parse its options.
+      for (const { directives } of blocks) {
+        const withoutCluster = directives.filter(directive => directive.name !== 'kubernetes')
+        await stopPlugins((await setupBlock(withoutCluster, setupContext())).plugins)
       }
     }
   })

@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { type Directive, parseCorefile } from '../../../src/dns/corefile/parser.ts'
+import { parseCorefile } from '../../../src/dns/corefile/parser.ts'
 import { parseKubernetes } from '../../../src/dns/plugins/kubernetes/options.ts'
 import { registry } from '../../../src/dns/plugins/registry.ts'
 import { planServers } from '../../../src/dns/server/plan.ts'
@@ -35,13 +35,12 @@ for (const name of registered) {
         used.filter(directive => !registered.includes(directive)),
         [],
       )
+      // Setting kubernetes up waits for a cluster, so its options are only read.
       for (const { directives } of blocks) {
-        // Setting kubernetes up waits for a cluster: only its options are read.
-        const [withCluster, withoutCluster] = [true, false].map(is =>
-          directives.filter(directive => (directive.name === 'kubernetes') === is),
-        ) as [Directive[], Directive[]]
-        const context = { zones: ['cluster.local.'], directory: folder }
-        for (const directive of withCluster) parseKubernetes(directive, context)
+        const withoutCluster = directives.filter(directive => directive.name !== 'kubernetes')
+        for (const directive of directives.filter(each => !withoutCluster.includes(each))) {
+          parseKubernetes(directive, { zones: ['cluster.local.'], directory: folder })
+        }
         await stopPlugins((await setupBlock(withoutCluster, setupContext())).plugins)
       }
     }

@@ -58,11 +58,6 @@ export class HttpPool implements AsyncDisposable {
     }
   }
 
-  /** The addresses of the open servers. */
-  get addresses(): readonly HttpAddress[] {
-    return [...this.#open.values()].map(({ server: { host, port } }) => ({ host, port }))
-  }
-
   [Symbol.asyncDispose](): Promise<void> {
     return this.switchTo(new HttpSiteList())
   }

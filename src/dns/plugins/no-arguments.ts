@@ -2,8 +2,7 @@ import type { Directive } from '../corefile/parser.ts'
 import { directiveError } from '../corefile/problem.ts'
 
 /** Refuses arguments and braces. @throws {ConfigError} */
-export function noArguments(directive: Directive | undefined): void {
-  if (directive === undefined) return
+export function noArguments(directive: Directive): void {
   const { name, args, block } = directive
   if (args.length > 0)
     throw directiveError(directive, `takes no argument, remove '${args.join(' ')}'`)

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
+import { setImmediate } from 'node:timers/promises'
 import { ConfigError, describeError, formatProblem } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
 import type { Metrics } from '#runtime/metrics.ts'
@@ -7,10 +8,10 @@ import { fileSystem } from '../corefile/files.ts'
 import { type Corefile, parseCorefile } from '../corefile/parser.ts'
 import { HttpPool } from '../http-sites.ts'
 import type { LineLog } from '../line-log.ts'
+import type { Question } from '../message.ts'
 import type { ClusterAccess, Exchange } from '../plugin.ts'
 import { answerPacket } from './answer.ts'
 import { directoryOf, Generation, hashOf } from './generation.ts'
-import { InFlight } from './in-flight.ts'
 import type { PacketHandler } from './listener.ts'
 import { ListenerPool } from './listeners.ts'
 import { exchangeMetrics, panicsMetric, reloadFailures } from './metrics.ts'
@@ -32,15 +33,9 @@ export type DnsServerOptions = {
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
-/** Queries answered at one time, in the whole server. Each may hold a few KiB. */
-const MAX_IN_FLIGHT = 16_384
-/** How long a stop waits for them (CoreDNS: 5 s), milliseconds. */
-const DRAIN_MS = 5_000
-
 /** A DNS server that serves a Corefile. */
 export class DnsServer implements AsyncDisposable {
   readonly #options: DnsServerOptions
-  readonly #inFlight = new InFlight(MAX_IN_FLIGHT)
   readonly #listeners = new ListenerPool(key => this.#packetHandler(key))
   readonly #http = new HttpPool()
   readonly #ended = Promise.withResolvers<void>()
@@ -60,6 +55,8 @@ export class DnsServer implements AsyncDisposable {
    * @throws {ConfigError} it cannot be used. @throws the system error of a failed bind.
    */
   static async start(options: DnsServerOptions): Promise<DnsServer> {
+    // The counter is there from the start, for alerts on its growth.
+    panicsMetric(options.metrics)
     const server = new DnsServer(options)
     try {
       await server.#serve(await server.#read())
@@ -122,11 +119,12 @@ export class DnsServer implements AsyncDisposable {
     const generation = this.#generation
     await Promise.all((generation?.plugins ?? []).map(async plugin => plugin.shutdown?.()))
     this.#listeners.stopTaking()
-    await this.#inFlight.drain(DRAIN_MS)
-    await this.#listeners[Symbol.asyncDispose]()
-    await this.#http[Symbol.asyncDispose]()
     await generation?.stop()
     this.#generation = undefined
+    // The last answers are still on their way to the sockets.
+    await setImmediate()
+    await this.#listeners[Symbol.asyncDispose]()
+    await this.#http[Symbol.asyncDispose]()
   }
 
   async #reload(): Promise<boolean> {
@@ -194,6 +192,7 @@ export class DnsServer implements AsyncDisposable {
       await this.#http.open(next.sites)
     } catch (error) {
       await next.stop()
+      await this.#listeners.keepOnly(this.#generation?.plan.listeners ?? new Map())
       throw error
     }
     await this.#switchTo(next)
@@ -223,24 +222,31 @@ export class DnsServer implements AsyncDisposable {
   }
 
   #packetHandler(key: string): PacketHandler {
-    const { log, metrics } = this.#options
     const server = `dns://${key}`
-    const panics = panicsMetric(metrics)
     return async (packet, origin) => {
       const generation = this.#generation
       if (generation === undefined) return undefined
-      return answerPacket(packet, origin, {
-        server,
-        takesAnyClass: generation.takesAnyClass(key),
-        route: query => generation.route(key, query),
-        inFlight: this.#inFlight,
-        onDropped: exchange => this.#recordDropped(exchange),
-        onCrash: (error, { question }) => {
-          panics.inc()
-          log.error({ err: error, question }, 'a query met a fault of the program')
-        },
-      })
+      try {
+        return await answerPacket(packet, origin, {
+          server,
+          takesAnyClass: generation.takesAnyClass(key),
+          route: query => generation.route(key, query),
+          inFlight: generation.inFlight,
+          onDropped: exchange => this.#recordDropped(exchange),
+          onCrash: (error, { question }) => this.#reportCrash(error, question),
+        })
+      } catch (error) {
+        // Nothing known leads here; whatever does must not end the process.
+        this.#reportCrash(error)
+        return undefined
+      }
     }
+  }
+
+  #reportCrash(error: unknown, question?: Question): void {
+    const { log, metrics } = this.#options
+    panicsMetric(metrics).inc()
+    log.error({ err: error, question }, 'a query met a fault of the program')
   }
 
   /** Queries that no block takes are counted when any block counts. */

@@ -9,6 +9,7 @@ import { reply } from '../message.ts'
 import type { Handler, Plugin, SetupContext } from '../plugin.ts'
 import { bindAddresses, type Interfaces } from '../plugins/bind/plugin.ts'
 import type { ServingBlock } from './answer.ts'
+import { InFlight } from './in-flight.ts'
 import {
   listenerKey,
   type PlannedBlock,
@@ -33,11 +34,17 @@ type BuildOptions = {
   readonly release: () => void
 }
 
+/** Queries answered at one time. Each may hold a few KiB. */
+const MAX_IN_FLIGHT = 16_384
+const DRAIN_MS = 5_000
+
 /** One configuration in use: every block set up, and who answers for what on which listener. */
 export class Generation {
   readonly plan: ServerPlan
   readonly sites: HttpSiteList
   readonly blocks: readonly (ServingBlock & { readonly zones: readonly string[] })[]
+  /** Its queries are answered by it to the end, also when another one takes its place. */
+  readonly inFlight = new InFlight(MAX_IN_FLIGHT)
   readonly #release: () => void
   /** By the key of the listener. */
   readonly #zones: ReadonlyMap<string, ReadonlyMap<string, ServingBlock>>
@@ -140,7 +147,9 @@ export class Generation {
     for (const plugin of this.plugins) await plugin.start?.()
   }
 
+  /** Waits for the queries that are being answered, up to 5 s as CoreDNS does, and stops the plugins. */
   async stop(): Promise<void> {
+    await this.inFlight.drain(DRAIN_MS)
     await stopPlugins(this.plugins)
     this.#release()
   }

@@ -1,4 +1,5 @@
 import type { IpAddress } from '#net/ip.ts'
+import { errnoCode } from '#runtime/error.ts'
 import type { Transport } from '../message.ts'
 
 export type Endpoint = { readonly address: IpAddress; readonly port: number }
@@ -33,3 +34,10 @@ export type ListenerOptions = {
   readonly port: number
   readonly handle: PacketHandler
 }
+
+/** One socket a family: a dual-stack socket would give IPv4 clients mapped addresses. */
+export const wildcards: readonly IpAddress[] = ['0.0.0.0' as IpAddress, '::' as IpAddress]
+
+/** Did a wildcard bind fail because the machine has no IPv6? */
+export const isWithoutIpv6 = (address: string, error: unknown): boolean =>
+  address === '::' && ['EAFNOSUPPORT', 'EADDRNOTAVAIL'].includes(errnoCode(error) ?? '')

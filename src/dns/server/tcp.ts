@@ -1,9 +1,15 @@
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import { type IpAddress, parseIp } from '#net/ip.ts'
-import { errnoCode } from '#runtime/error.ts'
 import { frame, splitMessages } from './framing.ts'
-import type { Listener, ListenerOptions, PacketHandler, PacketOrigin } from './listener.ts'
+import {
+  isWithoutIpv6,
+  type Listener,
+  type ListenerOptions,
+  type PacketHandler,
+  type PacketOrigin,
+  wildcards,
+} from './listener.ts'
 
 /** How long a connection may take (CoreDNS's defaults, RFC 7766 section 6.2.3), milliseconds. */
 const FIRST_QUERY_MS = 3_000
@@ -13,17 +19,18 @@ const WRITE_MS = 5_000
 /** CoreDNS has no bound; here a flood of connections cannot take all memory. Per listening socket. */
 const MAX_CONNECTIONS = 1024
 
+/** The connections of a listener, and those of them that wait for their next query. */
+type Connections = { readonly all: Set<Socket>; readonly idle: Set<Socket> }
+
 /** Listens on TCP. @throws the system error of a failed bind. */
 export async function listenTcp({ address, port, handle }: ListenerOptions): Promise<Listener> {
-  const hosts = address === undefined ? wildcards : [address]
   await using undo = new AsyncDisposableStack()
-  const sockets = new Set<Socket>()
+  const connections: Connections = { all: new Set(), idle: new Set() }
   const servers: Server[] = []
-  for (const host of hosts) {
+  for (const host of address === undefined ? wildcards : [address]) {
     const server = await bind(host, port, socket => {
-      sockets.add(socket)
-      socket.once('close', () => sockets.delete(socket))
-      void serveConnection(socket, handle)
+      connections.all.add(socket)
+      void serveConnection(socket, handle, connections)
     })
     if (server === undefined) continue
     undo.defer(() => closeServer(server))
@@ -34,21 +41,18 @@ export async function listenTcp({ address, port, handle }: ListenerOptions): Pro
     stopTaking() {
       for (const server of servers) if (server.listening) server.close()
       // A connection that waits for its next query has nothing more to say.
-      for (const socket of sockets) if (idle.has(socket)) socket.destroy()
+      for (const socket of connections.idle) socket.destroy()
     },
     async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy()
+      for (const socket of connections.all) socket.destroy()
       await cleanup[Symbol.asyncDispose]()
     },
   }
 }
 
-/** One socket a family: a dual-stack socket would give IPv4 clients mapped addresses. */
-const wildcards = ['0.0.0.0', '::']
-
 /** undefined: the machine has no IPv6. */
 async function bind(
-  host: string,
+  host: IpAddress,
   port: number,
   onConnection: (socket: Socket) => void,
 ): Promise<Server | undefined> {
@@ -59,7 +63,7 @@ async function bind(
     await once(server, 'listening')
     return server
   } catch (error) {
-    if (host === '::' && errnoCode(error) === 'EAFNOSUPPORT') return undefined
+    if (isWithoutIpv6(host, error)) return undefined
     throw error
   }
 }
@@ -70,13 +74,18 @@ async function closeServer(server: Server): Promise<void> {
   await once(server, 'close')
 }
 
-/** Connections that no query of is being answered. */
-const idle = new WeakSet<Socket>()
-
 /** Answers the queries of one connection, one after the other, in order (CoreDNS does the same). */
-async function serveConnection(socket: Socket, handle: PacketHandler): Promise<void> {
+async function serveConnection(
+  socket: Socket,
+  handle: PacketHandler,
+  { all, idle }: Connections,
+): Promise<void> {
   // Errors end the iteration; without a listener they would end the process.
   socket.on('error', () => undefined)
+  socket.once('close', () => {
+    all.delete(socket)
+    idle.delete(socket)
+  })
   const origin = originOf(socket)
   if (origin === undefined) return void socket.destroy()
   let stream: Buffer = Buffer.alloc(0)
@@ -95,7 +104,7 @@ async function serveConnection(socket: Socket, handle: PacketHandler): Promise<v
         limit.set(WRITE_MS)
         if (answer !== undefined) await write(socket, frame(answer))
         limit.set(NEXT_QUERY_MS)
-        idle.add(socket)
+        if (!socket.destroyed) idle.add(socket)
       }
     }
     socket.end()

@@ -2,8 +2,7 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { networkInterfaces } from 'node:os'
 import { compareIps, familyOf, type IpAddress, parseIp } from '#net/ip.ts'
-import { errnoCode } from '#runtime/error.ts'
-import type { Listener, ListenerOptions, PacketHandler } from './listener.ts'
+import { isWithoutIpv6, type Listener, type ListenerOptions, wildcards } from './listener.ts'
 
 /**
  * CoreDNS reads into a buffer of 512 octets, so longer queries are cut and fail as malformed. Kept: it bounds the work that a
@@ -17,11 +16,9 @@ const MAX_OWN_SOCKETS = 64
 const RESCAN_MS = 5_000
 
 /** Listens on UDP by dgram. @throws the system error of a failed bind. */
-export async function listenUdp(options: ListenerOptions): Promise<Listener> {
-  const { address, port, handle } = options
-  if (address !== undefined)
-    return listenerOf([await open({ address, port, handle, shared: false })])
-  return listenEverywhere(port, handle)
+export async function listenUdp({ address, port, handle }: ListenerOptions): Promise<Listener> {
+  if (address === undefined) return WildcardListener.open(port, handle)
+  return UdpSocket.open({ address, port, handle, isShared: false })
 }
 
 /**
@@ -30,48 +27,83 @@ export async function listenUdp(options: ListenerOptions): Promise<Listener> {
  * left: addresses that came up since the last look and the rest of 127.0.0.0/8. Their answers leave by the address that routing
  * picks. SO_REUSEADDR lets the sockets coexist; that a port is taken is seen by the TCP listener.
  */
-async function listenEverywhere(port: number, handle: PacketHandler): Promise<Listener> {
-  const sockets = new Map<string, Socket>()
-  for (const address of ['0.0.0.0', '::'] as IpAddress[]) {
+class WildcardListener implements Listener {
+  readonly #port: number
+  readonly #handle: ListenerOptions['handle']
+  readonly #wildcards: UdpSocket[] = []
+  readonly #own = new Map<IpAddress, UdpSocket>()
+  readonly #timer: NodeJS.Timeout
+  #looking = Promise.resolve()
+
+  static async open(port: number, handle: ListenerOptions['handle']): Promise<WildcardListener> {
+    const listener = new WildcardListener(port, handle)
     try {
-      sockets.set(address, await open({ address, port, handle, shared: true }))
+      await listener.#openWildcards()
+      await listener.#looking
+      await listener.#look()
+      return listener
     } catch (error) {
-      if (address !== '::' || errnoCode(error) !== 'EAFNOSUPPORT') throw error
+      await listener[Symbol.asyncDispose]()
+      throw error
     }
   }
-  const look = async (): Promise<void> => {
-    const addresses = new Set(localAddresses().slice(0, MAX_OWN_SOCKETS))
-    for (const [address, socket] of sockets) {
-      if (isWildcard(address) || addresses.has(address as IpAddress)) continue
-      sockets.delete(address)
-      closeSocket(socket)
-    }
-    for (const address of addresses) {
-      if (sockets.has(address)) continue
+
+  private constructor(port: number, handle: ListenerOptions['handle']) {
+    this.#port = port
+    this.#handle = handle
+    this.#timer = setInterval(() => {
+      this.#looking = this.#looking.then(() => this.#look())
+    }, RESCAN_MS)
+    this.#timer.unref()
+  }
+
+  stopTaking(): void {
+    clearInterval(this.#timer)
+    for (const socket of this.#sockets()) socket.stopTaking()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer)
+    await this.#looking
+    for (const socket of this.#sockets()) await socket[Symbol.asyncDispose]()
+  }
+
+  async #openWildcards(): Promise<void> {
+    for (const address of wildcards) {
       try {
-        sockets.set(address, await open({ address, port, handle, shared: true }))
-      } catch {
-        // Not usable yet (an IPv6 address under duplicate detection) or no more: the wildcard serves until the next look.
+        this.#wildcards.push(await this.#open(address))
+      } catch (error) {
+        if (!isWithoutIpv6(address, error)) throw error
       }
     }
   }
-  await look()
-  const timer = setInterval(() => void look(), RESCAN_MS)
-  timer.unref()
-  const listener = listenerOf(sockets.values())
-  return {
-    stopTaking() {
-      clearInterval(timer)
-      for (const socket of sockets.values()) socket.removeAllListeners('message')
-    },
-    async [Symbol.asyncDispose]() {
-      clearInterval(timer)
-      await listener[Symbol.asyncDispose]()
-    },
+
+  /** Makes the own sockets fit the addresses that there are. */
+  async #look(): Promise<void> {
+    const addresses = new Set(localAddresses().slice(0, MAX_OWN_SOCKETS))
+    for (const [address, socket] of this.#own) {
+      if (addresses.has(address)) continue
+      this.#own.delete(address)
+      await socket[Symbol.asyncDispose]()
+    }
+    for (const address of addresses) {
+      if (this.#own.has(address)) continue
+      try {
+        this.#own.set(address, await this.#open(address))
+      } catch {
+        // Gone again, or not usable yet (an IPv6 address under duplicate detection): the wildcard serves until the next look.
+      }
+    }
+  }
+
+  #open(address: IpAddress): Promise<UdpSocket> {
+    return UdpSocket.open({ address, port: this.#port, handle: this.#handle, isShared: true })
+  }
+
+  #sockets(): readonly UdpSocket[] {
+    return [...this.#wildcards, ...this.#own.values()]
   }
 }
-
-const isWildcard = (address: string): boolean => address === '0.0.0.0' || address === '::'
 
 /** Link-local addresses are left to the wildcard: there is one per interface, and routing picks it as source anyway. */
 function localAddresses(): readonly IpAddress[] {
@@ -83,57 +115,66 @@ function localAddresses(): readonly IpAddress[] {
     .sort(compareIps)
 }
 
-function listenerOf(sockets: Iterable<Socket>): Listener {
-  return {
-    stopTaking() {
-      for (const socket of sockets) socket.removeAllListeners('message')
-    },
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) closeSocket(socket)
-    },
-  }
+type SocketOptions = ListenerOptions & {
+  readonly address: IpAddress
+  /** May other sockets have the same port on overlapping addresses? */
+  readonly isShared: boolean
 }
 
-type OpenOptions = { address: IpAddress; port: number; handle: PacketHandler; shared: boolean }
+/** One socket on one address. */
+class UdpSocket implements Listener {
+  readonly #socket: Socket
+  readonly #options: SocketOptions
+  #isClosed = false
 
-async function open({ address, port, handle, shared }: OpenOptions): Promise<Socket> {
-  const isIPv6 = familyOf(address) === 6
-  const socket = createSocket({
-    type: isIPv6 ? 'udp6' : 'udp4',
-    reuseAddr: shared,
-    ipv6Only: isIPv6,
-  })
-  try {
-    socket.bind({ address, port })
-    await once(socket, 'listening')
-  } catch (error) {
-    socket.close()
-    throw error
+  /** @throws the system error of a failed bind. */
+  static async open(options: SocketOptions): Promise<UdpSocket> {
+    const listener = new UdpSocket(options)
+    try {
+      listener.#socket.bind({ address: options.address, port: options.port })
+      await once(listener.#socket, 'listening')
+    } catch (error) {
+      await listener[Symbol.asyncDispose]()
+      throw error
+    }
+    // From now on an error is an ICMP message about an answer that nobody waits for any more.
+    listener.#socket.on('error', () => undefined)
+    return listener
   }
-  // ICMP errors for answers that nobody waits for any more.
-  socket.on('error', () => undefined)
-  socket.on('message', (packet, remote) => void answer(socket, packet, remote))
-  const server = { address, port }
-  async function answer(from: Socket, packet: Buffer, remote: RemoteInfo): Promise<void> {
+
+  private constructor(options: SocketOptions) {
+    const isIPv6 = familyOf(options.address) === 6
+    this.#options = options
+    this.#socket = createSocket({
+      type: isIPv6 ? 'udp6' : 'udp4',
+      reuseAddr: options.isShared,
+      ipv6Only: isIPv6,
+    })
+    this.#socket.on('message', (packet, remote) => void this.#answer(packet, remote))
+  }
+
+  stopTaking(): void {
+    this.#socket.removeAllListeners('message')
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#socket.close()
+  }
+
+  async #answer(packet: Buffer, remote: RemoteInfo): Promise<void> {
+    const { address, port, handle } = this.#options
     const client = parseIp(remote.address.replace(/%.*$/, ''))
-    if (client === undefined) return
-    const origin = {
+    // No program sends from port 0: the source is forged, and dgram throws when it should send there.
+    if (client === undefined || remote.port === 0) return
+    const reply = await handle(packet.subarray(0, MAX_QUERY_OCTETS), {
       transport: 'udp',
       client: { address: client, port: remote.port },
-      server,
-    } as const
-    const reply = await handle(packet.subarray(0, MAX_QUERY_OCTETS), origin)
-    if (reply === undefined || closed.has(from)) return
-    from.send(reply, remote.port, remote.address, () => undefined)
+      server: { address, port },
+    })
+    // The listener may have gone while the answer was made; dgram throws when a closed socket is used.
+    if (reply === undefined || this.#isClosed) return
+    this.#socket.send(reply, remote.port, remote.address, () => undefined)
   }
-  return socket
-}
-
-/** dgram throws when a closed socket is used; an answer may come after its listener went. */
-const closed = new WeakSet<Socket>()
-
-function closeSocket(socket: Socket): void {
-  if (closed.has(socket)) return
-  closed.add(socket)
-  socket.close()
 }

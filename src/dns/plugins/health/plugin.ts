@@ -17,11 +17,10 @@ const BUCKETS = [0.00025, 0.0025, 0.025, 0.25, 2.5]
 /** `health`: /health says OK as long as the process lives; on a stop it goes on serving for the lameduck time. */
 export const health: PluginDefinition = {
   name: 'health',
-  repeatable: false,
-  setup([directive], { http, metrics }) {
-    if (directive === undefined) return { name: 'health' }
-    const address = httpAddressOf(directive, ':8080')
-    const lameduckMs = parseLameduck(directive)
+  repeatable: true,
+  setup(directives, { http, metrics }) {
+    // CoreDNS takes the last of several.
+    const { address, lameduckMs } = directives.map(parseHealth).at(-1) ?? DEFAULTS
     http.serve(address, '/health', () => ({ status: 200, body: 'OK' }))
     let timer: NodeJS.Timeout | undefined
     return {
@@ -37,7 +36,11 @@ export const health: PluginDefinition = {
   },
 }
 
-function parseLameduck({ block = [] }: Directive): number {
+const DEFAULTS = { address: { host: '', port: 8080 }, lameduckMs: 0 }
+
+function parseHealth(directive: Directive): { address: HttpAddress; lameduckMs: number } {
+  const { block = [] } = directive
+  const address = httpAddressOf(directive, ':8080')
   let lameduckMs = 0
   for (const line of block) {
     if (line.name !== 'lameduck') {
@@ -50,7 +53,7 @@ function parseLameduck({ block = [] }: Directive): number {
     }
     lameduckMs = ms
   }
-  return lameduckMs
+  return { address, lameduckMs }
 }
 
 /** A busy process answers itself late: the metric shows overload from the inside. */

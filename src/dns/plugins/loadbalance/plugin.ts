@@ -1,3 +1,4 @@
+import type { Directive } from '../../corefile/parser.ts'
 import { directiveError } from '../../corefile/problem.ts'
 import type { PluginDefinition } from '../../plugin.ts'
 import { shuffleSection } from './shuffle.ts'
@@ -5,15 +6,9 @@ import { shuffleSection } from './shuffle.ts'
 /** `loadbalance`: gives addresses and MX records in another order with every answer. */
 export const loadbalance: PluginDefinition = {
   name: 'loadbalance',
-  repeatable: false,
-  setup([directive]) {
-    const [policy = 'round_robin', ...more] = directive?.args ?? []
-    if (directive !== undefined && (policy !== 'round_robin' || more.length > 0)) {
-      throw directiveError(
-        directive,
-        `'${directive.args.join(' ')}' is not supported; the one policy is round_robin`,
-      )
-    }
+  repeatable: true,
+  setup(directives) {
+    directives.forEach(checkPolicy)
     return {
       name: 'loadbalance',
       wrap: next => async (query, signal) => {
@@ -28,4 +23,11 @@ export const loadbalance: PluginDefinition = {
       },
     }
   },
+}
+
+function checkPolicy(directive: Directive): void {
+  const [policy = 'round_robin', ...more] = directive.args
+  if (policy === 'round_robin' && more.length === 0) return
+  const words = directive.args.join(' ')
+  throw directiveError(directive, `'${words}' is not supported; the one policy is round_robin`)
 }

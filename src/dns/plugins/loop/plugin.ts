@@ -19,7 +19,7 @@ export const loop: PluginDefinition = {
   name: 'loop',
   repeatable: false,
   setup([directive], context) {
-    noArguments(directive)
+    if (directive !== undefined) noArguments(directive)
     const zone = context.zones[0] ?? '.'
     // Unpredictable, or a client could ask for it and end the server (CVE-2026-26018).
     const probe = `${randomInt(2 ** 47)}.${randomInt(2 ** 47)}.${zone === '.' ? '' : zone}`

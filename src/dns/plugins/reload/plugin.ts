@@ -11,9 +11,10 @@ const JITTER = { defaultMs: 15_000, minMs: 1_000 } as const
 /** `reload`: looks at the Corefile and what it imports every now and then, and serves it when it changed. */
 export const reload: PluginDefinition = {
   name: 'reload',
-  repeatable: false,
-  setup([directive], { corefile, metrics, log }) {
-    const { intervalMs, jitterMs } = parseReload(directive)
+  repeatable: true,
+  setup(directives, { corefile, metrics, log }) {
+    // CoreDNS takes the last of several.
+    const { intervalMs, jitterMs } = directives.map(parseReload).at(-1) ?? DEFAULTS
     const { hash } = corefile
     if (hash === undefined) {
       log.warn('reload: the Corefile did not come from a file, it is never reloaded')
@@ -48,8 +49,13 @@ export const reload: PluginDefinition = {
   },
 }
 
-function parseReload(directive: Directive | undefined): { intervalMs: number; jitterMs: number } {
-  const [interval, jitter, ...more] = directive?.args ?? []
+type Timing = { readonly intervalMs: number; readonly jitterMs: number }
+
+const DEFAULTS: Timing = { intervalMs: INTERVAL.defaultMs, jitterMs: JITTER.defaultMs }
+
+function parseReload(directive: Directive): Timing {
+  const [interval, jitter, ...more] = directive.args
+  if (more.length > 0) throw directiveError(directive, 'takes an interval and a jitter, no more')
   const read = (
     text: string | undefined,
     { defaultMs, minMs }: typeof INTERVAL | typeof JITTER,
@@ -57,13 +63,7 @@ function parseReload(directive: Directive | undefined): { intervalMs: number; ji
     if (text === undefined) return defaultMs
     const ms = parseDuration(text)
     if (ms !== undefined && ms >= minMs) return ms
-    throw directiveError(
-      directive as Directive,
-      `'${text}' is not a duration of ${minMs / 1000}s or more`,
-    )
-  }
-  if (directive !== undefined && more.length > 0) {
-    throw directiveError(directive, 'takes an interval and a jitter, no more')
+    throw directiveError(directive, `'${text}' is not a duration of ${minMs / 1000}s or more`)
   }
   const intervalMs = read(interval, INTERVAL)
   // CoreDNS cuts a jitter that is too long for its interval, too.

@@ -6,9 +6,9 @@ import { noArguments } from '../no-arguments.ts'
 /** `whoami`: tells the client its address and port. It answers every query, so nothing behind it is asked. */
 export const whoami: PluginDefinition = {
   name: 'whoami',
-  repeatable: false,
-  setup([directive]) {
-    noArguments(directive)
+  repeatable: true,
+  setup(directives) {
+    directives.forEach(noArguments)
     return { name: 'whoami', wrap: () => whoAreYou }
   },
 }

@@ -100,6 +100,7 @@ const withStore = memory()
 
 beganMs = performance.now()
 const names = new ClusterNames({ store, options, clock: systemClock, onChange: () => undefined })
+await names.firstSync
 const indexMs = performance.now() - beganMs
 const withIndex = memory()
 

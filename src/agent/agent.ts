@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import type { Connection } from '#cluster/open-source.ts'
+import type { Wanted } from '#cluster/source.ts'
 import { Store } from '#cluster/store.ts'
 import type { LineLog } from '#dns/line-log.ts'
 import type { DnsServer } from '#dns/server/dns-server.ts'
@@ -81,7 +82,8 @@ class Agent {
       { connection, store: this.#store, log, onFailure },
       sources.signal,
     )
-    if (proxy !== undefined) parts.push(signal => this.#runProxy(proxy, cluster, signal))
+    await cluster.watch(this.#wanted())
+    if (proxy !== undefined) parts.push(signal => this.#runProxy(proxy, signal))
     if (dns !== undefined) parts.push(signal => this.#runDns(dns, cluster, signal))
     parts.push(async signal => {
       await Promise.race([failure.promise, untilAborted(signal)])
@@ -94,7 +96,18 @@ class Agent {
     }
   }
 
-  async #runProxy(config: ProxyConfig, cluster: AgentCluster, signal: AbortSignal): Promise<void> {
+  /** All Services, for DNS has names for the headless ones too; the proxy passes over what is not for it. */
+  #wanted(): Wanted {
+    const { nodeName, proxy, dns } = this.#options
+    return {
+      Service: {},
+      EndpointSlice: {},
+      ...(proxy === undefined ? {} : { Node: wantedByProxyService(nodeName).Node ?? {} }),
+      ...(dns === undefined ? {} : { Namespace: {} }),
+    }
+  }
+
+  async #runProxy(config: ProxyConfig, signal: AbortSignal): Promise<void> {
     const { nodeName, connection, log } = this.#options
     const missing = new Set<IpFamily>(usableFamilies())
     this.#checks.push({
@@ -104,19 +117,13 @@ class Agent {
           ? undefined
           : `not in the kernel yet: the rules of IPv${[...missing].join(' and IPv')}`,
     })
-    await cluster.watch({
-      // All Services, for DNS has names for the headless ones too; the proxy passes over what is not for it.
-      Service: {},
-      EndpointSlice: {},
-      Node: wantedByProxyService(nodeName).Node ?? {},
-    })
     await runProxyService(
       {
         config,
         nodeName,
         store: this.#store,
         nodeWaitMs: connection.manifests === undefined ? NODE_WAIT_MS : 0,
-        log: log.child({ component: 'proxy' }),
+        log,
         metrics: this.#metrics,
         onProgrammed: ({ family, revision }) => {
           missing.delete(family)

@@ -97,7 +97,10 @@ const refused: readonly { args: readonly string[]; says: RegExp }[] = [
   { args: ['--vmodule=a'], says: /'a' is not PATTERN=LEVEL/ },
   { args: ['--hostname-override= '], says: /--hostname-override: must not be empty/ },
   { args: ['--config=/nowhere'], says: /^nodeplane: --config: cannot be read: ENOENT/ },
-  { args: ['--manifests=/tmp', '--kubeconfig=/x'], says: /--manifests: excludes --kubeconfig/ },
+  {
+    args: ['--manifests=/tmp', '--kubeconfig=/x'],
+    says: /manifests: '.tmp' contradicts kubeconfig/,
+  },
   { args: ['--write-config-to=/nowhere/x'], says: /--write-config-to: cannot be written: ENOENT/ },
   { args: ['--kubeconfig=/nowhere'], says: /\/nowhere/ },
 ]

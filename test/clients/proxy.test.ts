@@ -14,6 +14,16 @@ t.teardown(() => net[Symbol.asyncDispose]())
 const [server, client] = net.pods as [(typeof net.pods)[0], (typeof net.pods)[0]]
 await serve(server.namespace, 'web', [8080])
 
+const slice = (family: string, address: string) => `apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: web-${family.toLowerCase()}
+  namespace: shop
+  labels: { kubernetes.io/service-name: web }
+addressType: ${family}
+ports: [{ port: 8080 }]
+endpoints: [{ addresses: ["${address}"] }]
+`
 const OBJECTS = `
 apiVersion: v1
 kind: Node
@@ -28,21 +38,13 @@ kind: Service
 metadata: { name: web, namespace: shop }
 spec:
   type: NodePort
-  selector: { app: web }
   clusterIP: 10.96.0.20
   clusterIPs: [10.96.0.20, "fd00:96::20"]
   ipFamilies: [IPv4, IPv6]
   ports: [{ port: 80, targetPort: 8080, nodePort: 30080 }]
 ---
-apiVersion: v1
-kind: Pod
-metadata: { name: web-0, namespace: shop, labels: { app: web } }
-spec: { nodeName: node-a, containers: [{ name: web }] }
-status:
-  phase: Running
-  podIPs: [{ ip: ${server.ip4} }, { ip: "${server.ip6}" }]
-  conditions: [{ type: Ready, status: "True" }]
-`
+${slice('IPv4', server.ip4)}---
+${slice('IPv6', server.ip6)}`
 const CONFIG = `apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
 mode: nftables

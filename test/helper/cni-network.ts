@@ -42,12 +42,14 @@ export async function linksOf(namespace: TestNamespace): Promise<readonly string
 }
 
 const ECHO_SERVER = `require('node:net').createServer({ allowHalfOpen: true }, socket => {
+  // A client that gave up must not end the server.
+  socket.on('error', () => {})
   socket.write(socket.remoteAddress + ' ')
   socket.pipe(socket)
 }).listen(7777, process.argv[1])`
 
 const ECHO_CLIENT = `const socket = require('node:net').connect(7777, process.argv[1])
-socket.setTimeout(1000, () => process.exit(1))
+socket.setTimeout(5000, () => process.exit(1))
 socket.pipe(process.stdout)
 socket.end('hello')`
 
@@ -57,13 +59,21 @@ export async function echo(
   to: TestNamespace,
   address: string,
 ): Promise<string> {
-  const server = to.spawn(process.execPath, ['-e', ECHO_SERVER, address], { stdio: 'ignore' })
+  const server = to.spawn(process.execPath, ['-e', ECHO_SERVER, address], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  // Asked for at once: a server that ends by itself has ended before anyone waits for it.
+  const ended = once(server, 'exit')
   try {
-    return await eventually(`an echo from ${address}`, async () => {
-      return (await from.exec(process.execPath, ['-e', ECHO_CLIENT, address])).stdout
-    })
+    return await eventually(
+      `an echo from ${address}`,
+      async () => {
+        return (await from.exec(process.execPath, ['-e', ECHO_CLIENT, address])).stdout
+      },
+      20_000,
+    )
   } finally {
     server.kill('SIGKILL')
-    await once(server, 'exit')
+    await ended
   }
 }

@@ -43,4 +43,6 @@ t.test('a failure while stopping is still told', async t => {
   await t.rejects(running, /could not close/)
 })
 
-const neverStopped = (): AbortSignal => new AbortController().signal
+function neverStopped(): AbortSignal {
+  return new AbortController().signal
+}

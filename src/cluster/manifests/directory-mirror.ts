@@ -1,7 +1,8 @@
 import { describeError, errnoCode } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
-import type { Kind, ObjectOf } from '../objects.ts'
+import type { Kind, ObjectOf, Service } from '../objects.ts'
 import type { Filters } from '../selection.ts'
+import { Sharing } from '../share.ts'
 import type { StoreWriter } from '../store.ts'
 import { DerivedSlices } from './derived-slices.ts'
 import { type Listing, listManifests, readManifestFile } from './directory.ts'
@@ -27,7 +28,7 @@ export class DirectoryMirror {
   readonly #options: MirrorOptions
   readonly #inventory = new Inventory()
   readonly #namespaces = new UsedNamespaces()
-  readonly #derived = new DerivedSlices(this.#inventory)
+  readonly #derived: DerivedSlices
   /** Of each file, the version that was read last. */
   readonly #versions = new Map<string, string>()
   /** What is wrong with files, and with the directory itself (''). */
@@ -36,6 +37,7 @@ export class DirectoryMirror {
 
   constructor(options: MirrorOptions) {
     this.#options = options
+    this.#derived = new DerivedSlices(this.#inventory, options.filters.EndpointSlice)
   }
 
   /**
@@ -52,22 +54,24 @@ export class DirectoryMirror {
       for (const change of update.changes) changes.push(change)
       for (const conflict of update.conflicts) conflicts.push(conflict)
     }
-    for (const file of this.#versions.keys()) {
+    for (const file of [...this.#versions.keys(), ...this.#problems.keys()]) {
       if (listing.has(file)) continue
       this.#versions.delete(file)
       this.#problems.delete(file)
       await replace(file, [])
     }
+    const sharing = new Sharing()
     for (const [file, version] of listing) {
       if (this.#versions.get(file) === version) continue
-      const objects = await this.#read(file, pace)
-      if (objects === 'gone') continue
+      const objects = await this.#read(file, pace, sharing)
+      if (objects === 'unreadable') continue
       this.#versions.set(file, version)
       if (objects !== 'broken') await replace(file, objects)
     }
     this.#report(conflicts)
     await this.#publish(changes, pace)
   }
+
   async #list(): Promise<Listing | undefined> {
     const { directory, log } = this.#options
     try {
@@ -84,26 +88,53 @@ export class DirectoryMirror {
     }
   }
 
-  async #read(file: string, pace: Pace): Promise<readonly ManifestObject[] | 'broken' | 'gone'> {
+  /** `broken`: to be read again when it is another; `unreadable`: to be tried again. */
+  async #read(
+    file: string,
+    pace: Pace,
+    sharing: Sharing,
+  ): Promise<readonly ManifestObject[] | 'broken' | 'unreadable'> {
     const { directory, filters, log } = this.#options
     try {
       const bytes = await readManifestFile(directory, file)
-      const objects = await readManifests({ file, bytes, filters, pace })
+      const objects = await readManifests({ file, bytes, filters, pace, sharing })
       if (this.#problems.delete(file)) log.info({ file }, 'manifest file is right again')
       log.debug({ file, objects: objects.length }, 'manifest file read')
+      this.#warnOfMissingAddresses(file, objects)
       return objects
     } catch (error) {
-      if (errnoCode(error) === 'ENOENT') return 'gone'
-      const isForeseen = error instanceof ManifestError || errnoCode(error) !== undefined
-      if (!isForeseen) throw error
-      const problem =
-        error instanceof ManifestError ? error.message : `${file}: ${describeError(error)}`
-      if (this.#problems.get(file) !== problem) {
-        log.error({ file, problem }, 'manifest file is broken; what it said before stays')
+      if (error instanceof ManifestError) {
+        this.#complain(file, error.message)
+        return 'broken'
       }
-      this.#problems.set(file, problem)
-      return 'broken'
+      if (!isSystemError(error)) throw error
+      // A file that vanished since it was listed is no trouble.
+      if (errnoCode(error) !== 'ENOENT') this.#complain(file, `${file}: ${describeError(error)}`)
+      return 'unreadable'
     }
+  }
+
+  /** Says once what is wrong. */
+  #complain(file: string, problem: string): void {
+    if (this.#problems.get(file) === problem) return
+    this.#problems.set(file, problem)
+    this.#options.log.error(
+      { file, problem },
+      'manifest file is broken; what it said before counts',
+    )
+  }
+
+  /** An application's manifests have no cluster IPs: its API server gives them out. Here nobody does. */
+  #warnOfMissingAddresses(file: string, objects: readonly ManifestObject[]): void {
+    const services = objects.filter(
+      ({ content }) => content.kind === 'Service' && lacksAddress(content.object),
+    )
+    if (services.length === 0) return
+    const examples = services.slice(0, 3).map(({ key, line }) => `${key} (line ${line})`)
+    this.#options.log.warn(
+      { file, services: services.length, examples },
+      'Services without spec.clusterIP have no address here: write one, or None',
+    )
   }
 
   #report(conflicts: readonly Conflict[]): void {
@@ -117,13 +148,8 @@ export class DirectoryMirror {
 
   async #publish(changes: readonly InventoryChange[], pace: Pace): Promise<void> {
     const { store, filters, log } = this.#options
-    const touched = this.#touchedBy(changes)
-    for (const [kind, keys] of touched) {
-      for (const key of keys) {
-        await pace.breathe()
-        publish(store, kind, key, this.#resolve(kind, key))
-      }
-    }
+    const touched = await this.#touchedBy(changes, pace)
+    for (const [kind, keys] of touched) await this.#publishKind(kind, keys, pace)
     if (this.#isSynced) return
     this.#isSynced = true
     for (const kind of Object.keys(filters) as Kind[]) {
@@ -136,8 +162,24 @@ export class DirectoryMirror {
     log.info({ files: this.#versions.size, changes: changes.length }, 'manifests loaded')
   }
 
+  async #publishKind(kind: Kind, keys: ReadonlySet<string>, pace: Pace): Promise<void> {
+    const { store } = this.#options
+    const gone: string[] = []
+    for (const key of keys) {
+      await pace.breathe()
+      const object = this.#resolve(kind, key)
+      if (object === undefined) gone.push(key)
+      else store.set(kind, object)
+    }
+    // Last, so that a slice that takes another's place is there before that one goes.
+    for (const key of gone) store.delete(kind, key)
+  }
+
   /** The objects that may be others now, of the kinds that are wanted. */
-  #touchedBy(changes: readonly InventoryChange[]): ReadonlyMap<Kind, ReadonlySet<string>> {
+  async #touchedBy(
+    changes: readonly InventoryChange[],
+    pace: Pace,
+  ): Promise<ReadonlyMap<Kind, ReadonlySet<string>>> {
     const touched = new Map(
       Object.keys(this.#options.filters).map(kind => [kind as Kind, new Set<string>()]),
     )
@@ -145,7 +187,8 @@ export class DirectoryMirror {
       const kind = (after ?? before)?.kind
       if (kind !== undefined && kind !== 'Endpoints') touched.get(kind)?.add(key)
     }
-    for (const key of this.#derived.update(changes)) touched.get('EndpointSlice')?.add(key)
+    for (const key of await this.#derived.update(changes, pace))
+      touched.get('EndpointSlice')?.add(key)
     for (const name of this.#namespaces.update(changes)) touched.get('Namespace')?.add(name)
     return touched
   }
@@ -165,12 +208,8 @@ export class DirectoryMirror {
   }
 }
 
-function publish<K extends Kind>(
-  store: StoreWriter,
-  kind: K,
-  key: string,
-  object: ObjectOf[K] | undefined,
-): void {
-  if (object === undefined) store.delete(kind, key)
-  else store.set(kind, object)
-}
+const lacksAddress = ({ type, clusterIP, clusterIPs }: Service): boolean =>
+  type !== 'ExternalName' && clusterIP === '' && clusterIPs.length === 0
+
+/** Codes of the system (ENOENT), not of Node (ERR_…). */
+const isSystemError = (error: unknown): boolean => /^E[A-Z0-9]+$/.test(errnoCode(error) ?? '')

@@ -54,5 +54,14 @@ export async function readManifestFile(directory: string, name: string): Promise
     const message = `${size} bytes are more than ${MAX_FILE_BYTES}: split the file`
     throw new ManifestError({ file: name, message })
   }
-  return await file.readFile()
+  // Not file.readFile(): that collects pieces, and joins them at twice the memory.
+  const bytes = Buffer.allocUnsafeSlow(size)
+  let end = 0
+  while (end < size) {
+    const { bytesRead } = await file.read(bytes, end, size - end, end)
+    // The file became shorter: another look will follow.
+    if (bytesRead === 0) break
+    end += bytesRead
+  }
+  return bytes.subarray(0, end)
 }

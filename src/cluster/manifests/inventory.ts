@@ -18,77 +18,76 @@ export type FileUpdate = {
   readonly conflicts: readonly Conflict[]
 }
 
+/** All that say something of one object, in the order in which they count. */
+type Claims = readonly ManifestObject[]
+
 /**
  * All objects of the directory by their names. Where several files or documents have the same object the last one counts,
  * files in the order of their names: what `kubectl apply -f DIRECTORY` would leave behind.
  */
 export class Inventory {
-  /** The ids of the objects of each file. */
-  readonly #files = new Map<string, ReadonlySet<string>>()
-  /** All that say something of an object, in the order in which they count. */
-  readonly #claims = new Map<string, readonly ManifestObject[]>()
+  readonly #files = new Map<string, readonly ManifestObject[]>()
+  readonly #claims: { readonly [K in ManifestKind]: Map<string, Claims> } = {
+    Service: new Map(),
+    EndpointSlice: new Map(),
+    Endpoints: new Map(),
+    Node: new Map(),
+    Namespace: new Map(),
+    Pod: new Map(),
+  }
 
   /** The object that counts. */
   get<K extends ManifestKind>(kind: K, key: string): ContentOf<K> | undefined {
-    return this.#claims.get(`${kind} ${key}`)?.at(-1)?.content as ContentOf<K> | undefined
-  }
-
-  /** The files that have objects. */
-  get files(): Iterable<string> {
-    return this.#files.keys()
+    return this.#claims[kind].get(key)?.at(-1)?.content as ContentOf<K> | undefined
   }
 
   /**
    * Puts `objects` in the place of all that the file said before; none of them when the file is gone. Objects that did not
    * change stay the same in memory and are no change.
    */
-  async replaceFile(
-    file: string,
-    objects: readonly ManifestObject[],
-    pace: Pace,
-  ): Promise<FileUpdate> {
+  async replaceFile(file: string, objects: Claims, pace: Pace): Promise<FileUpdate> {
     const changes: InventoryChange[] = []
     const conflicts: Conflict[] = []
-    const stated = Map.groupBy(objects, idOf)
-    for (const id of new Set([...(this.#files.get(file) ?? []), ...stated.keys()])) {
+    const stated = Map.groupBy([...(this.#files.get(file) ?? []), ...objects], idOf)
+    const isNew = new Set(objects)
+    const kept: ManifestObject[] = []
+    for (const claims of stated.values()) {
       await pace.breathe()
-      const before = this.#claims.get(id) ?? []
-      const after = this.#restate(id, file, stated.get(id) ?? [])
-      const [last, next] = [before.at(-1), after.at(-1)]
-      if (last?.content !== next?.content) {
-        const key = (next ?? last)?.key ?? ''
-        changes.push({ key, before: last?.content, after: next?.content })
-      }
+      const { key, content } = claims[0] as ManifestObject
+      const before = this.#claims[content.kind].get(key) ?? []
+      const now = claims.filter(claim => isNew.has(claim))
+      const after = restate(before, file, now)
+      if (after.length > 0) this.#claims[content.kind].set(key, after)
+      else this.#claims[content.kind].delete(key)
+      kept.push(...after.filter(claim => claim.file === file))
+      const change = { key, before: before.at(-1)?.content, after: after.at(-1)?.content }
+      if (change.before !== change.after) changes.push(change)
       if (after.length > 1 && filesOf(after) !== filesOf(before)) {
-        conflicts.push({ object: id, places: after.map(({ file, line }) => `${file}:${line}`) })
+        conflicts.push({ object: idOf(after[0] as ManifestObject), places: after.map(placeOf) })
       }
     }
-    if (stated.size > 0) this.#files.set(file, new Set(stated.keys()))
+    if (kept.length > 0) this.#files.set(file, kept)
     else this.#files.delete(file)
     return { changes, conflicts }
   }
+}
 
-  #restate(id: string, file: string, stated: readonly ManifestObject[]): readonly ManifestObject[] {
-    const before = this.#claims.get(id) ?? []
-    const after = [
-      ...before.filter(claim => claim.file < file),
-      ...stated,
-      ...before.filter(claim => claim.file > file),
-    ]
-    const last = after.at(-1)
-    const known = before.at(-1)?.content
-    if (last === undefined) {
-      this.#claims.delete(id)
-      return []
-    }
-    if (isDeepStrictEqual(last.content, known)) {
-      after[after.length - 1] = { ...last, content: known as ManifestContent }
-    }
-    this.#claims.set(id, after)
-    return after
+/** The claims to an object when `file` now says these. Content that is equal to the old one is the old one. */
+function restate(before: Claims, file: string, stated: Claims): Claims {
+  const after = [
+    ...before.filter(claim => claim.file < file),
+    ...stated,
+    ...before.filter(claim => claim.file > file),
+  ]
+  const [last, known] = [after.at(-1), before.at(-1)]
+  if (last !== undefined && known !== undefined && isDeepStrictEqual(last.content, known.content)) {
+    after[after.length - 1] = { ...last, content: known.content }
   }
+  return after
 }
 
 const idOf = ({ key, content }: ManifestObject) => `${content.kind} ${key}`
 
-const filesOf = (claims: readonly ManifestObject[]) => claims.map(({ file }) => file).join('\n')
+const placeOf = ({ file, line }: ManifestObject) => `${file}:${line}`
+
+const filesOf = (claims: Claims) => claims.map(({ file }) => file).join('\n')

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { ConvertError, Raw } from '../raw.ts'
 import type { Filters } from '../selection.ts'
+import type { Sharing } from '../share.ts'
 import { jsonDocuments } from './json-documents.ts'
 import { isManifestKind, type ManifestObject, manifestObjectFrom } from './manifest-object.ts'
 import type { Pace } from './pace.ts'
@@ -19,6 +20,7 @@ export type ReadOptions = {
   readonly bytes: Buffer
   readonly filters: Filters
   readonly pace: Pace
+  readonly sharing: Sharing
 }
 
 /**
@@ -26,7 +28,7 @@ export type ReadOptions = {
  * @throws {ManifestError} something in the file is wrong: then nothing of it is to be used.
  */
 export async function readManifests(options: ReadOptions): Promise<readonly ManifestObject[]> {
-  const { file, bytes, filters, pace } = options
+  const { file, bytes, pace } = options
   if (!isUtf8(bytes)) throw new ManifestError({ file, message: 'is not UTF-8 text' })
   const isJson = file.endsWith('.json')
   const objects: ManifestObject[] = []
@@ -38,7 +40,7 @@ export async function readManifests(options: ReadOptions): Promise<readonly Mani
     // Some other kind with a field `items`.
     if (defaults === undefined) continue
     const source = { file, isJson, chunk }
-    visit({ source, filters, objects }, { value: parseChunk(source), path: [], ...defaults })
+    visit({ ...options, source, objects }, { value: parseChunk(source), path: [], ...defaults })
     if (objects.length > MAX_OBJECTS) {
       const message = `more than ${MAX_OBJECTS} objects: split the file`
       throw new ManifestError({ file, line: chunk.line, message })
@@ -54,15 +56,14 @@ const noDefaults: Defaults = { kind: '', apiVersion: '' }
 /** A value, and the path to it in its chunk. */
 type Found = Defaults & { readonly value: unknown; readonly path: readonly (string | number)[] }
 
-type Visit = {
+type Visit = ReadOptions & {
   readonly source: Source
-  readonly filters: Filters
   readonly objects: ManifestObject[]
 }
 
 /** Takes an object, or the items of a list. */
 function visit(context: Visit, found: Found): void {
-  const { source, filters, objects } = context
+  const { source, filters, sharing, objects } = context
   const { value, path } = found
   // An empty document.
   if (value === null || value === undefined) return
@@ -78,7 +79,7 @@ function visit(context: Visit, found: Found): void {
     } else if (isManifestKind(kind)) {
       const place = { file: source.file, line: source.chunk.line }
       const object = manifestObjectFrom({ kind, apiVersion, value, ...place }, filters)
-      if (object !== undefined) objects.push(object)
+      if (object !== undefined) objects.push(sharing.share(object))
     }
   } catch (error) {
     if (!(error instanceof ConvertError)) throw error

@@ -1,7 +1,7 @@
+import { exec } from '#linux/exec.ts'
 import { CniError, cniCodes } from '../spec/error.ts'
 import type { CniContext, CniRequest } from '../spec/plugin.ts'
 import { bridgeConfigFrom } from './config.ts'
-import { runProgram } from './masquerade/program.ts'
 
 /**
  * STATUS: could ADD be served?
@@ -15,7 +15,7 @@ export async function statusBridge(request: CniRequest, context: CniContext): Pr
 
 async function requireNft(signal: AbortSignal): Promise<void> {
   try {
-    await runProgram('nft', ['list', 'tables'], { signal })
+    await exec('nft', ['list', 'tables'], { signal })
   } catch (cause) {
     throw new CniError(cniCodes.notAvailable, 'ipMasq cannot be served', { cause })
   }

@@ -3,7 +3,7 @@ import { type IpAddress, parseIp } from '#net/ip.ts'
 import type { Protocol } from '#net/protocol.ts'
 import { isHostName } from './name.ts'
 import type { Request, ServiceRequest } from './request.ts'
-import type { Member } from './slice-node.ts'
+import type { Member, SliceNode } from './slice-node.ts'
 import { clusterIpsOf, type ServiceNode, type ZoneIndex } from './zone-index.ts'
 import type { ZoneOptions } from './zone-options.ts'
 
@@ -16,11 +16,18 @@ export type Host = {
   readonly path: string
 }
 
+/** What is behind a name, made when it is asked for: a headless Service may have thousands of endpoints. */
+export type Hosts = {
+  /** Not each once. */
+  readonly addresses: () => Iterable<IpAddress>
+  readonly all: () => readonly Host[]
+}
+
 /** What a name has. */
 export type Found =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'version' }
-  | { readonly kind: 'hosts'; readonly hosts: readonly Host[] }
+  | { readonly kind: 'hosts'; readonly hosts: Hosts }
   /** An ExternalName Service. */
   | { readonly kind: 'alias'; readonly target: string }
 
@@ -60,8 +67,13 @@ function isExposed(index: ZoneIndex, options: ZoneOptions, name: string): boolea
   return options.selectsNamespace?.(namespace.metadata.labels) ?? true
 }
 
-const serverHosts = ({ localAddresses }: ZoneOptions): readonly Host[] =>
-  localAddresses.map(address => ({ address, port: undefined, path: 'ns.dns' }))
+const serverHosts = ({ localAddresses }: ZoneOptions): Hosts =>
+  theseHosts(localAddresses.map(address => ({ address, port: undefined, path: 'ns.dns' })))
+
+const theseHosts = (hosts: readonly Host[]): Hosts => ({
+  addresses: () => hosts.map(({ address }) => address),
+  all: () => hosts,
+})
 
 function findService(
   node: ServiceNode,
@@ -77,13 +89,14 @@ function findService(
       : undefined
   }
   if (isEmpty(node, service, options)) return undefined
-  const hosts =
-    isHeadless(service) || request.endpoint !== undefined
-      ? endpointHosts(node, request)
-      : clusterHosts(service, request)
+  if (isHeadless(service) || request.endpoint !== undefined) {
+    const hosts = endpointHosts(node, request)
+    return hosts === undefined ? undefined : { kind: 'hosts', hosts }
+  }
+  const hosts = clusterHosts(service, request)
+  if (hosts.length > 0) return { kind: 'hosts', hosts: theseHosts(hosts) }
   // A Service whose cluster IP is not assigned yet has no address, but its name is there.
-  if (hosts.length === 0 && isPlain && !isHeadless(service)) return NOTHING
-  return hosts.length === 0 ? undefined : { kind: 'hosts', hosts }
+  return isPlain ? NOTHING : undefined
 }
 
 export const isHeadless = (service: Service): boolean =>
@@ -103,20 +116,33 @@ function clusterHosts(service: Service, request: ServiceRequest): readonly Host[
   return clusterIpsOf(service).flatMap(address => ports.map(port => ({ address, port, path })))
 }
 
-/** Every counted endpoint with every matching port of its slice. */
-function endpointHosts(node: ServiceNode, request: ServiceRequest): readonly Host[] {
-  const hosts: Host[] = []
+/** Every counted endpoint with every matching port of its slice; undefined when there is none. */
+function endpointHosts(node: ServiceNode, request: ServiceRequest): Hosts | undefined {
+  const { endpoint } = request
+  const membersOf = (slice: SliceNode): Iterable<Member> =>
+    endpoint === undefined ? slice.members() : slice.named(endpoint)
+  const parts = node.slices
+    .map(slice => ({ slice, ports: matchingPorts(slice.slice.ports, request) }))
+    .filter(({ slice, ports }) => {
+      const size = endpoint === undefined ? slice.size : slice.named(endpoint).length
+      return ports.length > 0 && size > 0
+    })
+  if (parts.length === 0) return undefined
   const suffix = `.${request.service}.${request.namespace}.svc`
-  for (const slice of node.slices) {
-    const ports = matchingPorts(slice.slice.ports, request)
-    if (ports.length === 0) continue
-    const members: Iterable<Member> =
-      request.endpoint === undefined ? slice.members() : slice.named(request.endpoint)
-    for (const { name, address } of members) {
-      for (const port of ports) hosts.push({ address, port, path: name + suffix })
-    }
+  return {
+    *addresses() {
+      for (const { slice } of parts) {
+        if (endpoint === undefined) yield* slice.addresses()
+        else for (const { address } of slice.named(endpoint)) yield address
+      }
+    },
+    all: () =>
+      parts.flatMap(({ slice, ports }) =>
+        Array.from(membersOf(slice)).flatMap(({ name, address }) =>
+          ports.map(port => ({ address, port, path: name + suffix })),
+        ),
+      ),
   }
-  return hosts
 }
 
 type NamedPort = {
@@ -154,7 +180,8 @@ function findPod(
     pods === 'insecure' ||
     index.podsAt(address).some(({ metadata }) => metadata.namespace === namespace)
   if (!isThere) return undefined
-  return { kind: 'hosts', hosts: [{ address, port: 0, path: `${label}.${namespace}.pod` }] }
+  const path = `${label}.${namespace}.pod`
+  return { kind: 'hosts', hosts: theseHosts([{ address, port: 0, path }]) }
 }
 
 /** Exactly three dashes, none doubled: IPv4; else IPv6. */

@@ -53,9 +53,9 @@ function outcomeOf(found: Found, context: Context): Outcome {
   if (found.kind === 'alias') return aliasOutcome(found.target, context)
   const { ttl } = context.options
   if (type === 'A' || type === 'AAAA')
-    return answer(addressRecords(found.hosts, { name, type, ttl }))
+    return answer(addressRecords(found.hosts.addresses(), { name, type, ttl }))
   if (type !== 'SRV') return NO_DATA
-  const { answers, additionals } = srvRecords(found.hosts, { ...context.question, ttl })
+  const { answers, additionals } = srvRecords(found.hosts.all(), { ...context.question, ttl })
   return answer(answers, additionals)
 }
 
@@ -95,7 +95,7 @@ function followAlias(
     if (!isInZone(lowerName, zone)) return { kind: 'alias', chain, target: name }
     const found = find(index, options, parseRequest(lowerName, zone))
     if (found?.kind === 'hosts') {
-      const addresses = addressRecords(found.hosts, { name, type, ttl: options.ttl })
+      const addresses = addressRecords(found.hosts.addresses(), { name, type, ttl: options.ttl })
       return addresses.length === 0 ? NO_DATA : answer([...chain, ...addresses])
     }
     if (found?.kind !== 'alias') return NO_DATA

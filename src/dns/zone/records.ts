@@ -18,15 +18,15 @@ export const addressRecord = (name: string, ttl: number, data: IpAddress): Resou
 
 /** The addresses of one family, each once. */
 export function addressRecords(
-  hosts: readonly Host[],
+  addresses: Iterable<IpAddress>,
   { name, type, ttl }: { readonly name: string; readonly type: AddressType; readonly ttl: number },
 ): readonly ResourceRecord[] {
   const family = type === 'A' ? 4 : 6
-  const addresses = new Set<IpAddress>()
-  for (const { address } of hosts) {
-    if (familyOf(address) === family) addresses.add(address)
+  const wanted = new Set<IpAddress>()
+  for (const address of addresses) {
+    if (familyOf(address) === family) wanted.add(address)
   }
-  return Array.from(addresses, address => addressRecord(name, ttl, address))
+  return Array.from(wanted, address => addressRecord(name, ttl, address))
 }
 
 /**

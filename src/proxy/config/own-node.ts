@@ -13,19 +13,22 @@ export async function waitForNode(
   signal: AbortSignal,
 ): Promise<Node | undefined> {
   using feed = store.feed(['Node'])
-  let limit: AbortSignal | undefined
+  using timers = new DisposableStack()
+  const limit = new AbortController()
+  const either = AbortSignal.any([signal, limit.signal])
+  let isListed = false
   for (;;) {
     try {
-      await feed.next(limit === undefined ? signal : AbortSignal.any([signal, limit]))
+      await feed.next(either)
     } catch (error) {
       if (signal.aborted || !isAbort(error)) throw error
       return store.get('Node', name)
     }
     if (!store.isSynced('Node')) continue
     const node = store.get('Node', name)
-    if (node !== undefined && addressesOf(node).length > 0) return node
-    if (limitMs === 0) return node
-    limit ??= AbortSignal.timeout(limitMs)
+    if (limitMs === 0 || (node !== undefined && addressesOf(node).length > 0)) return node
+    if (!isListed) timers.use(setTimeout(() => limit.abort(), limitMs))
+    isListed = true
   }
 }
 

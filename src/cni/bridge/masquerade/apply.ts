@@ -1,8 +1,7 @@
-import { ExecError, isProgramMissing } from '#linux/exec.ts'
+import { ExecError, exec, isProgramMissing } from '#linux/exec.ts'
 import type { IpPrefix } from '#net/prefix.ts'
 import type { Attachment } from '../identity.ts'
 import { parseMasqueradeListing } from './listing.ts'
-import { runProgram } from './program.ts'
 import { removeReferenceMasquerade } from './reference.ts'
 import {
   MASQUERADE_TABLE,
@@ -78,7 +77,7 @@ const isMarked = (comment: string, mark: string): boolean => comment.startsWith(
 async function listMasquerade(signal: AbortSignal): Promise<readonly MasqueradeElement[]> {
   const words = ['-j', 'list', 'table', ...MASQUERADE_TABLE.split(' ')]
   try {
-    return parseMasqueradeListing((await runProgram('nft', words, { signal })).stdout)
+    return parseMasqueradeListing((await exec('nft', words, { signal })).stdout)
   } catch (error) {
     if (isMissing(error)) return []
     throw error
@@ -90,8 +89,7 @@ const isMissing = (error: unknown): boolean =>
   error instanceof ExecError &&
   (error.exitCode === undefined ? isProgramMissing(error) : /No such file/.test(error.stderr))
 
-const runNft = (input: string, signal: AbortSignal) =>
-  runProgram('nft', ['-f', '-'], { input, signal })
+const runNft = (input: string, signal: AbortSignal) => exec('nft', ['-f', '-'], { input, signal })
 
 async function retried<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {

@@ -1,6 +1,5 @@
-import { ExecError, isProgramMissing } from '#linux/exec.ts'
+import { ExecError, exec, isProgramMissing } from '#linux/exec.ts'
 import type { Attachment } from '../identity.ts'
-import { runProgram } from './program.ts'
 import {
   REFERENCE_NFT_CHAIN,
   renderReferenceNftRemoval,
@@ -20,13 +19,13 @@ export async function removeReferenceMasquerade(
     const input = renderReferenceRemoval(saved, attachment)
     if (input === undefined) continue
     const args = ['--noflush', '-w', String(LOCK_WAIT_SECONDS)]
-    await runProgram(`${program}-restore`, args, { input, signal })
+    await exec(`${program}-restore`, args, { input, signal })
   }
   const words = ['-j', 'list', 'chain', ...REFERENCE_NFT_CHAIN.split(' ')]
   const listing = await outputOf('nft', words, signal)
   if (listing === '') return
   const input = renderReferenceNftRemoval(listing, attachment)
-  if (input !== '') await runProgram('nft', ['-f', '-'], { input, signal })
+  if (input !== '') await exec('nft', ['-f', '-'], { input, signal })
 }
 
 /** What a listing prints; nothing where the program, the table or the kernel's support for it is missing. */
@@ -36,7 +35,7 @@ async function outputOf(
   signal: AbortSignal,
 ): Promise<string> {
   try {
-    return (await runProgram(program, args, { signal })).stdout
+    return (await exec(program, args, { signal })).stdout
   } catch (error) {
     const isRefused = error instanceof ExecError && error.exitCode !== undefined
     if (isRefused || isProgramMissing(error)) return ''

@@ -1,0 +1,47 @@
+import { readFile } from 'node:fs/promises'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { manifestSource } from '#cluster/manifests/source.ts'
+import type { Kind } from '#cluster/objects.ts'
+import { Store } from '#cluster/store.ts'
+import { keepHeapSmall } from '#runtime/heap.ts'
+import { createLogger } from '#runtime/log.ts'
+import type { MemoryResult } from './cluster-memory-manifests.ts'
+
+// Loads the directory named on the command line as an agent would, and prints what that took.
+const directory = process.argv[2] ?? '.'
+const kinds = ['Service', 'EndpointSlice', 'Node', 'Namespace'] as const satisfies readonly Kind[]
+
+const mebibytes = async (field: string): Promise<number> => {
+  const status = await readFile('/proc/self/status', 'utf8')
+  const [, kibibytes] = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status) ?? []
+  return Math.round(Number(kibibytes) / 1024)
+}
+
+keepHeapSmall()
+const store = new Store()
+const abort = new AbortController()
+const delay = monitorEventLoopDelay({ resolution: 1 })
+using feed = store.feed(kinds)
+delay.enable()
+const start = performance.now()
+const wanted = Object.fromEntries(kinds.map(kind => [kind, {}]))
+const source = manifestSource(directory, { wanted, log: await createLogger('warn', false) })
+const run = source.run(store, abort.signal)
+while ((await feed.next(abort.signal))?.synced === false) {
+  // A consumer takes what comes and waits for all of it.
+}
+const loadMs = performance.now() - start
+delay.disable()
+await sleep(2000)
+const result: MemoryResult = {
+  services: [...store.list('Service')].length,
+  slices: [...store.list('EndpointSlice')].length,
+  loadMs: Math.round(loadMs),
+  longestPauseMs: Math.round(delay.max / 1e6),
+  rssMiB: await mebibytes('VmRSS'),
+  peakMiB: await mebibytes('VmHWM'),
+}
+console.log(JSON.stringify(result))
+abort.abort()
+await run

@@ -123,7 +123,7 @@ const refused: readonly { title: string; text: string | Buffer; file?: string; w
   {
     title: 'no kind',
     text: `${service('a')}---\nx: 1\n`,
-    want: { line: 4, field: 'kind', message: 'missing' },
+    want: { line: 5, field: 'kind', message: 'missing' },
   },
   { title: 'no object', text: '- 1\n', want: { line: 1, message: '[1] is not an object' } },
   {

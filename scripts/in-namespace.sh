@@ -8,7 +8,10 @@ map=
 # shellcheck disable=SC2086
 exec unshare $map --net --mount --pid --fork --kill-child --mount-proc sh -c '
   mount -t tmpfs tmpfs /run
-  mount -t sysfs sysfs /sys 2>/dev/null || true
+  # A sysfs shows the links of the namespace it was mounted in. Container runtimes need the cgroups that lie below.
+  mkdir /run/cgroup
+  mount --rbind /sys/fs/cgroup /run/cgroup 2>/dev/null || true
+  mount -t sysfs sysfs /sys 2>/dev/null && mount --rbind /run/cgroup /sys/fs/cgroup || true
   ip link set lo up
   exec "$@"
 ' sh "$@"

@@ -10,7 +10,25 @@ import { version } from './cli/version.ts'
 
 /** Commands are loaded when they are called: a CNI plugin must not pay for the DNS server. */
 const commands: Readonly<Record<string, { summary: string; load: () => Promise<CommandModule> }>> =
-  {}
+  {
+    agent: {
+      summary: 'the service proxy and DNS of a node in one process',
+      load: () => import('./cli/agent.ts'),
+    },
+    proxy: {
+      summary: "program Services into the kernel, with kube-proxy's flags and file",
+      load: () => import('./cli/proxy.ts'),
+    },
+    dns: {
+      summary: "answer the cluster's names, with CoreDNS's flags and Corefile",
+      load: () => import('./cli/dns.ts'),
+    },
+    cni: { summary: 'answer a call of the CNI protocol', load: () => import('./cli/cni.ts') },
+    resolvconf: {
+      summary: "a pod's resolv.conf under its dnsPolicy, and why",
+      load: () => import('./cli/resolvconf.ts'),
+    },
+  }
 
 const usage = (): string =>
   [

@@ -8,6 +8,8 @@
 #
 # Pods are namespaces np-pod-NAME, wired into their node by dist/cni/bridge.
 
+declare -A pod_node pod_app pod_subdomain pod_ip pod_ip6
+
 in_ns() {
   local namespace=$1
   shift

@@ -17,11 +17,21 @@ export class ConvertError extends NodeplaneError {
  */
 export class Raw {
   readonly #value: unknown
-  readonly path: string
+  readonly #key: string | number
+  readonly #parent: Raw | undefined
 
-  constructor(value: unknown, path = '') {
+  /** @param key name or index of the value in `parent`; without parent, the path itself. */
+  constructor(value: unknown, key: string | number = '', parent?: Raw) {
     this.#value = value ?? undefined
-    this.path = path
+    this.#key = key
+    this.#parent = parent
+  }
+
+  /** For example `spec.ports[0].port`. Put together only when somebody asks: nearly all values are right. */
+  get path(): string {
+    const above = this.#parent?.path ?? ''
+    if (typeof this.#key === 'number') return `${above}[${this.#key}]`
+    return above === '' ? this.#key : `${above}.${this.#key}`
   }
 
   /** The value as it came; null is undefined. */
@@ -35,19 +45,16 @@ export class Raw {
 
   /** A field of this object; absent when the object is. */
   get(name: string): Raw {
-    const path = this.path === '' ? name : `${this.path}.${name}`
     const object = this.#object()
-    return new Raw(
-      object !== undefined && Object.hasOwn(object, name) ? object[name] : undefined,
-      path,
-    )
+    const value = object !== undefined && Object.hasOwn(object, name) ? object[name] : undefined
+    return new Raw(value, name, this)
   }
 
   /** The items of a list; none when it is absent. */
   items(): readonly Raw[] {
     if (this.#value === undefined) return []
     if (!Array.isArray(this.#value)) throw this.wrong('a list')
-    return this.#value.map((item, index) => new Raw(item, `${this.path}[${index}]`))
+    return this.#value.map((item, index) => new Raw(item, index, this))
   }
 
   strings(): readonly string[] {

@@ -46,6 +46,8 @@ export interface Feed extends Disposable {
 
 /** What sources see of the store. */
 export interface StoreWriter {
+  /** What is stored, so that a source that lists again can keep equal objects instead of a second copy of them. */
+  get<K extends Kind>(kind: K, key: string): ObjectOf[K] | undefined
   /** Adds or replaces one object. An object equal to the stored one changes nothing. */
   set<K extends Kind>(kind: K, object: ObjectOf[K]): void
   delete(kind: Kind, key: string): void

@@ -47,6 +47,21 @@ export type ResourceRecord =
   | RecordOf<'HINFO', { readonly cpu: string; readonly os: string }>
   | OpaqueRecord
 
+/** The type of `data` in records of a type that is known. */
+export type DataOf<Type extends string> = Extract<
+  Exclude<ResourceRecord, OpaqueRecord>,
+  { readonly type: Type }
+>['data']
+
+type KnownType = Exclude<ResourceRecord, OpaqueRecord>['type']
+
+/** Is this a record of a known type, with typed data? False for octets, as of an A record in class CH. */
+export const isRecordOf = <Type extends KnownType>(
+  record: ResourceRecord,
+  type: Type,
+): record is RecordOf<Type, DataOf<Type>> & ResourceRecord =>
+  record.type === type && !(record.data instanceof Uint8Array)
+
 export type EdnsOption = { readonly code: number; readonly data: Uint8Array }
 
 /** The OPT pseudo-record (RFC 6891). */
@@ -55,6 +70,29 @@ export type Edns = {
   readonly udpSize: number
   readonly dnssecOk: boolean
   readonly options: readonly EdnsOption[]
+}
+
+/** A whole message, query or response (RFC 1035 section 4.1). */
+export type Message = {
+  readonly id: number
+  readonly opcode: string
+  /** The QR bit. */
+  readonly isResponse: boolean
+  readonly authoritative: boolean
+  readonly truncated: boolean
+  readonly recursionDesired: boolean
+  readonly recursionAvailable: boolean
+  readonly authenticData: boolean
+  readonly checkingDisabled: boolean
+  /** With the upper bits of the OPT record (RFC 6891 section 6.1.3). */
+  readonly rcode: string
+  /** undefined: the question section is empty, as in a FORMERR response. */
+  readonly question: Question | undefined
+  readonly answers: readonly ResourceRecord[]
+  readonly authorities: readonly ResourceRecord[]
+  /** Without the OPT record, which is {@link Message.edns}. */
+  readonly additionals: readonly ResourceRecord[]
+  readonly edns: Edns | undefined
 }
 
 export type Transport = 'udp' | 'tcp'
@@ -72,7 +110,14 @@ export type Query = {
   readonly transport: Transport
   readonly client: { readonly address: IpAddress; readonly port: number }
   readonly server: { readonly address: IpAddress; readonly port: number }
+  /** Where the chain notes how far the query got. Queries that plugins make from this one share it. */
+  readonly trace?: QueryTrace | undefined
+  /** How many look-ups through the server lie between the client's question and this one; absent: none. */
+  readonly lookups?: number
 }
+
+/** The one mutable thing of a query: metrics name the plugin that answered. */
+export type QueryTrace = { plugin: string }
 
 /** An answer as a value. ID, opcode, question and OPT are the server's business. */
 export type Reply = {

@@ -3,6 +3,8 @@ import type { StoreReader } from '#cluster/store.ts'
 import type { Logger } from '#runtime/log.ts'
 import type { Metrics } from '#runtime/metrics.ts'
 import type { Directive } from './corefile/parser.ts'
+import type { HttpSites } from './http-sites.ts'
+import type { LineLog } from './line-log.ts'
 import type { Query, Reply } from './message.ts'
 
 /**
@@ -19,6 +21,8 @@ export type Plugin = {
   readonly name: string
   /** Wraps the handler of the plugins behind it. A plugin without it only configures or serves HTTP. */
   wrap?(next: Handler): Handler
+  /** Told of every query of the block once its answer is made. For `log` and `prometheus`; it must not throw or wait. */
+  observe?(exchange: Exchange): void
   /** Called when the listeners are open. It must not wait for long. */
   start?(): void | Promise<void>
   /** For `ready`: can it answer now? A plugin without it is always ready. */
@@ -27,6 +31,35 @@ export type Plugin = {
   shutdown?(): Promise<void>
   /** Ends what it runs. Called once, also when start was not. */
   stop?(): void | Promise<void>
+}
+
+/** A query and what became of it. */
+export type Exchange = {
+  readonly query: Query
+  /** undefined: nothing was sent. */
+  readonly reply: Reply | undefined
+  /** Of the answer that was sent; that of an unanswered query is the server's. */
+  readonly rcode: string
+  /** `dns://:53`: the listener that took the query. */
+  readonly server: string
+  /** The zone of the server block that the name fell in; `dropped` when it fell in none. */
+  readonly zone: string
+  /** The plugin that the query got to last, and so that answered; empty when none was asked. */
+  readonly plugin: string
+  readonly requestOctets: number
+  readonly replyOctets: number
+  readonly durationSeconds: number
+}
+
+/** One server block, set up. */
+export type BlockView = { readonly zones: readonly string[]; readonly plugins: readonly Plugin[] }
+
+/** The Corefile that is served. */
+export type ServedCorefile = {
+  /** SHA-512 over the Corefile and all that it imports, in hexadecimal; undefined for one that is not a file. */
+  readonly hash: string | undefined
+  /** Reads the files again and, when they changed, serves them. Failure is logged and counted, never thrown. */
+  reloadIfChanged(): Promise<void>
 }
 
 /** What a plugin's set-up may use. */
@@ -44,6 +77,15 @@ export type SetupContext = {
   readonly cluster: ClusterAccess
   /** All plugins of all blocks, once every block is set up: `ready` asks them. */
   readonly allPlugins: () => readonly Plugin[]
+  /** The same by server block, in file order. */
+  readonly blocks: () => readonly BlockView[]
+  /** CoreDNS's log on stdout: what `log` and `errors` write. Everything else goes to {@link log}. */
+  readonly lines: LineLog
+  /** HTTP servers of plugins; they live on when a reload asks for them again. */
+  readonly http: HttpSites
+  readonly corefile: ServedCorefile
+  /** Ends the server: it cannot do its work. For `loop`. */
+  readonly fail: (error: Error) => void
 }
 
 /** How the `kubernetes` plugin gets at objects. */
@@ -53,6 +95,11 @@ export type ClusterAccess = {
    * store and the connection is not looked at.
    */
   open(connection: ClusterConnection, wanted: Wanted): Promise<StoreReader> | StoreReader
+  /**
+   * The same access for one configuration: what is opened through it is given back when it is disposed. Without it, stores
+   * live as long as the server.
+   */
+  lease?(): ClusterAccess & Disposable
 }
 
 /** The connection options of a `kubernetes` block. All absent: the in-cluster service account. */
@@ -73,6 +120,16 @@ export type PluginDefinition = {
   setup(directives: readonly Directive[], context: SetupContext): Plugin | Promise<Plugin>
 }
 
-/** One handler of plugins and the handler behind the last of them. */
+/** One handler of plugins and the handler behind the last of them. Notes in the query's trace how far it got. */
 export const chain = (plugins: readonly Plugin[], last: Handler): Handler =>
-  plugins.reduceRight((next, plugin) => plugin.wrap?.(next) ?? next, last)
+  plugins.reduceRight((next, plugin) => {
+    const handler = plugin.wrap?.(next)
+    return handler === undefined ? next : traced(plugin.name, handler)
+  }, last)
+
+const traced =
+  (plugin: string, handler: Handler): Handler =>
+  (query, signal) => {
+    if (query.trace !== undefined) query.trace.plugin = plugin
+    return handler(query, signal)
+  }

@@ -52,7 +52,8 @@ function checkDocument<T>(
   return { value: known.data, unknownFields }
 }
 
-function syntaxProblem(error: YAMLError, file: string): ConfigProblem {
+/** What the YAML parser refused, and where. */
+export function syntaxProblem(error: YAMLError, file: string): ConfigProblem {
   const place = error.linePos?.[0]
   // The first line of the message says it; the rest is a drawing of the place.
   const message = (error.message.split('\n')[0] ?? '').replace(/ at line \d+, column \d+:?$/, '')
@@ -64,6 +65,12 @@ function messageOf(issue: core.$ZodIssue): string {
   return message.charAt(0).toLowerCase() + message.slice(1)
 }
 
+/** The path that {@link formatPath} wrote. */
+export const parsePath = (field: string): readonly PropertyKey[] =>
+  [...field.matchAll(/\[(\d+)\]|[^.[\]]+/g)].map(([word, index]) =>
+    index === undefined ? word : Number(index),
+  )
+
 /** `ports[2].port`. */
 export function formatPath(path: readonly PropertyKey[]): string {
   return path
@@ -73,11 +80,11 @@ export function formatPath(path: readonly PropertyKey[]): string {
 }
 
 /** Where the key of a path stands; for a missing field, where its nearest ancestor stands. */
-function placeOf(
+export function placeOf(
   document: Document.Parsed,
   lines: LineCounter,
   path: readonly PropertyKey[],
-): { line?: number; column?: number } {
+): Pick<ConfigProblem, 'line' | 'column'> {
   for (let length = path.length; length > 0; length--) {
     const parent: unknown = document.getIn(path.slice(0, length - 1), true) ?? document.contents
     const last = path[length - 1]

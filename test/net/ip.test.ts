@@ -1,3 +1,4 @@
+import { isIP, SocketAddress } from 'node:net'
 import fc from 'fast-check'
 import t from 'tap'
 import {
@@ -23,6 +24,18 @@ const strict: readonly { text: string; want: string | undefined }[] = [
   { text: 'FD00:0010::0001', want: 'fd00:10::1' },
   { text: '2001:db8:0:0:1:0:0:1', want: '2001:db8::1:0:0:1' },
   { text: '::', want: '::' },
+  { text: '1::', want: '1::' },
+  { text: '1:0:0:2:0:0:0:3', want: '1:0:0:2::3' },
+  { text: '1:0:2:3:4:5:6:7', want: '1:0:2:3:4:5:6:7' },
+  { text: '1:2:3:4:5:6:7::', want: '1:2:3:4:5:6:7:0' },
+  { text: '1:2:3:4::5:6:7:8', want: undefined },
+  { text: ':::', want: undefined },
+  { text: '::1::', want: undefined },
+  { text: '1:2:3:4:5:6:7', want: undefined },
+  { text: ':1:2:3:4:5:6:7:8', want: undefined },
+  { text: '::10.0.0.1:1', want: undefined },
+  { text: '10.0.0.1::', want: undefined },
+  { text: '::12345', want: undefined },
   { text: '::ffff:10.0.0.1', want: '::ffff:10.0.0.1' },
   { text: 'fe80::1%eth0', want: undefined },
   { text: 'fd00::g', want: undefined },
@@ -49,6 +62,32 @@ t.test('bytes and numbers go both ways', async t => {
   )
   t.throws(() => ipFromNumber(4, 1n << 32n), RangeError)
   t.throws(() => ipFromBytes(new Uint8Array(5)), RangeError)
+})
+
+t.test('texts mean what they mean to the C library', async t => {
+  const piece = fc.constantFrom(
+    ':',
+    '::',
+    '0',
+    '1',
+    'ffff',
+    'FE80',
+    '00a',
+    '10.0.0.1',
+    '1.2.3',
+    '%',
+  )
+  const garbled = fc.array(piece, { maxLength: 14 }).map(pieces => pieces.join(''))
+  fc.assert(
+    fc.property(fc.oneof(fc.ipV4(), fc.ipV6(), garbled), text => {
+      const family = isIP(text)
+      if (family === 0 || text.includes('%')) return parseIp(text) === undefined
+      const { address } = new SocketAddress({ address: text, family: `ipv${family as 4 | 6}` })
+      return parseIp(text) === address
+    }),
+    { numRuns: 2000 },
+  )
+  t.pass()
 })
 
 t.test('order: family, then number', async t => {

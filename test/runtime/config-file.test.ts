@@ -1,6 +1,6 @@
 import t from 'tap'
 import { z } from 'zod'
-import { parseConfig } from '#runtime/config-file.ts'
+import { formatPath, parseConfig, parsePath } from '#runtime/config-file.ts'
 import { ConfigError } from '#runtime/error.ts'
 
 const schema = z.strictObject({
@@ -60,4 +60,15 @@ t.test('unknown fields are handed back with their places and the rest is read', 
       [4, 'new'],
     ],
   )
+})
+
+t.test('paths are written and read back', async t => {
+  for (const [path, text] of [
+    [['spec', 'ports', 2, 'port'], 'spec.ports[2].port'],
+    [['list', 0, 1], 'list[0][1]'],
+    [[], ''],
+  ] as const) {
+    t.equal(formatPath(path), text)
+    t.strictSame(parsePath(text), path)
+  }
 })

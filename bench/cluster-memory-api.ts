@@ -1,0 +1,78 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { parseArgs, promisify } from 'node:util'
+import { build } from 'esbuild'
+
+/** What a process took to read a cluster from an API server. */
+export type ApiMemoryResult = {
+  readonly services: number
+  readonly slices: number
+  readonly loadMs: number
+  /** The longest time in which the event loop had no turn. */
+  readonly longestPauseMs: number
+  /** Resident memory before. */
+  readonly startMiB: number
+  /** Resident memory two seconds after. */
+  readonly rssMiB: number
+  /** The same for everything listed once more into the same store, as after 410. */
+  readonly againMs: number
+  readonly againMiB: number
+  /** The highest it ever was (VmHWM). */
+  readonly peakMiB: number
+}
+
+/** Budget of design: 10,000 Services with 2 endpoints each. */
+const BUDGET_MIB = 150
+
+/**
+ * Reads that many Services, each with a slice of two endpoints, from an API server in another process. The reading process
+ * runs a bundle, as what ships does: Node's TypeScript support alone takes 36 MiB.
+ */
+export async function measureApi(services: number): Promise<ApiMemoryResult> {
+  const folder = await mkdtemp(join(tmpdir(), 'nodeplane-memory-'))
+  const server = spawn(
+    process.execPath,
+    [join(import.meta.dirname, 'api-cluster-server.ts'), String(services)],
+    { stdio: ['pipe', 'pipe', 'inherit'] },
+  )
+  try {
+    const bundle = join(folder, 'child.mjs')
+    await bundleChild(bundle)
+    const [kubeconfig] = await once(createInterface(server.stdout), 'line')
+    const { stdout } = await promisify(execFile)(process.execPath, [bundle, String(kubeconfig)])
+    return JSON.parse(stdout) as ApiMemoryResult
+  } finally {
+    const ended = once(server, 'exit')
+    server.stdin.end()
+    await ended
+    await rm(folder, { recursive: true })
+  }
+}
+
+async function bundleChild(outfile: string): Promise<void> {
+  await build({
+    entryPoints: [join(import.meta.dirname, 'cluster-memory-api-child.ts')],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    minify: true,
+    logLevel: 'error',
+    // CommonJS packages in the bundle ask for it.
+    banner: {
+      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+    },
+  })
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({ options: { services: { type: 'string', default: '10000' } } })
+  const result = await measureApi(Number(values.services))
+  const verdict = result.peakMiB <= BUDGET_MIB ? 'within' : 'OVER'
+  console.log(`${JSON.stringify(result)}: ${verdict} ${BUDGET_MIB} MiB`)
+  if (result.peakMiB > BUDGET_MIB) process.exitCode = 1
+}

@@ -1,0 +1,164 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import {
+  chmod,
+  copyFile,
+  link,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  writeFile,
+} from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { type BuildOptions, build, type Plugin } from 'esbuild'
+import { pluginNames } from '../src/cni/plugins.ts'
+
+const root = dirname(import.meta.dirname)
+/** Another folder can be named, for trying a build out; it must not exist, or be such a build. */
+const dist = resolve(process.argv[2] ?? join(root, 'dist'))
+const lib = join(dist, 'lib')
+
+/** Packages with a native part: where their `.node` files lie, by architecture (in Node's words). */
+const nativePackages: Readonly<Record<string, (arch: string) => string>> = {
+  koffi: arch => `@koromix/koffi-linux-${arch}/linux_${arch}/koffi.node`,
+  netlink: arch => `netlink/prebuilds/linux-${arch}/node.napi.node`,
+}
+
+/** Copies what there is for this product's architectures; at least this machine's must be there. */
+async function copyNatives(): Promise<void> {
+  await mkdir(join(lib, 'native'))
+  for (const [name, pathFor] of Object.entries(nativePackages)) {
+    for (const arch of ['x64', 'arm64']) {
+      const from = join(root, 'node_modules', pathFor(arch))
+      const copied = copyFile(from, join(lib, 'native', `${name}-${arch}.node`))
+      // npm installs the other architecture's package only where it can run.
+      await (arch === process.arch ? copied : copied.catch(() => {}))
+    }
+  }
+}
+
+/**
+ * `koffi`, and the function that netlink finds its addon with (node-gyp-build), become a plain require of the file
+ * beside the bundle.
+ */
+const nativeModules: Plugin = {
+  name: 'native-modules',
+  setup(build) {
+    build.onResolve({ filter: /^koffi$/ }, () => ({ path: 'koffi', namespace: 'native' }))
+    build.onResolve({ filter: /^node-gyp-build$/ }, () => ({
+      path: 'netlink',
+      namespace: 'native',
+    }))
+    build.onLoad({ filter: /./, namespace: 'native' }, ({ path }) => ({
+      // A name that is computed stays a require at run time.
+      contents: `const file = \`./native/${path}-\${process.arch}.node\`
+        module.exports = ${path === 'netlink' ? '() => ' : ''}require(file)`,
+      loader: 'js',
+    }))
+  },
+}
+
+/** Modules that have to be loaded late and synchronously are required; the bundler sees only a plain `require`. */
+const lateRequires: Plugin = {
+  name: 'late-requires',
+  setup(build) {
+    build.onLoad({ filter: /\/src\/.*\.ts$/ }, async ({ path }) => {
+      if (!path.startsWith(join(root, 'src/'))) return undefined
+      const text = await readFile(path, 'utf8')
+      const contents = text.replaceAll('createRequire(import.meta.url)(', 'require(')
+      return { contents, loader: 'ts' }
+    })
+  },
+}
+
+const common = {
+  bundle: true,
+  platform: 'node',
+  target: 'node26',
+  absWorkingDir: root,
+  outdir: lib,
+  // Names stay: errors are named after their classes, and stack traces are read.
+  minifySyntax: true,
+  minifyWhitespace: true,
+  legalComments: 'linked',
+  logLevel: 'warning',
+  plugins: [nativeModules, lateRequires],
+} satisfies BuildOptions
+
+/** The command line, split: a command loads only what it uses. */
+const commandLine: BuildOptions = {
+  ...common,
+  entryPoints: { nodeplane: 'src/main.ts' },
+  format: 'esm',
+  splitting: true,
+  outExtension: { '.js': '.mjs' },
+  chunkNames: 'chunk-[hash]',
+  banner: {
+    // Bundled CommonJS packages require Node's modules.
+    js: "import { createRequire as nodeCreateRequire } from 'node:module'; const require = nodeCreateRequire(import.meta.url);",
+  },
+}
+
+/** The CNI plugins alone, in one file: a pod's start waits for it several times. */
+const cniPlugin: BuildOptions = {
+  ...common,
+  entryPoints: { 'cni-plugin': 'src/cli/cni-plugin.ts' },
+  format: 'cjs',
+  outExtension: { '.js': '.cjs' },
+}
+
+/** Has the compiled code of the plugins kept between calls, which saves each a millisecond or two. */
+const cniEntry = `'use strict'
+require('node:module').enableCompileCache({ directory: __dirname + '/compile-cache', portable: true })
+require('./cni-plugin.cjs')
+`
+
+async function writeLaunchers(): Promise<void> {
+  const text = (await readFile(join(root, 'scripts/launcher.sh'), 'utf8'))
+    .replace("'@NODE@'", () => shellQuoted(process.execPath))
+    .replace("'@DIST@'", () => shellQuoted(dist))
+  const launcher = join(dist, 'nodeplane')
+  await writeFile(launcher, text)
+  await chmod(launcher, 0o755)
+  await mkdir(join(dist, 'cni'))
+  for (const name of pluginNames) await link(launcher, join(dist, 'cni', name))
+}
+
+const shellQuoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
+
+/**
+ * Fills the compile cache, for it may lie where the plugins cannot write. It keeps what the first call compiled: one
+ * that does real work.
+ */
+async function warmUp(): Promise<void> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'nodeplane-build-'))
+  const ipam = { type: 'host-local', dataDir, subnet: '10.0.0.0/24' }
+  try {
+    execFileSync(join(dist, 'cni', 'host-local'), {
+      env: {
+        CNI_COMMAND: 'ADD',
+        CNI_CONTAINERID: 'build',
+        CNI_NETNS: '/nonexistent',
+        CNI_IFNAME: 'eth0',
+        CNI_PATH: '/nonexistent',
+      },
+      input: JSON.stringify({ cniVersion: '1.1.0', name: 'build', type: 'bridge', ipam }),
+    })
+  } finally {
+    await rm(dataDir, { recursive: true })
+  }
+}
+
+if (existsSync(dist) && !existsSync(join(lib, 'cni.cjs')) && (await readdir(dist)).length > 0) {
+  throw new Error(`${dist} holds something else than a build`)
+}
+await rm(dist, { recursive: true, force: true })
+await mkdir(lib, { recursive: true })
+await Promise.all([build(commandLine), build(cniPlugin), copyNatives()])
+await writeFile(join(lib, 'cni.cjs'), cniEntry)
+await writeLaunchers()
+await warmUp()
+console.log(`built ${dist}/nodeplane and ${dist}/cni/{${pluginNames.join(',')}}`)

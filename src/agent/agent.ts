@@ -1,0 +1,166 @@
+import { once } from 'node:events'
+import type { Connection } from '#cluster/open-source.ts'
+import type { Wanted } from '#cluster/source.ts'
+import { Store } from '#cluster/store.ts'
+import type { LineLog } from '#dns/line-log.ts'
+import type { DnsServer } from '#dns/server/dns-server.ts'
+import { startDns } from '#dns/start.ts'
+import type { IpFamily } from '#net/ip.ts'
+import { usableFamilies } from '#proxy/config/families.ts'
+import type { ProxyConfig } from '#proxy/config/schema.ts'
+import { runProxyService, wantedByProxyService } from '#proxy/service.ts'
+import { metricsRoute, startHttpServer } from '#runtime/http-server.ts'
+import type { Logger } from '#runtime/log.ts'
+import { createMetrics } from '#runtime/metrics.ts'
+import { type Part, runTogether } from '#runtime/run-together.ts'
+import { AgentCluster, describeSourceFailure } from './cluster.ts'
+import { PublishGate } from './publish-gate.ts'
+import { type ReadinessCheck, readinessRoute } from './readiness.ts'
+
+/** An API server may know a new Node only after a while (kube-proxy waits as long), milliseconds. */
+const NODE_WAIT_MS = 30_000
+
+export type AgentOptions = {
+  readonly nodeName: string
+  readonly connection: Connection
+  /** undefined: no service proxy. */
+  readonly proxy: ProxyConfig | undefined
+  /** undefined: no DNS server. */
+  readonly dns: { readonly corefile: string; readonly port: number } | undefined
+  readonly http: { readonly host: string; readonly port: number }
+  readonly log: Logger
+  /** CoreDNS's log on stdout. */
+  readonly lines: LineLog
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/**
+ * Runs a node's parts over one view of the cluster until `stop` is aborted, then stops them cleanly; rules stay in the kernel.
+ * @throws {ConfigError} a part cannot use its configuration.
+ * @throws what a part failed with; the others are stopped before.
+ */
+export async function runAgent(options: AgentOptions, stop: AbortSignal): Promise<void> {
+  const { http, log } = options
+  const metrics = createMetrics()
+  const checks: ReadinessCheck[] = []
+  const agent = new Agent(options, metrics, checks)
+  await using server = await startHttpServer(http, {
+    '/livez': () => ({ status: 200, body: 'ok\n' }),
+    '/readyz': readinessRoute(checks),
+    '/metrics': metricsRoute(metrics),
+  })
+  log.info({ host: server.host, port: server.port }, 'health and metrics')
+  await runTogether([signal => agent.run(signal)], stop)
+  log.info('stopped')
+}
+
+class Agent {
+  readonly #options: AgentOptions
+  readonly #metrics: ReturnType<typeof createMetrics>
+  readonly #checks: ReadinessCheck[]
+  readonly #store = new Store()
+  readonly #gate = new PublishGate(this.#store)
+
+  constructor(
+    options: AgentOptions,
+    metrics: ReturnType<typeof createMetrics>,
+    checks: ReadinessCheck[],
+  ) {
+    this.#options = options
+    this.#metrics = metrics
+    this.#checks = checks
+  }
+
+  async run(stop: AbortSignal): Promise<void> {
+    const { connection, proxy, dns, log } = this.#options
+    const failure = Promise.withResolvers<never>()
+    const onFailure = (error: unknown) =>
+      failure.reject(new Error(describeSourceFailure(error), { cause: error }))
+    const parts: Part[] = []
+    const sources = new AbortController()
+    const cluster = new AgentCluster(
+      { connection, store: this.#store, log, onFailure },
+      sources.signal,
+    )
+    await cluster.watch(this.#wanted())
+    if (proxy !== undefined) parts.push(signal => this.#runProxy(proxy, signal))
+    if (dns !== undefined) parts.push(signal => this.#runDns(dns, cluster, signal))
+    parts.push(async signal => {
+      await Promise.race([failure.promise, untilAborted(signal)])
+    })
+    try {
+      await runTogether(parts, stop)
+    } finally {
+      // Last, so that the parts see changes while they stop.
+      sources.abort()
+    }
+  }
+
+  /** All Services, for DNS has names for the headless ones too; the proxy passes over what is not for it. */
+  #wanted(): Wanted {
+    const { nodeName, proxy, dns } = this.#options
+    return {
+      Service: {},
+      EndpointSlice: {},
+      ...(proxy === undefined ? {} : { Node: wantedByProxyService(nodeName).Node ?? {} }),
+      ...(dns === undefined ? {} : { Namespace: {} }),
+    }
+  }
+
+  async #runProxy(config: ProxyConfig, signal: AbortSignal): Promise<void> {
+    const { nodeName, connection, log } = this.#options
+    const missing = new Set<IpFamily>(usableFamilies())
+    this.#checks.push({
+      part: 'proxy',
+      whyNot: () =>
+        missing.size === 0
+          ? undefined
+          : `not in the kernel yet: the rules of IPv${[...missing].join(' and IPv')}`,
+    })
+    await runProxyService(
+      {
+        config,
+        nodeName,
+        store: this.#store,
+        nodeWaitMs: connection.manifests === undefined ? NODE_WAIT_MS : 0,
+        log,
+        metrics: this.#metrics,
+        onProgrammed: ({ family, revision }) => {
+          missing.delete(family)
+          this.#gate.programmed(family, revision)
+        },
+      },
+      signal,
+    )
+  }
+
+  async #runDns(
+    { corefile, port }: { readonly corefile: string; readonly port: number },
+    cluster: AgentCluster,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { proxy, log, lines, env } = this.#options
+    let server: DnsServer | undefined
+    this.#checks.push({
+      part: 'dns',
+      whyNot: () => (server?.isReady() ? undefined : 'a plugin is not ready'),
+    })
+    const reader = proxy === undefined ? this.#store : this.#gate.reader()
+    server = await startDns({
+      corefile,
+      defaultPort: port,
+      cluster: cluster.accessThrough(reader),
+      log: log.child({ component: 'dns' }),
+      metrics: this.#metrics,
+      lines,
+      env,
+      signal,
+    })
+    log.info({ served: server.served }, 'answering')
+    await server.ended
+  }
+}
+
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort')
+}

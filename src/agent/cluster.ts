@@ -1,0 +1,72 @@
+import type { Kind } from '#cluster/objects.ts'
+import { type Connection, openSource } from '#cluster/open-source.ts'
+import type { Wanted } from '#cluster/source.ts'
+import type { Store, StoreReader } from '#cluster/store.ts'
+import type { ClusterAccess } from '#dns/plugin.ts'
+import { ConfigError, describeError } from '#runtime/error.ts'
+import type { Logger } from '#runtime/log.ts'
+
+type AgentClusterOptions = {
+  readonly connection: Connection
+  readonly store: Store
+  readonly log: Logger
+  /** A source ended though nobody stopped it. */
+  readonly onFailure: (error: unknown) => void
+}
+
+/** Fills the agent's one store: each kind is read once, whoever wants it. */
+export class AgentCluster {
+  readonly #options: AgentClusterOptions
+  readonly #signal: AbortSignal
+  readonly #watched = new Set<Kind>()
+
+  constructor(options: AgentClusterOptions, signal: AbortSignal) {
+    this.#options = options
+    this.#signal = signal
+  }
+
+  /**
+   * Starts to read the kinds of `wanted` that are not read yet.
+   * @throws {ConfigError} the connection makes no sense.
+   */
+  async watch(wanted: Wanted): Promise<void> {
+    const missing = Object.entries(wanted).filter(([kind]) => !this.#watched.has(kind as Kind))
+    if (missing.length === 0) return
+    for (const [kind] of missing) this.#watched.add(kind as Kind)
+    const { connection, store, log, onFailure } = this.#options
+    const source = await openSource(connection, { wanted: Object.fromEntries(missing), log })
+    log.info({ origin: source.origin, kinds: missing.map(([kind]) => kind) }, 'reading objects')
+    source.run(store, this.#signal).catch((error: unknown) => {
+      if (!this.#signal.aborted) onFailure(error)
+    })
+  }
+
+  /**
+   * The store for the `kubernetes` plugin, as far as `reader` shows it. The connection options of the Corefile are not looked at:
+   * the agent has one view of one cluster.
+   */
+  accessThrough(reader: StoreReader): ClusterAccess {
+    return {
+      open: async (_connection, wanted) => {
+        const narrowed = Object.entries(wanted).filter(
+          ([kind, selection]) => selection?.labelSelector !== undefined && kind !== 'Node',
+        )
+        if (narrowed.length > 0) {
+          const kinds = narrowed.map(([kind]) => kind).join(', ')
+          throw new ConfigError([
+            {
+              field: 'kubernetes',
+              message: `labels of ${kinds} cannot be selected in the agent, where all parts share one view of the cluster; run nodeplane dns beside it, or remove the option`,
+            },
+          ])
+        }
+        await this.watch(wanted)
+        return reader
+      },
+    }
+  }
+}
+
+/** What a failed source has to say, as one line. */
+export const describeSourceFailure = (error: unknown): string =>
+  `the source of cluster objects ended: ${describeError(error)}`

@@ -1,0 +1,84 @@
+import { readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { resolve } from 'node:path'
+import { Command } from 'commander'
+import { runAgent } from '#agent/agent.ts'
+import { type AgentConfig, parseAgentConfig } from '#agent/config.ts'
+import { createLineLog } from '#dns/line-log.ts'
+import { configFromFile, configFromFlags, type LoadedConfig } from '#proxy/config/load.ts'
+import { nodeNameFrom } from '#proxy/config/to-settings.ts'
+import { ConfigError, describeError, formatProblem } from '#runtime/error.ts'
+import { createLogger } from '#runtime/log.ts'
+import { keepYoungGenerationSmall } from '#runtime/memory.ts'
+import { type CommandIo, EXIT_OK, runCommand } from './command-line.ts'
+
+type Options = { readonly config: string }
+
+/** `nodeplane agent`: the service proxy and DNS in one process; docs/agent.md. */
+export function run(args: readonly string[], io: CommandIo): Promise<number> {
+  const command = new Command('nodeplane agent')
+    .description(
+      'Runs the service proxy and the DNS server of a node over one view of the cluster.',
+    )
+    .requiredOption('--config <file>', "the agent's configuration, see docs/agent.md")
+    .addHelpText('after', '\nExample:\n  nodeplane agent --config /etc/nodeplane/agent.yaml')
+  return runCommand<Options>(command, args, io, async options => {
+    keepYoungGenerationSmall()
+    const file = resolve(options.config)
+    const config = parseAgentConfig(await readConfig(file, '--config'), file)
+    const log = await createLogger(config.log.level, io.stderr.isTTY === true)
+    const proxy = await loadProxyConfig(config)
+    for (const warning of proxy?.warnings ?? []) log.warn(formatProblem(warning))
+    const nodeName = nodeNameOf(config, proxy, io.env)
+    log.info({ node: nodeName, config: file }, 'starting')
+    await runAgent(
+      {
+        nodeName,
+        connection: { ...config.cluster, env: io.env },
+        proxy: proxy?.config,
+        dns: config.dns === false ? undefined : config.dns,
+        http: splitAddress(config.http.address),
+        log,
+        lines: createLineLog(io.stdout),
+        env: io.env,
+      },
+      io.signal,
+    )
+    return EXIT_OK
+  })
+}
+
+async function loadProxyConfig({ proxy }: AgentConfig): Promise<LoadedConfig | undefined> {
+  if (proxy === false) return undefined
+  if (proxy.config === undefined) return configFromFlags([])
+  return configFromFile(await readConfig(proxy.config, 'proxy.config'), proxy.config)
+}
+
+async function readConfig(path: string, field: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (cause) {
+    const message = `cannot be read: ${describeError(cause)}`
+    throw new ConfigError([{ file: path, field, message }])
+  }
+}
+
+/** The agent's own setting, then the KubeProxyConfiguration's, then the downward API's, then the host's name. */
+function nodeNameOf(
+  { nodeName }: AgentConfig,
+  proxy: LoadedConfig | undefined,
+  env: Readonly<NodeJS.ProcessEnv>,
+): string {
+  const fallback = env['NODE_NAME'] ?? hostname()
+  const name = nodeName ?? (proxy === undefined ? fallback : nodeNameFrom(proxy.config, fallback))
+  if (name !== '') return name.toLowerCase()
+  const message = 'the host has no name; give the name of its Node object'
+  throw new ConfigError([{ field: 'nodeName', message }])
+}
+
+/** The schema has checked that there is a port. */
+function splitAddress(address: string): { host: string; port: number } {
+  const colon = address.lastIndexOf(':')
+  const host = address.slice(0, colon).replace(/^\[|\]$/g, '')
+  return { host, port: Number(address.slice(colon + 1)) }
+}

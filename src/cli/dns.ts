@@ -1,0 +1,153 @@
+import { access, writeFile } from 'node:fs/promises'
+import { text } from 'node:stream/consumers'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { openSource } from '#cluster/open-source.ts'
+import { ClusterPool } from '#dns/cluster-pool.ts'
+import { createLineLog } from '#dns/line-log.ts'
+import { registry } from '#dns/plugins/registry.ts'
+import { restClientMetrics } from '#dns/rest-client-metrics.ts'
+import type { CorefileSource, DnsServer } from '#dns/server/dns-server.ts'
+import { startDns } from '#dns/start.ts'
+import { createLogger, type Logger, type LogLevel, logLevels } from '#runtime/log.ts'
+import { createMetrics, Gauge, type Metrics } from '#runtime/metrics.ts'
+import { type CommandIo, EXIT_OK, runCommand } from './command-line.ts'
+import { version } from './version.ts'
+
+type Options = {
+  readonly conf?: string
+  readonly 'dns.port': number
+  readonly pidfile?: string
+  readonly plugins?: true
+  readonly quiet?: true
+  readonly version?: true
+  readonly logLevel: LogLevel
+}
+
+/** `nodeplane dns`: the DNS server, with CoreDNS's flags. */
+export function run(args: readonly string[], io: CommandIo): Promise<number> {
+  const command = new Command('nodeplane dns')
+    .description('Serves the names of a cluster, and whatever else a Corefile says.')
+    .option(
+      '--conf <file>',
+      "the Corefile; 'stdin' reads standard input (default: Corefile, if it is there)",
+    )
+    .option('-p, --dns.port <port>', 'port of server blocks that name none', parsePort, 53)
+    .option('--pidfile <file>', 'write the process id here')
+    .option('--plugins', 'list the plugins')
+    .option('--quiet', 'do not print what is served')
+    .option('--version', 'print the version')
+    .addOption(
+      new Option('--log-level <level>', "the process's own log on stderr")
+        .choices(logLevels)
+        .default('info'),
+    )
+    .addHelpText('after', '\nExample:\n  nodeplane dns --conf /etc/coredns/Corefile')
+  return runCommand<Options>(command, withTwoDashes(args), io, async options => {
+    if (options.version) io.stdout.write(`nodeplane-${version}\n`)
+    else if (options.plugins) io.stdout.write(pluginList())
+    else return serve(options, io)
+    return EXIT_OK
+  })
+}
+
+/** CoreDNS takes its flags with one dash or two; commander would read `-conf` as five letters. */
+const withTwoDashes = (args: readonly string[]): readonly string[] =>
+  args.map(arg => (/^-[a-z]{2}/.test(arg) ? `-${arg}` : arg))
+
+function parsePort(value: string): number {
+  const port = Number(value)
+  if (!/^[0-9]+$/.test(value) || port > 65535)
+    throw new InvalidArgumentError('use a port, 1 to 65535.')
+  return port
+}
+
+const pluginList = (): string =>
+  registry.flatMap(({ name, load }) => (load === undefined ? [] : [`dns.${name}\n`])).join('')
+
+async function serve(options: Options, io: CommandIo): Promise<number> {
+  const log = await createLogger(options.logLevel, io.stderr.isTTY ?? false)
+  const metrics = createMetrics()
+  showBuild(metrics)
+  using signals = new ReloadSignals()
+  await using server = await startDns({
+    corefile: await corefileOf(options.conf, io),
+    defaultPort: options['dns.port'],
+    cluster: clusterPool(log, metrics, io),
+    log,
+    metrics,
+    lines: createLineLog(io.stdout),
+    env: io.env,
+    signal: io.signal,
+  })
+  signals.onReload = () => void server.reload()
+  await announce(server, options, io)
+  await server.ended
+  return EXIT_OK
+}
+
+/**
+ * SIGUSR1 reloads; SIGHUP does nothing, CoreDNS stays when its terminal goes. Held from the start on: without a listener Node
+ * opens its debugger on SIGUSR1.
+ */
+class ReloadSignals implements Disposable {
+  onReload = (): void => undefined
+  readonly #listener = () => this.onReload()
+  readonly #ignore = () => undefined
+
+  constructor() {
+    process.on('SIGUSR1', this.#listener)
+    process.on('SIGHUP', this.#ignore)
+  }
+
+  [Symbol.dispose](): void {
+    process.off('SIGUSR1', this.#listener)
+    process.off('SIGHUP', this.#ignore)
+  }
+}
+
+/** Where `kubernetes` blocks get objects: their own options say it, the environment where they do not. */
+function clusterPool(log: Logger, metrics: Metrics, { env }: CommandIo): ClusterPool {
+  const onRequest = restClientMetrics(metrics)
+  return new ClusterPool({
+    log,
+    sourceOf: (connection, options) =>
+      openSource({ ...connection, env }, { ...options, onRequest }),
+  })
+}
+
+async function announce(
+  { served }: DnsServer,
+  { pidfile, quiet }: Options,
+  { stdout }: CommandIo,
+): Promise<void> {
+  if (pidfile !== undefined) await writeFile(pidfile, `${process.pid}\n`)
+  if (quiet) return
+  const { platform, arch, version: nodeVersion } = process
+  stdout.write(
+    `${served.join('\n')}\nnodeplane-${version}\n${platform}/${arch}, node ${nodeVersion}\n`,
+  )
+}
+
+/** What is served when there is no Corefile and none was asked for, as CoreDNS does. */
+const BUILT_IN: CorefileSource = { file: '(built in)', text: '.:53 {\n  whoami\n  log\n}\n' }
+const DEFAULT_FILE = 'Corefile'
+
+async function corefileOf(conf: string | undefined, io: CommandIo): Promise<CorefileSource> {
+  if (conf === 'stdin') return { file: 'stdin', text: await text(io.stdin) }
+  if (conf !== undefined) return conf
+  const isThere = await access(DEFAULT_FILE).then(
+    () => true,
+    () => false,
+  )
+  return isThere ? DEFAULT_FILE : BUILT_IN
+}
+
+function showBuild(metrics: Metrics): void {
+  const labels = { version, revision: '', goversion: `node ${process.version}` }
+  new Gauge({
+    name: 'coredns_build_info',
+    help: 'The version of this program; goversion is its runtime.',
+    labelNames: Object.keys(labels),
+    registers: [metrics],
+  }).set(labels, 1)
+}

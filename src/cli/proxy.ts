@@ -1,0 +1,158 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { Command, Option } from 'commander'
+import { stringify } from 'yaml'
+import { type FieldFlag, fieldFlags, parseBoolean, parseFlag } from '#proxy/config/flags.ts'
+import {
+  configFromFile,
+  configFromFlags,
+  type GivenFlags,
+  type LoadedConfig,
+} from '#proxy/config/load.ts'
+import { nodeNameFrom } from '#proxy/config/to-settings.ts'
+import { cleanupProxy } from '#proxy/main.ts'
+import { ConfigError, type ConfigProblem, describeError, formatProblem } from '#runtime/error.ts'
+import { createLogger, type LogLevel } from '#runtime/log.ts'
+import { version } from '#runtime/version.ts'
+import { type CommandIo, EXIT_OK, runCommand } from './command-line.ts'
+import { runStandaloneProxy } from './standalone-proxy.ts'
+
+type Options = {
+  readonly config?: string
+  readonly manifests?: string
+  readonly writeConfigTo?: string
+  readonly cleanup?: boolean
+  readonly initOnly?: boolean
+  readonly master?: string
+  readonly healthzPort?: number
+  readonly metricsPort?: number
+  readonly bootIdFile?: string
+  readonly machineIdFile?: string
+}
+
+/** `nodeplane proxy`: kube-proxy's place, with its flags and its file; docs/proxy-config.md. */
+export function run(args: readonly string[], io: CommandIo): Promise<number> {
+  const command = createCommand()
+  return runCommand<Options>(command, args, io, async options => {
+    const given = givenFlags(command)
+    const loaded = await load(options, given)
+    for (const warning of [...loaded.warnings, ...optionWarnings(options)]) {
+      io.stderr.write(`nodeplane: warning: ${formatProblem(warning)}\n`)
+    }
+    return act(options, loaded, io)
+  })
+}
+
+type Loaded = LoadedConfig & {
+  /** The file, when there was one. */
+  readonly file?: { readonly path: string; readonly text: string }
+}
+
+async function act(options: Options, { config, file }: Loaded, io: CommandIo): Promise<number> {
+  if (options.writeConfigTo !== undefined) {
+    await writeConfig(options.writeConfigTo, stringify(config))
+    return EXIT_OK
+  }
+  if (options.cleanup) {
+    await cleanupProxy({}, io.signal)
+    return EXIT_OK
+  }
+  const nodeName = nodeNameFrom(config, hostname())
+  if (nodeName === '') {
+    const message = 'the host has no name; give the name of its Node object'
+    throw new ConfigError([{ field: '--hostname-override', message }])
+  }
+  if (options.initOnly) return EXIT_OK
+  const objects = {
+    manifests: options.manifests,
+    kubeconfig: config.clientConnection.kubeconfig || undefined,
+    endpoint: options.master || undefined,
+    env: io.env,
+  }
+  const log = await createLogger(levelOf(config.logging.verbosity), io.stderr.isTTY === true)
+  await runStandaloneProxy({ config, nodeName, objects, configFile: file, log }, io.signal)
+  return EXIT_OK
+}
+
+async function load(options: Options, given: GivenFlags): Promise<Loaded> {
+  const { config: path, healthzPort, metricsPort } = options
+  if (path === undefined) return configFromFlags(given, { healthzPort, metricsPort })
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (cause) {
+    const message = `cannot be read: ${describeError(cause)}`
+    throw new ConfigError([{ field: '--config', message }], { cause })
+  }
+  return { ...configFromFile(text, path, given), file: { path, text } }
+}
+
+function optionWarnings(options: Options): readonly ConfigProblem[] {
+  const warn = (field: string, value: unknown, message: string): readonly ConfigProblem[] =>
+    value === undefined ? [] : [{ field, message }]
+  const ports =
+    options.config === undefined
+      ? []
+      : [
+          ...warn('--healthz-port', options.healthzPort, 'ignored because of --config'),
+          ...warn('--metrics-port', options.metricsPort, 'ignored because of --config'),
+        ]
+  return [
+    ...warn('--boot-id-file', options.bootIdFile, 'has no effect'),
+    ...warn('--machine-id-file', options.machineIdFile, 'has no effect'),
+    ...ports,
+  ]
+}
+
+async function writeConfig(file: string, text: string): Promise<void> {
+  try {
+    await writeFile(file, text)
+  } catch (cause) {
+    const message = `cannot be written: ${describeError(cause)}`
+    throw new ConfigError([{ field: '--write-config-to', message }], { cause })
+  }
+}
+
+/** klog's verbosity in our levels. */
+const levelOf = (verbosity: number): LogLevel =>
+  verbosity >= 6 ? 'trace' : verbosity >= 3 ? 'debug' : 'info'
+
+function createCommand(): Command {
+  const command = new Command('nodeplane proxy')
+    .description('Programs Services into the kernel: kube-proxy, with its flags and its file.')
+    .version(`nodeplane ${version}`, '--version [raw]')
+    .optionsGroup('Options:')
+    .option('--config <file>', 'a KubeProxyConfiguration; most other flags are ignored then')
+    .option('--manifests <dir>', 'objects from YAML and JSON files instead of an API server')
+    .option('--write-config-to <file>', 'write the effective configuration, and exit')
+    .option('--cleanup [bool]', 'remove all rules, and exit', parseBoolean)
+    .option('--init-only [bool]', 'check the configuration, and exit', parseBoolean)
+    .option('--master <url>', "the API server's address, instead of the kubeconfig's")
+    .option('--healthz-port <port>', 'deprecated: see --healthz-bind-address', portNumber)
+    .option('--metrics-port <port>', 'deprecated: see --metrics-bind-address', portNumber)
+    .option('--boot-id-file <files>', 'no effect')
+    .option('--machine-id-file <files>', 'no effect')
+    .optionsGroup('Fields of a KubeProxyConfiguration (docs/proxy-config.md):')
+  for (const flag of fieldFlags) command.addOption(optionOf(flag))
+  return command
+}
+
+function optionOf({ name, kind, fields }: FieldFlag): Option {
+  const dashes = name.length === 1 ? '-' : '--'
+  const value = kind === 'boolean' ? '[bool]' : `<${kind}>`
+  return new Option(`${dashes}${name} ${value}`, fields.join(', ')).argParser((text, before) =>
+    parseFlag(kind, text, before),
+  )
+}
+
+function givenFlags(command: Command): GivenFlags {
+  return fieldFlags.flatMap(flag => {
+    const option = command.options.find(({ long, short }) =>
+      [`--${flag.name}`, `-${flag.name}`].includes(long ?? short ?? ''),
+    )
+    const value: unknown = command.getOptionValue(option?.attributeName() ?? flag.name)
+    return value === undefined ? [] : [{ flag, value }]
+  })
+}
+
+const portNumber = (text: string): unknown => parseFlag('number', text, undefined)

@@ -1,0 +1,22 @@
+import type { Kind } from '../objects.ts'
+
+/** Where the API server keeps a kind, and what RBAC rules call it. */
+export type Resource = {
+  /** In all namespaces. */
+  readonly path: string
+  /** Empty for the core group. */
+  readonly group: string
+  readonly plural: string
+}
+
+export const resources: { readonly [K in Kind]: Resource } = {
+  Service: { path: '/api/v1/services', group: '', plural: 'services' },
+  EndpointSlice: {
+    path: '/apis/discovery.k8s.io/v1/endpointslices',
+    group: 'discovery.k8s.io',
+    plural: 'endpointslices',
+  },
+  Node: { path: '/api/v1/nodes', group: '', plural: 'nodes' },
+  Namespace: { path: '/api/v1/namespaces', group: '', plural: 'namespaces' },
+  Pod: { path: '/api/v1/pods', group: '', plural: 'pods' },
+}

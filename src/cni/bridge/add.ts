@@ -1,0 +1,148 @@
+import { changeLink, type Link } from '#linux/netlink/link.ts'
+import { NetlinkSocket } from '#linux/netlink/socket.ts'
+import { describeError } from '#runtime/error.ts'
+import { openContainer } from '../container.ts'
+import { addIpam } from '../spec/ipam.ts'
+import type { AttachmentRequest, CniContext } from '../spec/plugin.ts'
+import type { CniDns, CniResult } from '../spec/result.ts'
+import { type BridgeConfig, bridgeConfigFrom } from './config.ts'
+import { configureContainer } from './container-link.ts'
+import { enableForwarding, ensureBridge, ensureGateway } from './host.ts'
+import { type Attachment, hostLinkName } from './identity.ts'
+import { addMasquerade, removeMasquerade } from './masquerade/apply.ts'
+import {
+  createPair,
+  removePair,
+  requireLink,
+  type Sides,
+  setUpHostLink,
+  waitForPort,
+} from './pair.ts'
+import { type AddressPlan, planAddresses } from './plan.ts'
+
+/** How long undoing may take, which nobody can stop. */
+const UNDO_LIMIT_MS = 10_000
+
+/** One ADD under way: what it works with, and what is to be done should it fail. */
+type Work = {
+  readonly request: AttachmentRequest
+  readonly context: CniContext
+  readonly config: BridgeConfig
+  readonly attachment: Attachment
+  readonly sides: Sides
+  /** Notes a step back, taken should the ADD fail; its own failure is only told. */
+  readonly undo: (what: string, action: () => Promise<unknown>) => void
+}
+
+/** The attachment a call is about. */
+export const attachmentOf = ({ config, containerId, ifname }: AttachmentRequest): Attachment => ({
+  network: config.name,
+  containerId,
+  ifname,
+})
+
+/**
+ * ADD: a veth pair between the bridge and the container, with IPAM's addresses. When it fails nothing of it remains but
+ * the bridge, its addresses and the node's forwarding, which others share.
+ */
+export async function addBridge(
+  request: AttachmentRequest,
+  context: CniContext,
+): Promise<CniResult> {
+  const config = bridgeConfigFrom(request)
+  using namespace = openContainer(request)
+  using host = NetlinkSocket.open()
+  using container = NetlinkSocket.open(namespace)
+  // Declared last, so that it undoes while the sockets are open.
+  await using undone = new AsyncDisposableStack()
+  const work: Work = {
+    request,
+    context,
+    config,
+    attachment: attachmentOf(request),
+    sides: { host, container, namespace },
+    undo: (what, action) =>
+      undone.defer(async () => {
+        await action().catch((error: unknown) => {
+          context.warn(`undoing a failed ADD: ${what}: ${describeError(error)}`)
+        })
+      }),
+  }
+  const result = await addInterface(work)
+  undone.move()
+  return result
+}
+
+async function addInterface(work: Work): Promise<CniResult> {
+  const { config, attachment, sides, context } = work
+  const bridge = await ensureBridge(sides.host, config)
+  await createPair(sides, attachment, { ...config, masterIndex: bridge.index })
+  work.undo('remove the veth pair', () => removePair(sides.host, attachment))
+  const hostLink = await setUpHostLink(sides.host, attachment, config)
+  const containerLink = await requireLink(sides.container, attachment.ifname)
+  const addressing =
+    config.ipamType === undefined
+      ? await addLayer2(work, containerLink)
+      : await addLayer3(work, config.ipamType, { bridge, containerLink })
+  if (!config.disableContainerInterface) {
+    await waitForPort(sides.host, hostLink.index, context.clock)
+  }
+  return resultOf(work, bridge, addressing)
+}
+
+type Addressing = Pick<AddressPlan, 'ips' | 'routes'> & { readonly dns: CniDns }
+
+async function addLayer2({ config, sides }: Work, link: Link): Promise<Addressing> {
+  if (!config.disableContainerInterface) {
+    await changeLink(sides.container, link.index, { isUp: true })
+  }
+  return { ips: [], routes: [], dns: {} }
+}
+
+async function addLayer3(
+  { request, context, config, attachment, sides, undo }: Work,
+  ipamType: string,
+  { bridge, containerLink }: { bridge: Link; containerLink: Link },
+): Promise<Addressing> {
+  const ipam = await addIpam(ipamType, request, context)
+  undo('release the addresses', () => context.delegate.run('DEL', ipamType, request))
+  const plan = planAddresses(config, ipam)
+  const { enabledad } = config
+  await configureContainer(sides, containerLink, plan, { enabledad, clock: context.clock })
+  if (config.isGateway) {
+    await ensureGateway(sides.host, bridge, plan.gatewayAddresses, config)
+    await enableForwarding(sides.host, plan.families, context.warn)
+  }
+  if (config.ipMasq) {
+    // Not with the call's own signal: that it was aborted may be why this is undone.
+    undo('remove the masquerading', () =>
+      removeMasquerade(attachment, AbortSignal.timeout(UNDO_LIMIT_MS)),
+    )
+    const addresses = plan.ips.map(({ address }) => address)
+    await addMasquerade(attachment, addresses, context.signal)
+  }
+  return { ...plan, dns: ipam.dns }
+}
+
+/** The MACs are read at the end: a bridge without a MAC of its own takes one of its ports'. */
+async function resultOf(
+  { request, config, attachment, sides }: Work,
+  bridge: Link,
+  { ips, routes, dns }: Addressing,
+): Promise<CniResult> {
+  const [bridgeLink, hostLink, containerLink] = await Promise.all([
+    requireLink(sides.host, bridge.index),
+    requireLink(sides.host, hostLinkName(attachment)),
+    requireLink(sides.container, attachment.ifname),
+  ])
+  return {
+    interfaces: [
+      { name: bridgeLink.name, mac: bridgeLink.mac },
+      { name: hostLink.name, mac: hostLink.mac },
+      { name: containerLink.name, mac: containerLink.mac, sandbox: request.netns },
+    ],
+    ips: ips.map(ip => ({ ...ip, interface: 2 })),
+    routes,
+    dns: config.dns ?? dns,
+  }
+}

@@ -1,0 +1,120 @@
+import type { LinkAddress } from '#linux/netlink/address.ts'
+import type { Link } from '#linux/netlink/link.ts'
+import type { Route } from '#linux/netlink/route.ts'
+import { familyOf } from '#net/ip.ts'
+import { formatPrefix, prefixContains } from '#net/prefix.ts'
+import type { CniInterface, CniIp, CniResult, CniRoute } from '../spec/result.ts'
+import type { BridgeConfig } from './config.ts'
+
+/** What the kernel has of an attachment; undefined for links that are not there. */
+export type AttachmentState = {
+  readonly bridge: Link | undefined
+  readonly containerLink: Link | undefined
+  /** The other end of the container's link. */
+  readonly hostLink: Link | undefined
+  /** Of the container's link. */
+  readonly addresses: readonly LinkAddress[]
+  /** Of the container, both families. */
+  readonly routes: readonly Route[]
+  /** The addresses for which the attachment has masquerade rules. */
+  readonly masqueraded: readonly string[]
+}
+
+/** What an attachment should be. */
+export type AttachmentWish = {
+  readonly config: BridgeConfig
+  readonly ifname: string
+  /** CNI_NETNS */
+  readonly netns: string
+  /** The final result of the whole chain: later plugins may have added to it. */
+  readonly result: CniResult
+}
+
+/** Everything about the attachment that is not as its result and configuration say; empty when all is well. */
+export function differences(wish: AttachmentWish, state: AttachmentState): readonly string[] {
+  const index = wish.result.interfaces.findIndex(
+    ({ name, sandbox }) => name === wish.ifname && sandbox === wish.netns,
+  )
+  const recorded = wish.result.interfaces[index]
+  if (recorded === undefined) return [`prevResult has no interface ${wish.ifname} in ${wish.netns}`]
+  const ips = wish.result.ips.filter(ip => ip.interface === index)
+  return [
+    ...bridgeDifferences(wish, state),
+    ...containerDifferences(recorded, state),
+    ...portDifferences(wish, state),
+    ...ips.flatMap(ip => addressDifferences(ip, state)),
+    ...wish.result.routes.flatMap(route => routeDifferences(route, state)),
+    ...(wish.config.ipMasq ? ips.flatMap(ip => masqueradeDifferences(ip, state)) : []),
+  ]
+}
+
+/**
+ * The reference also compares the bridge's MAC, which may change with its ports, and demands promiscuity to be off,
+ * which a packet capture switches on; we do neither.
+ */
+function bridgeDifferences({ config, result }: AttachmentWish, { bridge }: AttachmentState) {
+  const { bridge: name, promiscMode } = config
+  const found: string[] = []
+  if (!result.interfaces.some(each => each.name === name && !each.sandbox)) {
+    found.push(`prevResult has no bridge ${name}`)
+  }
+  if (bridge === undefined) return [...found, `bridge ${name} is missing`]
+  if (bridge.kind !== 'bridge') found.push(`${name} is not a bridge`)
+  if (promiscMode && !bridge.isPromiscuous) found.push(`bridge ${name} is not promiscuous`)
+  return found
+}
+
+function containerDifferences(recorded: CniInterface, { containerLink }: AttachmentState) {
+  const { name, mac } = recorded
+  if (containerLink === undefined) return [`interface ${name} is missing in the container`]
+  if (containerLink.kind !== 'veth') return [`interface ${name} is not a veth`]
+  const isSameMac = mac === undefined || mac.toLowerCase() === containerLink.mac
+  return isSameMac ? [] : [`interface ${name} has the MAC ${containerLink.mac}, not ${mac}`]
+}
+
+function portDifferences({ config, result }: AttachmentWish, state: AttachmentState) {
+  const { bridge, hostLink, containerLink } = state
+  if (bridge === undefined || containerLink === undefined) return []
+  if (hostLink === undefined) return ['the host end of the veth pair is missing']
+  const { name, masterIndex, bridgePort } = hostLink
+  const isRecorded = result.interfaces.some(each => each.name === name && !each.sandbox)
+  if (!isRecorded) return [`prevResult has no host interface ${name}`]
+  if (masterIndex !== bridge.index) return [`${name} is not a port of bridge ${bridge.name}`]
+  const found: string[] = []
+  if (bridgePort?.hairpin !== config.hairpinMode) {
+    found.push(`hairpin mode of ${name} is not ${config.hairpinMode}`)
+  }
+  if (bridgePort?.isolated !== config.portIsolation) {
+    found.push(`isolation of ${name} is not ${config.portIsolation}`)
+  }
+  return found
+}
+
+function addressDifferences({ address, gateway }: CniIp, state: AttachmentState) {
+  const text = formatPrefix(address)
+  const hasAddress = state.addresses.some(({ prefix }) => formatPrefix(prefix) === text)
+  if (!hasAddress) return [`address ${text} is missing`]
+  const isReached = (route: Route) =>
+    gateway !== undefined &&
+    route.linkIndex === state.containerLink?.index &&
+    route.gateways.length === 0 &&
+    prefixContains(route.destination, gateway)
+  if (gateway === undefined || state.routes.some(isReached)) return []
+  return [`no connected route to gateway ${gateway}`]
+}
+
+function routeDifferences({ dst, gw, table }: CniRoute, { routes }: AttachmentState) {
+  const text = formatPrefix(dst)
+  const matches = (route: Route) =>
+    formatPrefix(route.destination) === text &&
+    // Without a table any will do: a plugin later in the chain (sbr) may have moved the route.
+    (table === undefined || route.table === table) &&
+    (gw === undefined || route.gateways.includes(gw))
+  if (routes.some(matches)) return []
+  return [`route to ${text}${gw === undefined ? '' : ` via ${gw}`} is missing`]
+}
+
+function masqueradeDifferences({ address }: CniIp, { masqueraded }: AttachmentState) {
+  if (masqueraded.includes(address.address)) return []
+  return [`IPv${familyOf(address.address)} masquerading of ${address.address} is missing`]
+}

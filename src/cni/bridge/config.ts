@@ -1,0 +1,163 @@
+import { type MacAddress, parseMac } from '#net/mac.ts'
+import { parseCniArgs } from '../spec/cni-args.ts'
+import {
+  booleanField,
+  type ConfigObject,
+  fieldPath,
+  integerField,
+  invalid,
+  objectField,
+  objectsField,
+  stringField,
+  stringsField,
+} from '../spec/config-object.ts'
+import { CniError, cniCodes } from '../spec/error.ts'
+import { ipamTypeOf } from '../spec/ipam.ts'
+import type { CniConfig, CniRequest } from '../spec/plugin.ts'
+import type { CniDns } from '../spec/result.ts'
+import { isAtLeast } from '../spec/version.ts'
+
+/** What the bridge plugin does, from its configuration and the wishes that come with a call. */
+export type BridgeConfig = {
+  /** Name of the bridge; created when missing. */
+  readonly bridge: string
+  /** The bridge has the gateway's addresses. */
+  readonly isGateway: boolean
+  /** Every family gets a default route. */
+  readonly isDefaultGateway: boolean
+  /** A conflicting address of the bridge is replaced instead of refused. */
+  readonly forceAddress: boolean
+  readonly ipMasq: boolean
+  /** undefined: the kernel's own. */
+  readonly mtu: number | undefined
+  readonly hairpinMode: boolean
+  readonly promiscMode: boolean
+  /** IPv6 addresses of the container go through duplicate detection. */
+  readonly enabledad: boolean
+  readonly disableContainerInterface: boolean
+  readonly portIsolation: boolean
+  /** undefined: layer 2, no addresses. */
+  readonly ipamType: string | undefined
+  /** undefined: what IPAM says. */
+  readonly dns: CniDns | undefined
+  /** The container's MAC, when one is wanted. */
+  readonly mac: MacAddress | undefined
+}
+
+/** The largest number in netlink's field; what a link takes is for the kernel to say. */
+const MAX_MTU = 0xffffffff
+
+/**
+ * The configuration of ADD, CHECK and STATUS, with every check that must precede a change of the kernel.
+ * @throws {CniError} code 6 (types), 7 (values), 2 (fields that are not supported), 4 (CNI_ARGS).
+ */
+export function bridgeConfigFrom(request: CniRequest): BridgeConfig {
+  const { config } = request
+  const { fields } = config
+  refuseUnsupported(fields)
+  const isDefaultGateway = booleanField(fields, 'isDefaultGateway') ?? false
+  const bridge: BridgeConfig = {
+    bridge: bridgeNameOf(fields),
+    isGateway: (booleanField(fields, 'isGateway') ?? false) || isDefaultGateway,
+    isDefaultGateway,
+    forceAddress: booleanField(fields, 'forceAddress') ?? false,
+    ipMasq: wantsMasquerade(config),
+    mtu: mtuOf(fields),
+    hairpinMode: booleanField(fields, 'hairpinMode') ?? false,
+    promiscMode: booleanField(fields, 'promiscMode') ?? false,
+    enabledad: booleanField(fields, 'enabledad') ?? false,
+    disableContainerInterface: booleanField(fields, 'disableContainerInterface') ?? false,
+    portIsolation: booleanField(fields, 'portIsolation') ?? false,
+    ipamType: ipamTypeOf(config),
+    dns: dnsOf(fields),
+    mac: macOf(request),
+  }
+  refuseContradictions(bridge, config)
+  return bridge
+}
+
+/** Are the container's connections to the outside to be masqueraded? DEL asks only this. @throws {CniError} code 6 */
+export const wantsMasquerade = ({ fields }: CniConfig): boolean =>
+  booleanField(fields, 'ipMasq') ?? false
+
+/** Fields that would change what a container can reach are refused, never passed over. */
+function refuseUnsupported(fields: ConfigObject): void {
+  const vlan = integerField(fields, 'vlan') ?? 0
+  if (vlan < 0 || vlan > 4094) throw invalid(fields, 'vlan', `${vlan} is not a VLAN, 0–4094`)
+  if (vlan !== 0) throw unsupported(fields, 'vlan', vlan)
+  if (objectsField(fields, 'vlanTrunk').length > 0) throw unsupported(fields, 'vlanTrunk')
+  // Without VLANs on the port there is no default VLAN to preserve: only its type can be wrong.
+  booleanField(fields, 'preserveDefaultVlan')
+  if (booleanField(fields, 'macspoofchk')) throw unsupported(fields, 'macspoofchk', true)
+  const backend = stringField(fields, 'ipMasqBackend') ?? ''
+  if (backend === 'iptables') throw unsupported(fields, 'ipMasqBackend', backend)
+  if (backend !== '' && backend !== 'nftables') {
+    throw invalid(fields, 'ipMasqBackend', `'${backend}' is neither iptables nor nftables`)
+  }
+}
+
+const unsupported = (fields: ConfigObject, key: string, value?: unknown): CniError =>
+  new CniError(
+    cniCodes.unsupportedField,
+    `${fieldPath(fields, key)}${value === undefined ? '' : ` ${JSON.stringify(value)}`}: not supported`,
+  )
+
+function refuseContradictions(bridge: BridgeConfig, { fields, cniVersion }: CniConfig): void {
+  if (bridge.hairpinMode && bridge.promiscMode) {
+    throw new CniError(
+      cniCodes.invalidConfig,
+      'cannot set hairpin mode and promiscuous mode at the same time',
+    )
+  }
+  if (bridge.disableContainerInterface && bridge.ipamType !== undefined) {
+    throw invalid(fields, 'disableContainerInterface', 'ipam needs the interface to be up')
+  }
+  // Those results have no place for an attachment without addresses.
+  if (bridge.ipamType === undefined && !isAtLeast(cniVersion, '0.3.0')) {
+    throw invalid(fields, 'ipam', `a network without it needs cniVersion 0.3.0, not ${cniVersion}`)
+  }
+}
+
+function bridgeNameOf(fields: ConfigObject): string {
+  const name = stringField(fields, 'bridge') || 'cni0'
+  if (!/^[^/:\s]{1,15}$/.test(name) || Buffer.byteLength(name) > 15 || /^\.\.?$/.test(name)) {
+    throw invalid(fields, 'bridge', `'${name}' is no name of an interface`)
+  }
+  return name
+}
+
+function mtuOf(fields: ConfigObject): number | undefined {
+  const mtu = integerField(fields, 'mtu') ?? 0
+  if (mtu < 0 || mtu > MAX_MTU) throw invalid(fields, 'mtu', `${mtu} is no MTU`)
+  return mtu === 0 ? undefined : mtu
+}
+
+/** The configuration's `dns`, when any of its keys is set. */
+function dnsOf(fields: ConfigObject): CniDns | undefined {
+  const object = objectField(fields, 'dns')
+  if (object === undefined) return undefined
+  const nameservers = stringsField(object, 'nameservers')
+  const domain = stringField(object, 'domain') ?? ''
+  const search = stringsField(object, 'search')
+  const options = stringsField(object, 'options')
+  const isSet = domain !== '' || nameservers.length + search.length + options.length > 0
+  return isSet ? { nameservers, domain, search, options } : undefined
+}
+
+/** runtimeConfig beats args.cni, which beats CNI_ARGS. An empty text is no wish. */
+function macOf({ config: { fields }, args }: CniRequest): MacAddress | undefined {
+  const ofArgs = objectField(fields, 'args')
+  const ofCni = ofArgs && objectField(ofArgs, 'cni')
+  const runtimeConfig = objectField(fields, 'runtimeConfig')
+  // All sources are read first, so that what is malformed is an error also where it is overridden.
+  const wishes = [
+    runtimeConfig && stringField(runtimeConfig, 'mac'),
+    ofCni && stringField(ofCni, 'mac'),
+    parseCniArgs(args, ['MAC']).get('MAC'),
+  ]
+  const text = wishes.find(wish => wish !== undefined && wish !== '')
+  if (text === undefined) return undefined
+  const mac = parseMac(text)
+  if (mac === undefined) throw invalid(fields, 'mac', `'${text}' is not a MAC address`)
+  return mac
+}

@@ -1,0 +1,141 @@
+import { randomBytes } from 'node:crypto'
+import { ensureAddress, listAddresses, removeAddress } from '#linux/netlink/address.ts'
+import { isExists } from '#linux/netlink/error.ts'
+import {
+  changeLink,
+  createBridge,
+  findLink,
+  type Link,
+  type LinkChange,
+} from '#linux/netlink/link.ts'
+import { listRoutes } from '#linux/netlink/route.ts'
+import type { NetlinkSocket } from '#linux/netlink/socket.ts'
+import { ensureSysctl, interfaceSysctl, readSysctl, writeSysctl } from '#linux/sysctl.ts'
+import type { IpFamily } from '#net/ip.ts'
+import { type MacAddress, macFromBytes } from '#net/mac.ts'
+import type { IpPrefix } from '#net/prefix.ts'
+import { CniError, cniCodes } from '../spec/error.ts'
+import type { BridgeConfig } from './config.ts'
+import { planGateway } from './plan.ts'
+
+type BridgeWish = Pick<BridgeConfig, 'bridge' | 'mtu' | 'promiscMode'>
+
+/**
+ * The bridge, up. One that exists is adopted as it is: MTU, MAC, ports and addresses stay.
+ * @throws {CniError} code 7: a link of another kind has the name.
+ */
+export async function ensureBridge(host: NetlinkSocket, wish: BridgeWish): Promise<Link> {
+  const link = (await findBridge(host, wish.bridge)) ?? (await makeBridge(host, wish))
+  const change: LinkChange = {
+    ...(link.isUp ? {} : { isUp: true }),
+    // Never switched off: somebody may be capturing packets.
+    ...(wish.promiscMode && !link.isPromiscuous ? { isPromiscuous: true } : {}),
+  }
+  ignoreRouterAdvertisements(link.name)
+  if (Object.keys(change).length > 0) await changeLink(host, link.index, change)
+  return link
+}
+
+/** The bridge with this name, or undefined. @throws {CniError} code 7: a link of another kind has the name. */
+export async function findBridge(host: NetlinkSocket, name: string): Promise<Link | undefined> {
+  const link = await findLink(host, name)
+  if (link === undefined || link.kind === 'bridge') return link
+  const kind = link.kind === undefined ? '' : `, it is a ${link.kind}`
+  throw new CniError(cniCodes.invalidConfig, `"${name}" already exists but is not a bridge${kind}`)
+}
+
+async function makeBridge(host: NetlinkSocket, { bridge, mtu }: BridgeWish): Promise<Link> {
+  try {
+    // A bridge whose MAC nobody sets takes the lowest of its ports' and changes it as they come and go, which breaks the
+    // neighbour entries of every container. The reference pins it later; born with one, it never changes.
+    await createBridge(host, { name: bridge, mtu, mac: randomMac() })
+  } catch (error) {
+    // Another ADD was faster.
+    if (!isExists(error)) throw error
+  }
+  const link = await findBridge(host, bridge)
+  if (link === undefined) throw new CniError(cniCodes.tryAgainLater, `bridge ${bridge} vanished`)
+  return link
+}
+
+/** A router advertisement that a container sends must not become the node's default route. */
+export function ignoreRouterAdvertisements(link: string): void {
+  try {
+    ensureSysctl(interfaceSysctl('ipv6', link, 'accept_ra'), '0')
+  } catch {
+    // A kernel without IPv6 has none to accept.
+  }
+}
+
+/** A locally administered unicast address (IEEE 802, section 8.2). */
+function randomMac(): MacAddress {
+  const bytes = randomBytes(6)
+  bytes[0] = ((bytes[0] as number) & 0xfc) | 0x02
+  return macFromBytes(bytes)
+}
+
+/**
+ * Gives the bridge the gateways' addresses, usable at once (the reference leaves IPv6 ones tentative for a second).
+ * @throws {CniError} code 7: it has another address and `forceAddress` is not set.
+ */
+export async function ensureGateway(
+  host: NetlinkSocket,
+  bridge: Link,
+  wanted: readonly IpPrefix[],
+  config: Pick<BridgeConfig, 'bridge' | 'forceAddress'>,
+): Promise<void> {
+  const linkIndex = bridge.index
+  const present = (await listAddresses(host, linkIndex)).filter(({ isGlobal }) => isGlobal)
+  const { remove, add } = planGateway(
+    wanted,
+    present.map(({ prefix }) => prefix),
+    config,
+  )
+  // First out, then in: the kernel removes a subnet's secondary addresses together with its primary one.
+  for (const prefix of remove) await removeAddress(host, { linkIndex, prefix })
+  if (add.length > 0) await pinMac(host, linkIndex)
+  for (const prefix of add) await ensureAddress(host, { linkIndex, prefix })
+}
+
+/** Sets the MAC of an adopted bridge to what it is, so that it stays. One without ports may have none: 00:00:00:00:00:00. */
+async function pinMac(host: NetlinkSocket, index: number): Promise<void> {
+  const mac = (await findLink(host, index))?.mac
+  const isNone = mac === undefined || mac === '00:00:00:00:00:00'
+  await changeLink(host, index, { mac: isNone ? randomMac() : mac })
+}
+
+const FORWARDING: Readonly<Record<IpFamily, string>> = {
+  4: 'net/ipv4/ip_forward',
+  6: 'net/ipv6/conf/all/forwarding',
+}
+/** RTPROT_RA: the route came by router advertisement. */
+const RTPROT_RA = 9
+
+/** Lets the node route for its containers. Not written when it does. @throws {SysctlError} */
+export async function enableForwarding(
+  host: NetlinkSocket,
+  families: readonly IpFamily[],
+  warn: (message: string) => void,
+): Promise<void> {
+  for (const family of families) {
+    if (readSysctl(FORWARDING[family]) === '1') continue
+    if (family === 6) await warnOfLostRoutes(host, warn)
+    writeSysctl(FORWARDING[family], '1')
+  }
+}
+
+/** A router ignores advertisements: routes that the node learned by them run out (accept_ra = 2 would keep them). */
+async function warnOfLostRoutes(
+  host: NetlinkSocket,
+  warn: (message: string) => void,
+): Promise<void> {
+  const learned = (await listRoutes(host, 6)).filter(({ protocol }) => protocol === RTPROT_RA)
+  for (const linkIndex of new Set(learned.map(route => route.linkIndex))) {
+    const link = await findLink(host, linkIndex)
+    if (link === undefined) continue
+    if (readSysctl(interfaceSysctl('ipv6', link.name, 'accept_ra')) === '2') continue
+    warn(
+      `IPv6 forwarding is switched on: ${link.name} will lose its routes from router advertisements`,
+    )
+  }
+}

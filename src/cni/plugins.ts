@@ -1,0 +1,25 @@
+import { CniError, cniCodes } from './spec/error.ts'
+import type { CniPlugin } from './spec/plugin.ts'
+
+/** Plugins by the name of their executable, loaded when called: host-local must not pay for netlink. */
+const plugins: Readonly<Record<string, () => Promise<CniPlugin>>> = {
+  bridge: async () => (await import('./bridge/bridge.ts')).bridge,
+  'host-local': async () => (await import('./host-local/host-local.ts')).hostLocal,
+  loopback: async () => (await import('./loopback/loopback.ts')).loopback,
+}
+
+/** The names of all plugins: what the build makes executables for. */
+export const pluginNames: readonly string[] = Object.keys(plugins)
+
+/** Is there a plugin of this name? */
+export const isPluginName = (name: string): boolean => Object.hasOwn(plugins, name)
+
+/** The plugin of this name. @throws {CniError} code 7, naming those there are. */
+export async function loadPlugin(name: string): Promise<CniPlugin> {
+  const load = isPluginName(name) ? plugins[name] : undefined
+  if (load !== undefined) return await load()
+  throw new CniError(
+    cniCodes.invalidConfig,
+    `no CNI plugin '${name}' in nodeplane: there are ${pluginNames.join(', ')}`,
+  )
+}

@@ -1,0 +1,54 @@
+import { counter, gauge } from '../../metric.ts'
+import type { SetupContext } from '../../plugin.ts'
+import type { CacheOptions } from './options.ts'
+
+type AnswerType = 'success' | 'denial'
+
+/** The metrics of one cache, by CoreDNS's names. */
+export type CacheMetrics = ReturnType<typeof cacheMetrics>
+
+export function cacheMetrics(
+  { metrics, server }: Pick<SetupContext, 'metrics' | 'server'>,
+  { zones }: Pick<CacheOptions, 'zones'>,
+) {
+  const labels = { server, zones: zones.join(','), view: '' }
+  const plain = (name: string, help: string) => {
+    const labelNames = ['server', 'zones', 'view'] as const
+    const metric = counter(metrics, {
+      name: `coredns_cache_${name}_total`,
+      help,
+      labels: labelNames,
+    })
+    metric.inc(labels, 0)
+    return () => metric.inc(labels)
+  }
+  const labelNames = ['server', 'type', 'zones', 'view'] as const
+  const typed = (name: string, help: string) => {
+    const metric = counter(metrics, {
+      name: `coredns_cache_${name}_total`,
+      help,
+      labels: labelNames,
+    })
+    return (type: AnswerType) => metric.inc({ ...labels, type })
+  }
+  const entries = gauge(metrics, {
+    name: 'coredns_cache_entries',
+    help: 'Answers in the cache.',
+    labels: labelNames,
+  })
+  // No answer here can belong to another question than its query; the counter is there for dashboards.
+  plain('drops', 'Answers that were not kept because they belong to another question.')
+  return {
+    requested: plain('requests', 'Queries that reached the cache.'),
+    hit: typed('hits', 'Queries that were answered from the cache.'),
+    missed: plain('misses', 'Queries that the cache could not answer.'),
+    prefetched: plain('prefetch', 'Refreshes of popular entries.'),
+    servedStale: plain('served_stale', 'Queries that were answered from an entry past its end.'),
+    evicted: typed('evictions', 'Entries that made room for others.'),
+    sized(sizes: Readonly<Record<AnswerType, number>>): void {
+      for (const type of ['success', 'denial'] as const) {
+        entries.set({ ...labels, type }, sizes[type])
+      }
+    },
+  }
+}

@@ -1,0 +1,52 @@
+import type { Metrics } from '#runtime/metrics.ts'
+import type { Transport } from '../../message.ts'
+import { counter, durationBuckets, histogram } from '../../metric.ts'
+
+export type ForwardMetrics = ReturnType<typeof forwardMetrics>
+export type UpstreamMetrics = ReturnType<ForwardMetrics['of']>
+
+/** The metrics of `forward`, by CoreDNS's names. */
+export function forwardMetrics(metrics: Metrics) {
+  const broken = counter(metrics, {
+    name: 'coredns_forward_healthcheck_broken_total',
+    help: 'Queries that found all servers down.',
+  })
+  const rejected = counter(metrics, {
+    name: 'coredns_forward_max_concurrent_rejects_total',
+    help: 'Queries that were refused because too many were under way.',
+  })
+  const durations = histogram(metrics, {
+    name: 'coredns_proxy_request_duration_seconds',
+    help: 'How long servers took to answer.',
+    labels: ['proxy_name', 'to', 'rcode'],
+    buckets: durationBuckets,
+  })
+  const failures = counter(metrics, {
+    name: 'coredns_proxy_healthcheck_failures_total',
+    help: 'Probes of servers that failed.',
+    labels: ['proxy_name', 'to'],
+  })
+  const taken = (outcome: 'hits' | 'misses', help: string) =>
+    counter(metrics, {
+      name: `coredns_proxy_conn_cache_${outcome}_total`,
+      help,
+      labels: ['proxy_name', 'to', 'proto'],
+    })
+  const hits = taken('hits', 'Exchanges on a connection that was open.')
+  const misses = taken('misses', 'Exchanges that opened a connection.')
+  return {
+    allDown: () => broken.inc(),
+    rejected: () => rejected.inc(),
+    /** Those of one server. */
+    of(to: string) {
+      const labels = { proxy_name: 'forward', to }
+      return {
+        answered: (rcode: string, seconds: number) =>
+          durations.observe({ ...labels, rcode }, seconds),
+        probeFailed: () => failures.inc(labels),
+        connected: (proto: Transport, reused: boolean) =>
+          (reused ? hits : misses).inc({ ...labels, proto }),
+      }
+    },
+  }
+}

@@ -1,0 +1,100 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Labels } from '#cluster/objects.ts'
+import type { Batch, Change, Feed, StoreReader } from '#cluster/store.ts'
+import type { Clock } from '#runtime/clock.ts'
+import { isAbort } from '#runtime/error.ts'
+import { ZoneIndex } from '../../zone/zone-index.ts'
+import type { KubernetesOptions } from './options.ts'
+import { kindsOf } from './wanted.ts'
+
+/** A whole cluster comes as one batch: queries are answered in between. So many changes take about 2 ms. */
+const CHANGES_PER_TURN = 500
+
+/** Keeps a zone's index like the store for as long as it runs. */
+export class ClusterNames {
+  readonly index: ZoneIndex
+  readonly #feed: Feed
+  readonly #clock: Clock
+  readonly #selects: ((labels: Labels) => boolean) | undefined
+  readonly #onChange: (batch: Batch, nowMs: number) => void
+  readonly #stop = new AbortController()
+  readonly #firstSync = Promise.withResolvers<void>()
+  readonly #ended: Promise<void>
+  #synced = false
+
+  /** Starts at once. @param onChange is told of every batch after the first sync, when the index has it. */
+  constructor({
+    store,
+    options,
+    clock,
+    onChange,
+  }: {
+    readonly store: StoreReader
+    readonly options: KubernetesOptions
+    readonly clock: Clock
+    readonly onChange: (batch: Batch, nowMs: number) => void
+  }) {
+    this.index = new ZoneIndex({ podNames: options.endpointPodNames })
+    this.#clock = clock
+    this.#selects = options.labels?.matches
+    this.#onChange = onChange
+    this.#feed = store.feed(kindsOf(options))
+    this.#ended = this.#run(this.#stop.signal)
+  }
+
+  /** Has everything been listed once? Until then nothing may be denied. Never becomes false again. */
+  get synced(): boolean {
+    return this.#synced
+  }
+
+  /** Resolves when {@link synced} becomes true. */
+  get firstSync(): Promise<void> {
+    return this.#firstSync.promise
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await this.#ended
+    this.#feed[Symbol.dispose]()
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    try {
+      for (;;) {
+        const batch = await this.#feed.next(signal)
+        if (batch === undefined) return
+        await this.#take(batch)
+      }
+    } catch (error) {
+      if (!isAbort(error)) throw error
+    }
+  }
+
+  async #take(batch: Batch): Promise<void> {
+    const nowMs = this.#clock.now()
+    for (const [at, change] of batch.changes.entries()) {
+      if (at > 0 && at % CHANGES_PER_TURN === 0) await nextTurn()
+      const selected = this.#selected(change)
+      if (selected !== undefined) this.index.apply(selected, nowMs)
+    }
+    if (this.#synced) this.#onChange(batch, nowMs)
+    else if (batch.synced) {
+      this.#synced = true
+      this.#firstSync.resolve()
+    }
+  }
+
+  /** The change as one sees it who knows selected objects only; undefined when that one sees none. */
+  #selected(change: Change): Change | undefined {
+    const { kind, before, after } = change
+    if (this.#selects === undefined || kind === 'Namespace' || kind === 'Node') return change
+    const isSelected = (object: typeof before) =>
+      object !== undefined && this.#selects?.(object.metadata.labels) === true
+    if (!isSelected(before) && !isSelected(after)) return undefined
+    return {
+      ...change,
+      before: isSelected(before) ? before : undefined,
+      after: isSelected(after) ? after : undefined,
+    } as Change
+  }
+}

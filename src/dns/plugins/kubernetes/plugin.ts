@@ -1,0 +1,90 @@
+import { networkInterfaces } from 'node:os'
+import { type IpAddress, parseIp } from '#net/ip.ts'
+import { type Clock, systemClock } from '#runtime/clock.ts'
+import { isInZone } from '../../name.ts'
+import type { Plugin, PluginDefinition, SetupContext } from '../../plugin.ts'
+import { lookup } from '../../zone/lookup.ts'
+import { longestZone } from '../../zone/name.ts'
+import type { ZoneOptions } from '../../zone/zone-options.ts'
+import { answer } from './answer.ts'
+import { ClusterNames } from './cluster-names.ts'
+import { type KubernetesOptions, parseKubernetes } from './options.ts'
+import { programmingDuration } from './programming-duration.ts'
+import { waitForSync } from './wait-for-sync.ts'
+import { wantedBy } from './wanted.ts'
+
+/** What tests replace. */
+export type Surroundings = {
+  readonly clock: Clock
+  /** Addresses of this server. */
+  readonly localAddresses: () => readonly IpAddress[]
+}
+
+/** The `kubernetes` plugin: the names of Services, endpoints and Pods. */
+export const kubernetesPlugin = (
+  surroundings: Surroundings = { clock: systemClock, localAddresses },
+): PluginDefinition => ({
+  name: 'kubernetes',
+  repeatable: false,
+  async setup([directive], context) {
+    if (directive === undefined) throw new TypeError('kubernetes: set up without directive')
+    return setUp(parseKubernetes(directive, context), context, surroundings)
+  },
+})
+
+async function setUp(
+  options: KubernetesOptions,
+  { cluster, metrics, log, lookup: lookupTarget }: SetupContext,
+  { clock, localAddresses }: Surroundings,
+): Promise<Plugin> {
+  const store = await cluster.open(options.connection, wantedBy(options))
+  const onChange = programmingDuration(metrics, store)
+  const names = new ClusterNames({ store, options, clock, onChange })
+  await waitForSync(names, options.startupTimeoutMs, { clock, log })
+  const { index } = names
+  const zoneOptions = zoneOptionsFrom(options, localAddresses())
+  return {
+    name: 'kubernetes',
+    wrap: next => (query, signal) => {
+      const { name, type, class: queryClass } = query.question
+      const lowerName = name.toLowerCase()
+      const served = longestZone(options.zones, lowerName)
+      if (served === undefined || queryClass !== 'IN') return next(query, signal)
+      const zone = name.slice(name.length - served.length)
+      const outcome = lookup(index, zoneOptions, { name, type, zone })
+      if (outcome.kind === 'name-error' && fallsThrough(options, lowerName)) {
+        return next(query, signal)
+      }
+      const { serial } = index
+      const { synced } = names
+      const { ttl } = options
+      return answer(outcome, { zone, ttl, serial, synced, query, signal, lookup: lookupTarget })
+    },
+    isReady: () => names.synced,
+    stop: () => names.stop(),
+  }
+}
+
+const zoneOptionsFrom = (
+  options: KubernetesOptions,
+  addresses: readonly IpAddress[],
+): ZoneOptions => ({
+  primaryZone: options.primaryZone,
+  ttl: options.ttl,
+  pods: options.pods,
+  namespaces: options.namespaces,
+  selectsNamespace: options.namespaceLabels?.matches,
+  ignoreEmptyServices: options.ignoreEmptyServices,
+  localAddresses: addresses,
+})
+
+const fallsThrough = ({ fallthrough }: KubernetesOptions, lowerName: string): boolean =>
+  fallthrough?.some(zone => isInZone(lowerName, zone)) === true
+
+/** Addresses by which others may reach this server: neither loopback nor link-local. */
+const localAddresses = (): readonly IpAddress[] =>
+  Object.values(networkInterfaces())
+    .flatMap(addresses => addresses ?? [])
+    .filter(({ internal, address }) => !internal && !/^(?:fe[89ab]|169\.254\.)/i.test(address))
+    .map(({ address }) => parseIp(address))
+    .filter(ip => ip !== undefined)

@@ -1,0 +1,37 @@
+import { type Reply, reply } from '../../message.ts'
+import type { Outcome } from '../../zone/outcome.ts'
+import { soaRecord } from '../../zone/records.ts'
+
+/** What the reply to a question depends on beside the outcome. */
+export type ReplyContext = {
+  /** In the letter case of the question. */
+  readonly zone: string
+  /** Seconds. */
+  readonly ttl: number
+  readonly serial: number
+  /** Before everything was listed once, a name that is not known is not denied either. */
+  readonly synced: boolean
+}
+
+/**
+ * The reply that an outcome means. Negative ones carry the zone's SOA (RFC 2308 section 3). Denying a name before the first
+ * sync would stick in clients for the negative TTL: it is SERVFAIL then.
+ */
+export function replyFrom(
+  outcome: Exclude<Outcome, { readonly kind: 'alias' }>,
+  { zone, ttl, serial, synced }: ReplyContext,
+): Reply {
+  const negative = { authoritative: true, authorities: [soaRecord(zone, ttl, serial)] }
+  switch (outcome.kind) {
+    case 'answer': {
+      const { answers, additionals } = outcome
+      return reply({ authoritative: true, answers, additionals })
+    }
+    case 'no-data':
+      return reply(negative)
+    case 'name-error':
+      return reply({ ...negative, rcode: synced ? 'NXDOMAIN' : 'SERVFAIL' })
+    case 'refused':
+      return reply({ rcode: 'REFUSED' })
+  }
+}

@@ -1,0 +1,90 @@
+import type { PluginDefinition } from '../plugin.ts'
+
+/** A name that a Corefile may use: a plugin of ours, or one of CoreDNS's that is not here. */
+export type RegistryEntry = {
+  readonly name: string
+  /** Imported when a Corefile uses it: what is not used costs nothing. */
+  readonly load?: () => Promise<PluginDefinition>
+  /** Not supported: what to do instead. */
+  readonly instead?: string
+}
+
+const supported = (name: string, load: () => Promise<PluginDefinition>): RegistryEntry => ({
+  name,
+  load,
+})
+const unsupported = (name: string, instead: string): RegistryEntry => ({ name, instead })
+
+/**
+ * Every plugin, in the order of the chain, outer to inner. The order in a Corefile means nothing (spec: CoreDNS 1.14's plugin.cfg);
+ * moving a line here changes answers. To add a plugin: write its folder, put its line here.
+ */
+export const registry: readonly RegistryEntry[] = [
+  // First what configures the block or the query before anything looks at either.
+  unsupported('root', 'write absolute paths'),
+  unsupported('metadata', 'remove it; no plugin here takes metadata'),
+  unsupported('geoip', 'remove it; no plugin here takes metadata'),
+  unsupported('cancel', 'remove it; forward ends a query after 5 s'),
+  unsupported('proxyproto', 'let clients reach the server directly'),
+  unsupported('quic', 'serve dns:// and put a proxy before it'),
+  unsupported('grpc_server', 'serve dns:// and put a proxy before it'),
+  unsupported('https', 'serve dns:// and put a proxy before it'),
+  unsupported('https3', 'serve dns:// and put a proxy before it'),
+  unsupported('timeouts', 'remove it; 3 s first read, 10 s idle and 5 s write are fixed'),
+  unsupported('multisocket', 'remove it; one socket an address takes all queries'),
+  supported('reload', async () => (await import('./reload/plugin.ts')).reload),
+  unsupported('nsid', 'remove it; clients that ask for NSID get their option back empty'),
+  unsupported('bufsize', 'set the buffer size in the clients'),
+  supported('bind', async () => (await import('./bind/plugin.ts')).bind),
+  unsupported('debug', 'remove it; start with --log-level debug'),
+  unsupported('trace', 'remove it; prometheus has durations by server, zone and upstream'),
+  supported('ready', async () => (await import('./ready/plugin.ts')).ready),
+  supported('health', async () => (await import('./health/plugin.ts')).health),
+  unsupported('pprof', 'remove it; start node with --cpu-prof'),
+  unsupported('shed', 'remove it; queries in flight are bounded'),
+  // Metrics and logs wrap all that answers, so that they see every answer, cached ones too.
+  supported('prometheus', async () => (await import('./prometheus/plugin.ts')).prometheus),
+  supported('errors', async () => (await import('./errors/plugin.ts')).errors),
+  supported('log', async () => (await import('./log/plugin.ts')).log),
+  unsupported('dnstap', 'use log'),
+  unsupported('local', 'remove it; let the clients have localhost in /etc/hosts'),
+  // What changes answers stands around what changes names …
+  unsupported('dns64', 'run it in the upstream of forward'),
+  unsupported('any', 'remove it'),
+  unsupported('chaos', 'remove it'),
+  supported('loadbalance', async () => (await import('./loadbalance/plugin.ts')).loadbalance),
+  unsupported('tsig', 'limit who may reach the server by the network'),
+  // … and rewrite and autopath before acl, acl before cache: acl judges the final name, and no cached answer gets round it.
+  unsupported('rewrite', 'use an ExternalName Service, or run it in the upstream of forward'),
+  unsupported('autopath', 'set ndots in the dnsConfig of the pods'),
+  unsupported('acl', 'limit who may reach the server by a NetworkPolicy'),
+  supported('cache', async () => (await import('./cache/plugin.ts')).cachePlugin()),
+  unsupported('header', 'remove it'),
+  unsupported('dnssec', 'sign in the upstream of forward'),
+  unsupported('tls', 'serve dns:// and put a proxy before it'),
+  unsupported('minimal', 'remove it'),
+  // What has answers of its own: fixed ones before the cluster's, the cluster's before zone files.
+  unsupported('template', 'run it in the upstream of forward'),
+  unsupported('transfer', 'remove it'),
+  unsupported('hosts', 'use a Service without selector, or run it in the upstream of forward'),
+  unsupported('route53', 'forward to the zone’s name servers'),
+  unsupported('azure', 'forward to the zone’s name servers'),
+  unsupported('clouddns', 'forward to the zone’s name servers'),
+  unsupported('k8s_external', 'remove it'),
+  supported('kubernetes', async () => (await import('./kubernetes/plugin.ts')).kubernetesPlugin()),
+  unsupported('file', 'forward to a server of the zone'),
+  unsupported('auto', 'forward to a server of the zones'),
+  unsupported('secondary', 'forward to a server of the zone'),
+  unsupported('etcd', 'remove it'),
+  // loop must see what forward would send on.
+  supported('loop', async () => (await import('./loop/plugin.ts')).loop),
+  // forward answers everything, so what stands behind it is used only without it.
+  supported('forward', async () => (await import('./forward/plugin.ts')).forwardPlugin()),
+  unsupported('grpc', 'use forward'),
+  unsupported('erratic', 'remove it; it is for tests of CoreDNS'),
+  supported('whoami', async () => (await import('./whoami/plugin.ts')).whoami),
+  unsupported('on', 'start programs outside the server'),
+  unsupported('sign', 'sign zone files outside the server'),
+  unsupported('view', 'remove it; blocks are chosen by zone'),
+  unsupported('nomad', 'remove it'),
+]

@@ -1,0 +1,125 @@
+import { type Message, type Query, type Reply, reply } from '../message.ts'
+import type { Exchange, Handler, Plugin } from '../plugin.ts'
+import { isCrash, rcodeOfError } from '../unanswered.ts'
+import { acceptPacket, type QueryMessage } from './accept.ts'
+import type { InFlight } from './in-flight.ts'
+import type { PacketOrigin } from './listener.ts'
+import { encodeReply } from './reply-message.ts'
+import type { Route } from './router.ts'
+
+/** A server block as the listener sees it. */
+export type ServingBlock = {
+  readonly plugins: readonly Plugin[]
+  readonly handler: Handler | undefined
+}
+
+/** What answering needs of the server. */
+export type Answering = {
+  /** `dns://:53`. */
+  readonly server: string
+  /** Are other classes than IN taken? */
+  readonly takesAnyClass: boolean
+  readonly route: (query: Query) => Route<ServingBlock> | undefined
+  readonly inFlight: InFlight
+  /** Told of queries that no block took. */
+  readonly onDropped: (exchange: Exchange) => void
+  /** Told of faults of the program; the query was answered by SERVFAIL. */
+  readonly onCrash: (error: unknown, query: Query) => void
+}
+
+/** Answers one packet; undefined sends nothing. Never rejects. */
+export async function answerPacket(
+  packet: Uint8Array,
+  origin: PacketOrigin,
+  answering: Answering,
+): Promise<Uint8Array | undefined> {
+  const start = performance.now()
+  const acceptance = acceptPacket(packet)
+  if (acceptance.kind === 'drop') return undefined
+  if (acceptance.kind === 'refuse') return acceptance.packet
+  const query = queryFrom(acceptance.message, origin)
+  // RFC 6891 section 6.1.3: the answer has the highest version that is known here, 0.
+  if (query.edns !== undefined && query.edns.version !== 0) {
+    return encodeReply(
+      { ...query, edns: { ...query.edns, options: [] } },
+      reply({ rcode: 'BADVERS' }),
+    )
+  }
+  const route = routeOf(query, answering)
+  const given = await runHandler(route?.block.handler, query, answering)
+  const { octets, rcode } = encode(query, given, answering)
+  const exchange: Exchange = {
+    query,
+    reply: given,
+    rcode,
+    server: answering.server,
+    zone: route?.zone ?? 'dropped',
+    plugin: query.trace?.plugin ?? '',
+    requestOctets: packet.length,
+    replyOctets: octets?.length ?? 0,
+    durationSeconds: (performance.now() - start) / 1000,
+  }
+  report(exchange, route?.block, answering)
+  return octets
+}
+
+function queryFrom(message: QueryMessage, { transport, client, server }: PacketOrigin): Query {
+  const { id, question, recursionDesired, checkingDisabled, authenticData, edns } = message
+  return {
+    id,
+    question,
+    opcode: message.opcode as Query['opcode'],
+    recursionDesired,
+    checkingDisabled,
+    authenticData,
+    edns,
+    transport,
+    client,
+    server,
+    trace: { plugin: '' },
+  }
+}
+
+function routeOf(query: Query, answering: Answering): Route<ServingBlock> | undefined {
+  if (query.question.class !== 'IN' && !answering.takesAnyClass) return undefined
+  const route = answering.route(query)
+  return route?.block.handler === undefined ? undefined : route
+}
+
+async function runHandler(
+  handler: Handler | undefined,
+  query: Query,
+  { inFlight, onCrash }: Answering,
+): Promise<Reply | undefined> {
+  if (handler === undefined) return reply({ rcode: 'REFUSED' })
+  try {
+    return await inFlight.run(signal => handler(query, signal))
+  } catch (error) {
+    if (isCrash(error)) onCrash(error, query)
+    return reply({ rcode: rcodeOfError(error) })
+  }
+}
+
+/** A reply that has no octets is a fault of the plugin that made it. */
+function encode(
+  query: Query,
+  given: Reply | undefined,
+  { onCrash }: Answering,
+): { octets: Uint8Array | undefined; rcode: Message['rcode'] } {
+  if (given === undefined) return { octets: undefined, rcode: 'NOERROR' }
+  try {
+    return { octets: encodeReply(query, given), rcode: given.rcode }
+  } catch (error) {
+    onCrash(error, query)
+    return { octets: encodeReply(query, reply({ rcode: 'SERVFAIL' })), rcode: 'SERVFAIL' }
+  }
+}
+
+function report(exchange: Exchange, block: ServingBlock | undefined, answering: Answering): void {
+  try {
+    if (block === undefined) answering.onDropped(exchange)
+    else for (const plugin of block.plugins) plugin.observe?.(exchange)
+  } catch (error) {
+    answering.onCrash(error, exchange.query)
+  }
+}

@@ -1,0 +1,265 @@
+import { readFile } from 'node:fs/promises'
+import { networkInterfaces } from 'node:os'
+import { setImmediate } from 'node:timers/promises'
+import { ConfigError, describeError, formatProblem } from '#runtime/error.ts'
+import type { Logger } from '#runtime/log.ts'
+import type { Metrics } from '#runtime/metrics.ts'
+import { fileSystem } from '../corefile/files.ts'
+import { type Corefile, parseCorefile } from '../corefile/parser.ts'
+import { HttpPool } from '../http-sites.ts'
+import type { LineLog } from '../line-log.ts'
+import type { Question } from '../message.ts'
+import type { ClusterAccess, Exchange } from '../plugin.ts'
+import { answerPacket } from './answer.ts'
+import { directoryOf, Generation, hashOf } from './generation.ts'
+import type { PacketHandler } from './listener.ts'
+import { ListenerPool } from './listeners.ts'
+import { exchangeMetrics, panicsMetric, reloadFailures } from './metrics.ts'
+
+/** A Corefile: a path, read again with every reload, or a text that stays. `file` names the text in messages. */
+export type CorefileSource = string | { readonly text: string; readonly file: string }
+
+export type DnsServerOptions = {
+  readonly corefile: CorefileSource
+  /** For keys of server blocks that name no port; 53 when not given. */
+  readonly defaultPort?: number | undefined
+  /** Where `kubernetes` finds objects. */
+  readonly cluster: ClusterAccess
+  readonly log: Logger
+  readonly metrics: Metrics
+  /** CoreDNS's log on stdout. */
+  readonly lines: LineLog
+  /** For variables in the Corefile. */
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/** A DNS server that serves a Corefile. */
+export class DnsServer implements AsyncDisposable {
+  readonly #options: DnsServerOptions
+  readonly #listeners = new ListenerPool(key => this.#packetHandler(key))
+  readonly #http = new HttpPool()
+  readonly #ended = Promise.withResolvers<void>()
+  #generation: Generation | undefined
+  /** Reloads and the stop, one after the other. */
+  #queue: Promise<unknown> = Promise.resolve()
+  #stopping: Promise<void> | undefined
+
+  private constructor(options: DnsServerOptions) {
+    this.#options = options
+    // Whoever does not wait for the end need not hear of it.
+    this.#ended.promise.catch(() => undefined)
+  }
+
+  /**
+   * Sets up the Corefile, opens its listeners and starts its plugins.
+   * @throws {ConfigError} it cannot be used. @throws the system error of a failed bind.
+   */
+  static async start(options: DnsServerOptions): Promise<DnsServer> {
+    // The counter is there from the start, for alerts on its growth.
+    panicsMetric(options.metrics)
+    const server = new DnsServer(options)
+    try {
+      await server.#serve(await server.#read())
+      return server
+    } catch (error) {
+      await server.stop()
+      throw error
+    }
+  }
+
+  /** Settles when the server has stopped; rejects when a plugin ended it (`loop` found one). */
+  get ended(): Promise<void> {
+    return this.#ended.promise
+  }
+
+  /** Every zone that is served, as `zone:port` or `zone:port on address`, in the order of the Corefile. */
+  get served(): readonly string[] {
+    const { blocks = [] } = this.#generation?.plan ?? {}
+    return blocks.flatMap(({ keys, bind }) =>
+      keys.flatMap(({ zone, port }) =>
+        bind.length === 0
+          ? [`${zone}:${port}`]
+          : bind.map(address => `${zone}:${port} on ${address}`),
+      ),
+    )
+  }
+
+  /** Can every plugin of every block answer now? */
+  isReady(): boolean {
+    const plugins = this.#generation?.plugins ?? []
+    return this.#generation !== undefined && plugins.every(plugin => plugin.isReady?.() ?? true)
+  }
+
+  /**
+   * Reads the Corefile again and serves it. When that fails, the former configuration goes on serving; the failure is logged and
+   * counted.
+   * @returns whether the new one serves.
+   */
+  reload(): Promise<boolean> {
+    return this.#enqueue(() => this.#reload())
+  }
+
+  /** Ends the server: what takes time to say goodbye is heard, queries that were taken are answered. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#enqueue(() => this.#stop()).finally(() => this.#ended.resolve())
+    return this.#stopping
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  #enqueue<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(work)
+    this.#queue = result.catch(() => undefined)
+    return result
+  }
+
+  async #stop(): Promise<void> {
+    const generation = this.#generation
+    await Promise.all((generation?.plugins ?? []).map(async plugin => plugin.shutdown?.()))
+    this.#listeners.stopTaking()
+    await generation?.stop()
+    this.#generation = undefined
+    // The last answers are still on their way to the sockets.
+    await setImmediate()
+    await this.#listeners[Symbol.asyncDispose]()
+    await this.#http[Symbol.asyncDispose]()
+  }
+
+  async #reload(): Promise<boolean> {
+    if (this.#stopping !== undefined) return false
+    const { log, metrics } = this.#options
+    try {
+      await this.#serve(await this.#read())
+      log.info('Corefile reloaded')
+      return true
+    } catch (error) {
+      reloadFailures(metrics).inc()
+      log.error(
+        { problem: describeError(error) },
+        'reload failed, the former Corefile stays in use',
+      )
+      return false
+    }
+  }
+
+  async #read(): Promise<{ corefile: Corefile; file: string; hash: string }> {
+    const { corefile: source, env } = this.#options
+    const file = typeof source === 'string' ? source : source.file
+    const text = typeof source === 'string' ? await readText(source) : source.text
+    const corefile = parseCorefile(text, file, fileSystem(env))
+    return { corefile, file, hash: hashOf(text, corefile) }
+  }
+
+  async #serve({
+    corefile,
+    file,
+    hash,
+  }: {
+    corefile: Corefile
+    file: string
+    hash: string
+  }): Promise<void> {
+    const { cluster, log, metrics, lines, defaultPort = 53 } = this.#options
+    for (const warning of corefile.warnings)
+      log.warn({ problem: formatProblem(warning) }, 'odd Corefile')
+    if (corefile.blocks.length === 0) {
+      throw new ConfigError([
+        { file, message: 'there is no server block; `.:53 { whoami }` is the least' },
+      ])
+    }
+    const lease = cluster.lease?.()
+    const next = await Generation.build(corefile, {
+      defaultPort,
+      interfaces: networkInterfaces(),
+      release: () => lease?.[Symbol.dispose](),
+      context: {
+        directory: directoryOf(file),
+        log,
+        metrics,
+        lines,
+        cluster: lease ?? cluster,
+        corefile: {
+          hash: typeof this.#options.corefile === 'string' ? hash : undefined,
+          reloadIfChanged: () => this.#reloadIfChanged(hash),
+        },
+        fail: error => void this.#fail(error),
+      },
+    })
+    try {
+      await this.#listeners.open(next.plan.listeners)
+      await this.#http.open(next.sites)
+    } catch (error) {
+      await next.stop()
+      await this.#listeners.keepOnly(this.#generation?.plan.listeners ?? new Map())
+      throw error
+    }
+    await this.#switchTo(next)
+  }
+
+  async #switchTo(next: Generation): Promise<void> {
+    const former = this.#generation
+    this.#generation = next
+    await this.#http.switchTo(next.sites)
+    await next.start()
+    await this.#listeners.keepOnly(next.plan.listeners)
+    await former?.stop()
+  }
+
+  async #reloadIfChanged(formerHash: string): Promise<void> {
+    const hash = await this.#read().then(
+      read => read.hash,
+      // Whatever is wrong with it, it changed: reload says so.
+      () => undefined,
+    )
+    if (hash !== formerHash) await this.reload()
+  }
+
+  async #fail(error: Error): Promise<void> {
+    this.#ended.reject(error)
+    await this.stop()
+  }
+
+  #packetHandler(key: string): PacketHandler {
+    const server = `dns://${key}`
+    return async (packet, origin) => {
+      const generation = this.#generation
+      if (generation === undefined) return undefined
+      try {
+        return await answerPacket(packet, origin, {
+          server,
+          takesAnyClass: generation.takesAnyClass(key),
+          route: query => generation.route(key, query),
+          inFlight: generation.inFlight,
+          onDropped: exchange => this.#recordDropped(exchange),
+          onCrash: (error, { question }) => this.#reportCrash(error, question),
+        })
+      } catch (error) {
+        // Nothing known leads here; whatever does must not end the process.
+        this.#reportCrash(error)
+        return undefined
+      }
+    }
+  }
+
+  #reportCrash(error: unknown, question?: Question): void {
+    const { log, metrics } = this.#options
+    panicsMetric(metrics).inc()
+    log.error({ err: error, question }, 'a query met a fault of the program')
+  }
+
+  /** Queries that no block takes are counted when any block counts. */
+  #recordDropped(exchange: Exchange): void {
+    const counts = this.#generation?.plugins.some(({ name }) => name === 'prometheus') ?? false
+    if (counts) exchangeMetrics(this.#options.metrics)(exchange)
+  }
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    throw new ConfigError([{ file: path, message: `cannot be read: ${describeError(error)}` }])
+  }
+}

@@ -1,0 +1,43 @@
+import type { IpAddress } from '#net/ip.ts'
+import { errnoCode } from '#runtime/error.ts'
+import type { Transport } from '../message.ts'
+
+export type Endpoint = { readonly address: IpAddress; readonly port: number }
+
+/** Where a packet came from and where it came to. */
+export type PacketOrigin = {
+  readonly transport: Transport
+  readonly client: Endpoint
+  /** The address that was asked; on a wildcard socket that cannot tell, the unspecified address. */
+  readonly server: Endpoint
+}
+
+/** Answers one packet; undefined sends nothing. It never rejects. The packet may be reused once this has resolved. */
+export type PacketHandler = (
+  packet: Uint8Array,
+  origin: PacketOrigin,
+) => Promise<Uint8Array | undefined>
+
+/**
+ * Takes packets of one transport on one address and hands them to the handler it was started with. The dgram and TCP listeners
+ * implement it; a batching one can.
+ */
+export interface Listener extends AsyncDisposable {
+  /** Takes no more queries; answers to those it took are still sent, until it is disposed. */
+  stopTaking(): void
+}
+
+/** What every listener is started with. */
+export type ListenerOptions = {
+  /** undefined: every address of the machine. */
+  readonly address: IpAddress | undefined
+  readonly port: number
+  readonly handle: PacketHandler
+}
+
+/** One socket a family: a dual-stack socket would give IPv4 clients mapped addresses. */
+export const wildcards: readonly IpAddress[] = ['0.0.0.0' as IpAddress, '::' as IpAddress]
+
+/** Did a wildcard bind fail because the machine has no IPv6? */
+export const isWithoutIpv6 = (address: string, error: unknown): boolean =>
+  address === '::' && ['EAFNOSUPPORT', 'EADDRNOTAVAIL'].includes(errnoCode(error) ?? '')

@@ -1,0 +1,52 @@
+import type { Listener, PacketHandler } from './listener.ts'
+import type { PlannedListener } from './plan.ts'
+import { listenTcp } from './tcp.ts'
+import { listenUdp } from './udp.ts'
+
+/**
+ * The open listeners. Their sockets outlive configurations, so that no query is lost in a reload; what they hand packets to
+ * looks up the configuration of the moment.
+ */
+export class ListenerPool implements AsyncDisposable {
+  readonly #open = new Map<string, readonly Listener[]>()
+  readonly #handlerOf: (key: string) => PacketHandler
+
+  constructor(handlerOf: (key: string) => PacketHandler) {
+    this.#handlerOf = handlerOf
+  }
+
+  /**
+   * Opens what is planned and not open yet.
+   * @throws the system error of a failed bind; what this call opened is closed again.
+   */
+  async open(planned: ReadonlyMap<string, PlannedListener>): Promise<void> {
+    await using undo = new AsyncDisposableStack()
+    for (const [key, { address, port }] of planned) {
+      if (this.#open.has(key)) continue
+      const options = { address, port, handle: this.#handlerOf(key) }
+      // TCP first: it alone notices that another process serves the same port.
+      const tcp = undo.use(await listenTcp(options))
+      const udp = undo.use(await listenUdp(options))
+      this.#open.set(key, [tcp, udp])
+      undo.defer(() => void this.#open.delete(key))
+    }
+    undo.move()
+  }
+
+  /** Closes what is not planned any more. */
+  async keepOnly(planned: ReadonlyMap<string, PlannedListener>): Promise<void> {
+    for (const [key, listeners] of this.#open) {
+      if (planned.has(key)) continue
+      this.#open.delete(key)
+      for (const listener of listeners) await listener[Symbol.asyncDispose]()
+    }
+  }
+
+  stopTaking(): void {
+    for (const listener of [...this.#open.values()].flat()) listener.stopTaking()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.keepOnly(new Map())
+  }
+}

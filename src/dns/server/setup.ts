@@ -1,0 +1,98 @@
+import { ConfigError, type ConfigProblem } from '#runtime/error.ts'
+import type { Directive } from '../corefile/parser.ts'
+import {
+  chain,
+  type Handler,
+  type Plugin,
+  type PluginDefinition,
+  type SetupContext,
+} from '../plugin.ts'
+import { registry } from '../plugins/registry.ts'
+import { Unanswered } from '../unanswered.ts'
+
+/** The plugins of a server block and what they are together. */
+export type BlockSetup = {
+  readonly plugins: readonly Plugin[]
+  /** undefined: nothing in the block takes queries. */
+  readonly handler: Handler | undefined
+}
+
+/**
+ * Sets up the plugins of a block, in the order of the registry.
+ * @throws {ConfigError} with the problems of all directives; what was set up is stopped again.
+ */
+export async function setupBlock(
+  directives: readonly Directive[],
+  context: SetupContext,
+): Promise<BlockSetup> {
+  const problems: ConfigProblem[] = []
+  const plugins: Plugin[] = []
+  for (const { definition, uses } of await definitionsFor(directives, problems)) {
+    try {
+      plugins.push(await definition.setup(uses, context))
+    } catch (error) {
+      if (error instanceof ConfigError) {
+        problems.push(...error.problems)
+        continue
+      }
+      await stopPlugins(plugins)
+      throw error
+    }
+  }
+  if (problems.length > 0) {
+    await stopPlugins(plugins)
+    throw new ConfigError(problems)
+  }
+  const takesQueries = plugins.some(
+    plugin => plugin.wrap !== undefined || plugin.observe !== undefined,
+  )
+  return { plugins, handler: takesQueries ? chain(plugins, endOfChain) : undefined }
+}
+
+/** Stops plugins, inner ones first. */
+export async function stopPlugins(plugins: readonly Plugin[]): Promise<void> {
+  for (const plugin of plugins.toReversed()) await plugin.stop?.()
+}
+
+const endOfChain: Handler = () => {
+  throw new Unanswered('SERVFAIL', 'no plugin of the server block answers this name')
+}
+
+/** Does the block forward or answer class CHAOS? Then its listener takes every class (spec: CoreDNS's server.go). */
+export const takesAnyClass = (directives: readonly Directive[]): boolean =>
+  directives.some(({ name }) => name === 'forward' || name === 'chaos')
+
+async function definitionsFor(
+  directives: readonly Directive[],
+  problems: ConfigProblem[],
+): Promise<readonly { definition: PluginDefinition; uses: readonly Directive[] }[]> {
+  const known = new Set(registry.map(({ name }) => name))
+  for (const { name, position } of directives.filter(directive => !known.has(directive.name))) {
+    problems.push({
+      ...position,
+      message: `unknown directive '${name}'; --plugins lists those there are`,
+    })
+  }
+  const found: { definition: PluginDefinition; uses: readonly Directive[] }[] = []
+  for (const { name, load, instead } of registry) {
+    const uses = directives.filter(directive => directive.name === name)
+    if (uses.length === 0) continue
+    if (load === undefined) {
+      const message = `'${name}' is a plugin of CoreDNS that is not supported; ${instead}`
+      problems.push(...uses.map(({ position }) => ({ ...position, message })))
+      continue
+    }
+    const definition = await load()
+    if (!definition.repeatable) problems.push(...repeated(uses))
+    found.push({ definition, uses })
+  }
+  return found
+}
+
+function repeated([first, ...more]: readonly Directive[]): readonly ConfigProblem[] {
+  return more.map(({ name, position }) => ({
+    ...position,
+    field: name,
+    message: `may stand once in a server block, and does in line ${first?.position.line} of ${first?.position.file}`,
+  }))
+}

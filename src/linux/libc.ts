@@ -1,0 +1,141 @@
+import { createRequire } from 'node:module'
+import { getSystemErrorName } from 'node:util'
+import type * as Koffi from 'koffi'
+import { NodeplaneError } from '#runtime/error.ts'
+
+/** A system call that Node does not offer was refused. */
+export class SystemCallError extends NodeplaneError {
+  readonly code = 'ERR_SYSTEM_CALL'
+  /** The call's name, for example `setns`. */
+  readonly call: string
+  /** Positive errno. */
+  readonly errno: number
+  constructor(call: string, errno: number, options?: ErrorOptions) {
+    super(`${call}: ${errnoName(errno)}`, options)
+    this.call = call
+    this.errno = errno
+  }
+}
+
+/** `EEXIST` for 17; the number itself where it has no name. */
+export function errnoName(errno: number): string {
+  try {
+    return getSystemErrorName(-errno)
+  } catch {
+    return `errno ${errno}`
+  }
+}
+
+type Libc = {
+  setns(fd: number, type: number): number
+  ioctl(fd: number, request: number): number
+  flock(fd: number, operation: number): number
+  setsockopt(fd: number, level: number, name: number, value: Int32Array, length: number): number
+  getsockname(fd: number, address: Uint8Array, length: Uint32Array): number
+  send: {
+    async(
+      fd: number,
+      data: Uint8Array,
+      size: number,
+      flags: number,
+      done: (error: Error | null, sent: number) => void,
+    ): void
+  }
+  errno(): number
+}
+
+let libc: Libc | undefined
+
+/** koffi takes 8 ms to load, so only what enters namespaces or opens netlink sockets pays for it. */
+function loadLibc(): Libc {
+  if (libc !== undefined) return libc
+  // `require`: loading has to be late, and synchronous.
+  const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi
+  const library = koffi.load('libc.so.6')
+  libc = {
+    setns: library.func('int setns(int fd, int type)'),
+    flock: library.func('int flock(int fd, int operation)'),
+    ioctl: library.func('int ioctl(int fd, unsigned long request)'),
+    setsockopt: library.func(
+      'int setsockopt(int fd, int level, int name, const int *value, uint32_t length)',
+    ),
+    getsockname: library.func('int getsockname(int fd, uint8_t *address, uint32_t *length)'),
+    send: library.func('intptr_t send(int fd, const uint8_t *data, size_t size, int flags)'),
+    errno: () => koffi.errno(),
+  } as unknown as Libc
+  return libc
+}
+
+function checked(call: string, result: number): number {
+  if (result === -1) throw new SystemCallError(call, loadLibc().errno())
+  return result
+}
+
+/** Namespace type of network namespaces (clone(2)). */
+export const CLONE_NEWNET = 0x40000000
+
+/** Moves the calling thread into the namespace of an open descriptor. @throws {SystemCallError} */
+export function setns(fd: number, type: number): void {
+  checked('setns', loadLibc().setns(fd, type))
+}
+
+/** flock(2) operations (sys/file.h). */
+const LOCK_EX = 2
+const LOCK_NB = 4
+/** Linux errnos (asm-generic/errno-base.h). */
+const EINTR = 4
+const EAGAIN = 11
+
+/**
+ * Takes the exclusive flock(2) lock of an open file, unless somebody else holds it: then false.
+ * The lock ends when the last descriptor of the open file is closed. @throws {SystemCallError}
+ */
+export function tryFlock(fd: number): boolean {
+  for (;;) {
+    if (loadLibc().flock(fd, LOCK_EX | LOCK_NB) === 0) return true
+    const errno = loadLibc().errno()
+    if (errno === EAGAIN) return false
+    if (errno !== EINTR) throw new SystemCallError('flock', errno)
+  }
+}
+
+/** NS_GET_NSTYPE: `_IO(0xb7, 3)` (linux/nsfs.h). */
+const NS_GET_NSTYPE = 0xb703
+
+/** The CLONE_NEW… number of an open namespace. @throws {SystemCallError} the descriptor is none. */
+export function namespaceType(fd: number): number {
+  return checked('ioctl NS_GET_NSTYPE', loadLibc().ioctl(fd, NS_GET_NSTYPE))
+}
+
+/** Sets an integer socket option. @throws {SystemCallError} */
+export function setSocketOption(fd: number, level: number, name: number, value: number): void {
+  checked('setsockopt', loadLibc().setsockopt(fd, level, name, Int32Array.of(value), 4))
+}
+
+/** AF_NETLINK (linux/socket.h). */
+const AF_NETLINK = 16
+
+/** The port id that a netlink socket is bound to; undefined when the descriptor is something else. */
+export function netlinkPort(fd: number): number | undefined {
+  // struct sockaddr_nl: family u16, padding u16, port id u32, groups u32 (linux/netlink.h).
+  const address = Buffer.alloc(12)
+  const result = loadLibc().getsockname(fd, address, Uint32Array.of(address.length))
+  if (result !== 0 || address.readUInt16LE(0) !== AF_NETLINK) return undefined
+  return address.readUInt32LE(4)
+}
+
+/**
+ * Sends on a connected or kernel-bound socket from a thread of the pool, so that a call which the kernel
+ * answers late does not stop this one. `data` must stay unchanged until the promise settles.
+ * @throws {SystemCallError}
+ */
+export function sendFromPool(fd: number, data: Uint8Array): Promise<void> {
+  const { send } = loadLibc()
+  return new Promise((resolve, reject) => {
+    send.async(fd, data, data.length, 0, (error, sent) => {
+      if (error !== null) reject(error)
+      else if (sent === data.length) resolve()
+      else reject(new SystemCallError('send', loadLibc().errno()))
+    })
+  })
+}

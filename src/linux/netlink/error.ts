@@ -1,0 +1,28 @@
+import { NodeplaneError } from '#runtime/error.ts'
+import { errnoName } from '../libc.ts'
+
+/** The kernel refused a netlink request. */
+export class NetlinkError extends NodeplaneError {
+  readonly code = 'ERR_NETLINK'
+  /** What was asked, for example `create veth veth0a1b2c3d`. */
+  readonly operation: string
+  /** Positive errno, for example 17 (EEXIST). */
+  readonly errno: number
+  /** The kernel's own words, for example `Nexthop has invalid gateway.`, or ''. */
+  readonly sentence: string
+  constructor(operation: string, errno: number, sentence = '') {
+    super(`${operation}: ${errnoName(errno)}${sentence === '' ? '' : ` (${sentence})`}`)
+    this.operation = operation
+    this.errno = errno
+    this.sentence = sentence
+  }
+}
+
+const hasErrno = (error: unknown, ...numbers: readonly number[]): error is NetlinkError =>
+  error instanceof NetlinkError && numbers.includes(error.errno)
+
+/** ENOENT, ESRCH (routes), ENODEV (links), EADDRNOTAVAIL (addresses): what the request is about is not there. */
+export const isNotFound = (error: unknown): boolean => hasErrno(error, 2, 3, 19, 99)
+
+/** EEXIST: what was to be created is there. */
+export const isExists = (error: unknown): boolean => hasErrno(error, 17)

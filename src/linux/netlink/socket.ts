@@ -1,0 +1,221 @@
+import { readdirSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import type { RawNetlinkSocket } from 'netlink/dist/raw.js'
+import { describeError } from '#runtime/error.ts'
+import { netlinkPort, SystemCallError, sendFromPool, setSocketOption } from '../libc.ts'
+import type { NetworkNamespace } from '../namespace.ts'
+import { NetlinkError } from './error.ts'
+import { decodeMessages, encodeMessage, Flag, type Message, outcomeOf } from './message.ts'
+
+/** NETLINK_ROUTE: links, addresses, routes (linux/netlink.h). */
+const NETLINK_ROUTE = 0
+
+const SOL_NETLINK = 270
+/** Answers repeat only the header of the request. */
+const NETLINK_CAP_ACK = 10
+/** Answers carry the kernel's sentence. */
+const NETLINK_EXT_ACK = 11
+/** Lists are filtered by what their request says, and nonsense in it is an error. */
+const NETLINK_GET_STRICT_CHK = 12
+
+/** How often an interrupted list is read again before giving up. */
+const MAX_DUMP_ATTEMPTS = 20
+const EINTR = 4
+const EBADMSG = 74
+const ENOTCONN = 107
+
+export type Request = {
+  /** For the error's message: what is asked, with the name of its object. */
+  readonly operation: string
+  /** RTM_… */
+  readonly type: number
+  /** {@link Flag}s besides REQUEST and ACK. */
+  readonly flags?: number
+  readonly payload: Buffer
+  /**
+   * The kernel takes long (removing a link waits for RCU, about 20 ms): it is asked from the thread pool, one
+   * such request of a socket after the other, so the event loop goes on.
+   */
+  readonly isSlow?: boolean
+}
+
+type Answer = { readonly parts: readonly Message[]; readonly isInterrupted: boolean }
+
+type Pending = {
+  readonly operation: string
+  readonly parts: Message[]
+  isInterrupted: boolean
+  readonly resolve: (answer: Answer) => void
+  readonly reject: (error: Error) => void
+}
+
+/** A routing netlink socket. It belongs for ever to the network namespace it was opened in. */
+export class NetlinkSocket implements Disposable {
+  readonly #socket: RawNetlinkSocket
+  readonly #fd: number
+  readonly #pending = new Map<number, Pending>()
+  #sequence = 0
+  /** The kernel works on one list per socket at a time. */
+  #lastDump: Promise<unknown> = Promise.resolve()
+  #lastSlow: Promise<unknown> = Promise.resolve()
+  /** Is a thread of the pool in the kernel with the descriptor? */
+  #isSending = false
+  #isClosed = false
+
+  private constructor() {
+    const before = new Set(readdirSync('/proc/self/fd'))
+    this.#socket = new (loadRawSocket())(NETLINK_ROUTE)
+    try {
+      this.#fd = findDescriptor(before, this.#socket.address().port)
+      for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) {
+        setSocketOption(this.#fd, SOL_NETLINK, option, 1)
+      }
+    } catch (error) {
+      this.#socket.close()
+      throw error
+    }
+    this.#socket.on('message', (bytes, { port }) => {
+      // Another process may send to our port; only the kernel has port 0.
+      if (port === 0) this.#receive(bytes)
+    })
+    // ENOBUFS: the receive buffer overflowed; answers are missing and will not come.
+    this.#socket.on('error', error => this.#failAll(Math.abs(error.errno), error.message))
+    this.#socket.unref()
+  }
+
+  /** Opens a socket in `namespace`, or in that of the calling thread. @throws {SystemCallError} */
+  static open(namespace?: NetworkNamespace): NetlinkSocket {
+    if (namespace === undefined) return new NetlinkSocket()
+    return namespace.run(() => new NetlinkSocket())
+  }
+
+  /**
+   * Asks and waits for the answer: the messages before the acknowledgement, which a change has none of.
+   * @throws {NetlinkError} the kernel refused.
+   */
+  async request({ flags = 0, ...request }: Request): Promise<readonly Message[]> {
+    const acknowledged = { ...request, flags: flags | Flag.request | Flag.ack }
+    if (request.isSlow !== true) return (await this.#exchange(acknowledged)).parts
+    const answer = this.#lastSlow.then(() => this.#exchange(acknowledged))
+    this.#lastSlow = answer.catch(() => {})
+    return (await answer).parts
+  }
+
+  /**
+   * Reads a list whole: one that changed while it was read is read again.
+   * @throws {NetlinkError} the kernel refused, or the list never stood still (EINTR).
+   */
+  dump(request: Omit<Request, 'flags' | 'isSlow'>): Promise<readonly Message[]> {
+    const list = this.#lastDump.then(() => this.#dump(request))
+    this.#lastDump = list.catch(() => {})
+    return list
+  }
+
+  async #dump(request: Request): Promise<readonly Message[]> {
+    for (let attempt = 0; attempt < MAX_DUMP_ATTEMPTS; attempt++) {
+      const answer = await this.#exchange({ ...request, flags: Flag.request | Flag.dump })
+      if (!answer.isInterrupted) return answer.parts
+    }
+    throw new NetlinkError(request.operation, EINTR, 'the list kept changing while it was read')
+  }
+
+  #exchange({ operation, type, flags = 0, payload, isSlow }: Request): Promise<Answer> {
+    if (this.#isClosed) {
+      return Promise.reject(new NetlinkError(operation, ENOTCONN, 'the socket is closed'))
+    }
+    this.#sequence = (this.#sequence % 0xffffffff) + 1
+    const sequence = this.#sequence
+    const bytes = encodeMessage({ type, flags, sequence, payload })
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+    if (this.#pending.size === 0) this.#socket.ref()
+    this.#pending.set(sequence, { operation, parts: [], isInterrupted: false, resolve, reject })
+    const sent = isSlow === true ? this.#sendFromPool(bytes) : this.#send(bytes)
+    sent.catch((error: Error) => {
+      this.#take(sequence)
+      reject(error)
+    })
+    return promise
+  }
+
+  #send(bytes: Buffer): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#socket.send(bytes, {}, error => {
+        if (error === undefined) resolve()
+        else reject(new SystemCallError(error.syscall, Math.abs(error.errno), { cause: error }))
+      })
+    })
+  }
+
+  async #sendFromPool(bytes: Buffer): Promise<void> {
+    this.#isSending = true
+    try {
+      await sendFromPool(this.#fd, bytes)
+    } finally {
+      this.#isSending = false
+      if (this.#isClosed) this.#socket.close()
+    }
+  }
+
+  #receive(bytes: Buffer): void {
+    try {
+      for (const message of decodeMessages(bytes)) this.#accept(message)
+    } catch (error) {
+      this.#failAll(EBADMSG, describeError(error))
+    }
+  }
+
+  #accept(message: Message): void {
+    const pending = this.#pending.get(message.sequence)
+    if (pending === undefined) return
+    if (message.flags & Flag.dumpInterrupted) pending.isInterrupted = true
+    const outcome = outcomeOf(message)
+    if (outcome === undefined) {
+      pending.parts.push(message)
+      return
+    }
+    this.#take(message.sequence)
+    if (outcome.errno === 0) pending.resolve(pending)
+    else pending.reject(new NetlinkError(pending.operation, outcome.errno, outcome.sentence))
+  }
+
+  /** Ends the waiting for an answer; an idle socket does not keep the process alive. */
+  #take(sequence: number): void {
+    this.#pending.delete(sequence)
+    if (this.#pending.size === 0 && !this.#isClosed) this.#socket.unref()
+  }
+
+  #failAll(errno: number, why: string): void {
+    for (const [sequence, { operation, reject }] of this.#pending) {
+      this.#take(sequence)
+      reject(new NetlinkError(operation, errno, why))
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#failAll(ENOTCONN, 'the socket was closed')
+    // A descriptor that is closed under a thread may be another file by the time that thread uses it.
+    if (!this.#isSending) this.#socket.close()
+  }
+}
+
+/** Only this module of the package is loaded (4 ms instead of 19), and only when a socket is opened. */
+function loadRawSocket(): typeof RawNetlinkSocket {
+  const raw = createRequire(import.meta.url)('netlink/dist/raw.js') as {
+    RawNetlinkSocket: typeof RawNetlinkSocket
+  }
+  return raw.RawNetlinkSocket
+}
+
+/** The package keeps its descriptor to itself: it is the new one that is bound to the port. */
+function findDescriptor(before: ReadonlySet<string>, port: number): number {
+  for (const name of readdirSync('/proc/self/fd')) {
+    if (!before.has(name) && netlinkPort(Number(name)) === port) return Number(name)
+  }
+  // The directory's own descriptor in the first listing may have had the number that the socket has now.
+  for (const name of before) {
+    if (netlinkPort(Number(name)) === port) return Number(name)
+  }
+  throw new Error(`no descriptor of this process is the netlink socket with port ${port}`)
+}

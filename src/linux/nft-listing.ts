@@ -1,0 +1,83 @@
+import type { IpFamily } from '#net/ip.ts'
+import { ExecError, exec } from './exec.ts'
+
+/** What one table holds. */
+export type NftTable = {
+  /** Rules per chain. */
+  readonly chains: ReadonlyMap<string, number>
+  /** Elements of each map and set, by name: key and value as nft writes them (`10.0.0.1 . tcp . 80`, `goto lb-2`). */
+  readonly elements: ReadonlyMap<string, ReadonlyMap<string, string>>
+}
+
+/**
+ * Lists one table, never the whole ruleset; undefined when it is not there. By an `nft` child, since libnftables ends
+ * the process on rules it cannot decode.
+ * @throws {ExecError} nft could not be run or failed
+ */
+export async function listNftTable(
+  { family, name }: { readonly family: IpFamily; readonly name: string },
+  signal: AbortSignal,
+): Promise<NftTable | undefined> {
+  const keyword = family === 4 ? 'ip' : 'ip6'
+  try {
+    const { stdout } = await exec('nft', ['-j', 'list', 'table', keyword, name], { signal })
+    return parseNftTable(stdout)
+  } catch (error) {
+    if (error instanceof ExecError && error.stderr.includes('No such file or directory')) return
+    throw error
+  }
+}
+
+/**
+ * The JSON of `nft -j list table` (libnftables-json(5)): the names and elements in it. Of a text that is no JSON nothing.
+ */
+export function parseNftTable(json: string): NftTable {
+  const chains = new Map<string, number>()
+  const elements = new Map<string, Map<string, string>>()
+  for (const item of itemsOf(json)) {
+    if (item.chain !== undefined) chains.set(item.chain.name, 0)
+    if (item.rule !== undefined) {
+      chains.set(item.rule.chain, (chains.get(item.rule.chain) ?? 0) + 1)
+    }
+    const container = item.map ?? item.set
+    if (container !== undefined) elements.set(container.name, elementsOf(container.elem ?? []))
+  }
+  return { chains, elements }
+}
+
+/** nft 1.0.6 writes half a document for a table with flags. Ours have none, so what cannot be read is not ours. */
+function itemsOf(json: string): readonly Item[] {
+  try {
+    return (JSON.parse(json) as { readonly nftables: readonly Item[] }).nftables
+  } catch (error) {
+    if (error instanceof SyntaxError) return []
+    throw error
+  }
+}
+
+type Item = {
+  readonly chain?: { readonly name: string }
+  readonly rule?: { readonly chain: string }
+  readonly map?: Container
+  readonly set?: Container
+}
+type Container = { readonly name: string; readonly elem?: readonly unknown[] }
+
+/** Elements of a set are keys, of a map pairs. */
+function elementsOf(list: readonly unknown[]): Map<string, string> {
+  const elements = new Map<string, string>()
+  for (const element of list) {
+    const [key, value] = Array.isArray(element) ? (element as unknown[]) : [element, '']
+    elements.set(textOf(key), textOf(value))
+  }
+  return elements
+}
+
+/** A key or value as nft's own language writes it. */
+function textOf(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return String(value)
+  if ('elem' in value) return textOf((value as { elem: { val: unknown } }).elem.val)
+  if ('concat' in value) return (value as { concat: unknown[] }).concat.map(textOf).join(' . ')
+  const [[verb, operand] = []] = Object.entries(value) as [string, { target?: string } | null][]
+  return operand?.target === undefined ? String(verb) : `${verb} ${operand.target}`
+}

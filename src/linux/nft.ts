@@ -1,0 +1,56 @@
+import { NodeplaneError } from '#runtime/error.ts'
+import { ExecError, exec } from './exec.ts'
+
+/** Writes nftables rules: each text is one transaction, applied wholly or not at all. */
+export interface NftWriter extends Disposable {
+  /** @throws {NftError} the kernel or nft refused; nothing of `text` was applied. */
+  apply(text: string, signal: AbortSignal): Promise<void>
+}
+
+/** A transaction that was refused. */
+export class NftError extends NodeplaneError {
+  readonly code = 'ERR_NFT'
+  /** The command that was refused (its beginning), when nft named one. */
+  readonly line: string | undefined
+  constructor(reason: string, line: string | undefined, options?: ErrorOptions) {
+    super(`nft: ${reason}${line === undefined ? '' : `: ${line}`}`, options)
+    this.line = line
+  }
+}
+
+/** A refused command can hold hundreds of elements. */
+const MAX_QUOTED_LENGTH = 300
+
+/** Writes each text by a run of `nft -f -`. */
+export const childWriter: NftWriter = {
+  async apply(text, signal) {
+    try {
+      await exec('nft', ['-f', '-'], { input: text, signal })
+    } catch (error) {
+      if (!(error instanceof ExecError) || error.exitCode === undefined) throw error
+      throw nftError(error.stderr, text, { cause: error })
+    }
+  },
+  [Symbol.dispose]: () => {},
+}
+
+/** The error that nft's messages about a text mean: the first one, with the command it is about. */
+export function nftError(messages: string, text: string, options?: ErrorOptions): NftError {
+  const match = /^(?:[^:\n]*:([0-9]+):([0-9]+)-[0-9]+: )?Error: (.*)$/m.exec(messages)
+  if (match === null) return new NftError(messages.trim() || 'no reason given', undefined, options)
+  const [, line = '0', column = '1', reason = ''] = match
+  const command = text.split('\n')[Number(line) - 1]
+  return new NftError(
+    reason,
+    command === undefined ? undefined : quote(command, Number(column)),
+    options,
+  )
+}
+
+/** The command, or its head and what stands where the fault is. */
+function quote(command: string, column: number): string {
+  if (command.length <= MAX_QUOTED_LENGTH) return command
+  const half = MAX_QUOTED_LENGTH / 2
+  const start = Math.max(column - 1, half)
+  return `${command.slice(0, half)} … ${command.slice(start, start + half)}`
+}

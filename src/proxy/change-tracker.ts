@@ -1,0 +1,88 @@
+import { type EndpointSlice, keyOf, SERVICE_NAME_LABEL, type Service } from '#cluster/objects.ts'
+import type { Change } from '#cluster/store.ts'
+import type { IpFamily } from '#net/ip.ts'
+import { endpointsOf } from './endpoint.ts'
+import { type ServicePort, servicePortsOf } from './service-port.ts'
+import { type Place, type SelectedEndpoints, selectEndpoints } from './topology.ts'
+
+/** A service port and what it may use now: all a backend needs to know of it. */
+export type ServicePortState = ServicePort & { readonly endpoints: SelectedEndpoints }
+
+const HEADLESS_LABEL = 'service.kubernetes.io/headless'
+
+/**
+ * The Services and slices of one family, joined. Slices may come before their Service; they wait for it. What it says
+ * depends on the objects it holds, not on the order they came in.
+ */
+export class ChangeTracker {
+  readonly #family: IpFamily
+  readonly #place: Place
+  readonly #services = new Map<string, Service>()
+  readonly #slices = new Map<string, Map<string, EndpointSlice>>()
+
+  constructor(family: IpFamily, place: Place) {
+    this.#family = family
+    this.#place = place
+  }
+
+  /** Takes in one change; gives the keys of the Services whose state may have changed by it. */
+  apply(change: Change): readonly string[] {
+    if (change.kind === 'Service') return this.#applyService(change.key, change.after)
+    if (change.kind !== 'EndpointSlice') return []
+    const owners = new Set<string>()
+    const before = this.#ownerOf(change.before)
+    if (before !== undefined) {
+      this.#removeSlice(before, change.key)
+      owners.add(before)
+    }
+    const after = this.#ownerOf(change.after)
+    if (after !== undefined && change.after !== undefined) {
+      this.#slicesOf(after).set(change.key, change.after)
+      owners.add(after)
+    }
+    return [...owners]
+  }
+
+  /** Keys of all Services. */
+  services(): Iterable<string> {
+    return this.#services.keys()
+  }
+
+  /** The state of a Service's ports; empty when it is gone or not the proxy's business. */
+  stateOf(service: string): readonly ServicePortState[] {
+    const object = this.#services.get(service)
+    if (object === undefined) return []
+    const slices = this.#slices.get(service)?.values().toArray() ?? []
+    return servicePortsOf(object, this.#family).map(port => ({
+      ...port,
+      endpoints: selectEndpoints(port, endpointsOf(port, slices), this.#place),
+    }))
+  }
+
+  #applyService(key: string, after: Service | undefined): readonly string[] {
+    if (after === undefined) this.#services.delete(key)
+    else this.#services.set(key, after)
+    return [key]
+  }
+
+  /** The Service a slice belongs to, or undefined when the slice is not for this tracker. */
+  #ownerOf(slice: EndpointSlice | undefined): string | undefined {
+    if (slice?.addressType !== `IPv${this.#family}`) return undefined
+    const { labels, namespace } = slice.metadata
+    const name = labels[SERVICE_NAME_LABEL]
+    if (!name || Object.hasOwn(labels, HEADLESS_LABEL)) return undefined
+    return keyOf({ metadata: { name, namespace, labels } })
+  }
+
+  #slicesOf(service: string): Map<string, EndpointSlice> {
+    const slices = this.#slices.get(service) ?? new Map<string, EndpointSlice>()
+    this.#slices.set(service, slices)
+    return slices
+  }
+
+  #removeSlice(service: string, key: string): void {
+    const slices = this.#slices.get(service)
+    slices?.delete(key)
+    if (slices?.size === 0) this.#slices.delete(service)
+  }
+}

@@ -1,0 +1,42 @@
+import type { Node } from '#cluster/objects.ts'
+import type { StoreReader } from '#cluster/store.ts'
+import { isAbort } from '#runtime/error.ts'
+import { addressesOf } from './node-ips.ts'
+
+/**
+ * The Node called `name`, once it is there and has an address; undefined when it does not come in time. Waits for the list
+ * of Nodes for as long as that takes (kube-proxy does too), then `limitMs` for the Node.
+ */
+export async function waitForNode(
+  store: StoreReader,
+  { name, limitMs }: { readonly name: string; readonly limitMs: number },
+  signal: AbortSignal,
+): Promise<Node | undefined> {
+  using feed = store.feed(['Node'])
+  using timers = new DisposableStack()
+  const limit = new AbortController()
+  const either = AbortSignal.any([signal, limit.signal])
+  let isListed = false
+  for (;;) {
+    try {
+      await feed.next(either)
+    } catch (error) {
+      if (signal.aborted || !isAbort(error)) throw error
+      return store.get('Node', name)
+    }
+    if (!store.isSynced('Node')) continue
+    const node = store.get('Node', name)
+    if (limitMs === 0 || (node !== undefined && addressesOf(node).length > 0)) return node
+    if (!isListed) timers.use(setTimeout(() => limit.abort(), limitMs))
+    isListed = true
+  }
+}
+
+/** The own Node as last seen: one that was deleted stays in use (kube-proxy, node.go). */
+export function lastSeenNode(store: StoreReader, name: string): () => Node | undefined {
+  let last: Node | undefined
+  return () => {
+    last = store.get('Node', name) ?? last
+    return last
+  }
+}

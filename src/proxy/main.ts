@@ -1,0 +1,114 @@
+import type { Wanted } from '#cluster/source.ts'
+import type { StoreReader } from '#cluster/store.ts'
+import { childWriter, type NftWriter } from '#linux/nft.ts'
+import { listNftTable } from '#linux/nft-listing.ts'
+import { createNftWriter } from '#linux/nft-writer.ts'
+import { type IpFamily, ipFamilies } from '#net/ip.ts'
+import { Backoff } from '#runtime/backoff.ts'
+import { type Clock, systemClock } from '#runtime/clock.ts'
+import type { Logger } from '#runtime/log.ts'
+import type { Metrics } from '#runtime/metrics.ts'
+import { ChangeTracker } from './change-tracker.ts'
+import { createProxyMetrics, type FamilyMetrics } from './metrics.ts'
+import { NftablesBackend } from './nftables/backend.ts'
+import { renderRemoval, type Table } from './nftables/render.ts'
+import { DEFAULT_TABLE_NAME, type ProxySettings } from './settings.ts'
+import { SyncRunner } from './sync-runner.ts'
+
+/** Waits after failed syncs. */
+const RETRY_INITIAL_MS = 100
+const RETRY_MAX_MS = 30_000
+
+/** One family's rules hold everything that the store had at this revision. */
+export type Programmed = { readonly family: IpFamily; readonly revision: number }
+
+export type ProxyOptions = {
+  /** Fed with at least {@link wantedByProxy}; more does not matter, the proxy ignores what is not for it. */
+  readonly store: StoreReader
+  readonly settings: ProxySettings
+  readonly log: Logger
+  /** The proxy registers kube-proxy's metrics here. */
+  readonly metrics: Metrics
+  /** The machine's clock when not given. */
+  readonly clock?: Clock | undefined
+  /** Called when a family has changes that its rules lack. */
+  readonly onQueued?: ((family: IpFamily) => void) | undefined
+  /** Called after each successful sync of a family. */
+  readonly onProgrammed?: ((programmed: Programmed) => void) | undefined
+}
+
+/** The objects a proxy needs, by the selectors kube-proxy sends. */
+export const wantedByProxy: Wanted = {
+  Service: {
+    labelSelector: '!service.kubernetes.io/service-proxy-name',
+    fieldSelector: 'spec.clusterIP!=None',
+  },
+  EndpointSlice: { labelSelector: '!service.kubernetes.io/headless' },
+}
+
+/**
+ * Keeps the kernel's Service rules like the store until `signal` is aborted, then returns and leaves the rules: traffic
+ * keeps flowing. Nothing is written before Services and EndpointSlices are fully listed. Failures are logged and
+ * retried, each family on its own.
+ */
+export async function runProxy(options: ProxyOptions, signal: AbortSignal): Promise<void> {
+  const { settings, metrics } = options
+  using writer = await createNftWriter()
+  const metricsOf = createProxyMetrics(metrics)
+  await Promise.all(
+    settings.families.map(family =>
+      runFamily({ ...options, family, writer, metrics: metricsOf(family) }, signal),
+    ),
+  )
+}
+
+type FamilyOptions = Omit<ProxyOptions, 'metrics'> & {
+  readonly family: IpFamily
+  readonly writer: NftWriter
+  readonly metrics: FamilyMetrics
+}
+
+async function runFamily(options: FamilyOptions, signal: AbortSignal): Promise<void> {
+  const { family, store, settings, writer, metrics, onQueued, onProgrammed } = options
+  using feed = store.feed(['Service', 'EndpointSlice'])
+  const runner = new SyncRunner({
+    feed,
+    tracker: new ChangeTracker(family, settings),
+    backend: new NftablesBackend({
+      table: tableOf(family, settings),
+      clusterCIDR: settings.clusterCIDRs.find(prefix => prefix.family === family),
+      masqueradeAll: settings.masqueradeAll,
+      nodePortAddresses: settings.nodePortAddresses.filter(prefix => prefix.family === family),
+      nodeName: settings.nodeName,
+      writer,
+      list: listNftTable,
+    }),
+    metrics,
+    log: options.log.child({ component: 'proxy', family }),
+    clock: options.clock ?? systemClock,
+    backoff: new Backoff({ initialMs: RETRY_INITIAL_MS, maxMs: RETRY_MAX_MS }),
+    onQueued: () => onQueued?.(family),
+    onProgrammed: revision => onProgrammed?.({ family, revision }),
+  })
+  await runner.run(signal)
+}
+
+/**
+ * Removes all rules that any earlier run installed. Idempotent; established connections live on.
+ * @throws {NftError} the kernel refused
+ */
+export async function cleanupProxy(
+  settings: Pick<ProxySettings, 'tableName'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const removals = ipFamilies.map(family =>
+    childWriter.apply(renderRemoval(tableOf(family, settings)), signal),
+  )
+  const failed = (await Promise.allSettled(removals)).find(({ status }) => status === 'rejected')
+  if (failed?.status === 'rejected') throw failed.reason as Error
+}
+
+const tableOf = (
+  family: IpFamily,
+  { tableName = DEFAULT_TABLE_NAME }: Pick<ProxySettings, 'tableName'>,
+): Table => ({ family, name: tableName })

@@ -1,0 +1,113 @@
+import type { IpFamily } from '#net/ip.ts'
+import { Counter, Gauge, Histogram, type Metrics } from '#runtime/metrics.ts'
+
+/** Seconds: a millisecond, then each bucket twice the one before, 15 of them (kube-proxy's). */
+const SYNC_BUCKETS = Array.from({ length: 15 }, (_, power) => 0.001 * 2 ** power)
+
+const steps = (from: number, to: number, step: number): readonly number[] =>
+  Array.from({ length: (to - from) / step + 1 }, (_, index) => from + index * step)
+
+/** Seconds from a cluster change to its rules (kube-proxy's buckets). */
+const PROGRAMMING_BUCKETS = [
+  0.25,
+  0.5,
+  ...steps(1, 59, 1),
+  ...steps(60, 115, 5),
+  ...steps(120, 300, 30),
+]
+
+/** What one family's syncs report, under kube-proxy's names. */
+export type FamilyMetrics = {
+  /** A sync has become necessary; the time is milliseconds since the epoch. */
+  queued(atMs: number): void
+  /** One Service or slice change was seen. */
+  seen(kind: 'Service' | 'EndpointSlice'): void
+  /** All that was seen is in the kernel. */
+  synced(sync: {
+    readonly full: boolean
+    readonly durationMs: number
+    /** Milliseconds since the epoch. */
+    readonly atMs: number
+  }): void
+  failed(): void
+  /** This long after the trigger named in a slice its rules are in the kernel. */
+  programmed(latencyMs: number): void
+}
+
+/** Registers the proxy's metrics, one set for both families; gives what each family reports to. */
+export function createProxyMetrics(registry: Metrics): (family: IpFamily) => FamilyMetrics {
+  const registers = [registry]
+  const labelNames = ['ip_family']
+  const prefix = 'kubeproxy_sync_proxy_rules_'
+  const syncs = (name: string, help: string) =>
+    new Histogram({ name, help, labelNames, registers, buckets: SYNC_BUCKETS })
+  const gauge = (name: string, help: string) => new Gauge({ name, help, labelNames, registers })
+  const duration = syncs(`${prefix}duration_seconds`, 'Length of each sync')
+  const full = syncs('kubeproxy_sync_full_proxy_rules_duration_seconds', 'Length of full syncs')
+  const partial = syncs(
+    'kubeproxy_sync_partial_proxy_rules_duration_seconds',
+    'Length of syncs of changes only',
+  )
+  const last = gauge(`${prefix}last_timestamp_seconds`, 'Unix time of the last successful sync')
+  const queued = gauge(
+    `${prefix}last_queued_timestamp_seconds`,
+    'Unix time a sync was last requested',
+  )
+  const failures = new Counter({
+    name: `${prefix}nftables_sync_failures_total`,
+    help: 'Syncs that failed',
+    labelNames,
+    registers,
+  })
+  const latency = new Histogram({
+    name: 'kubeproxy_network_programming_duration_seconds',
+    help: 'Time from the change of endpoints to its rules in the kernel',
+    labelNames,
+    registers,
+    buckets: PROGRAMMING_BUCKETS,
+  })
+  const changes = {
+    Service: changeMetrics('service', prefix, registers),
+    EndpointSlice: changeMetrics('endpoint', prefix, registers),
+  }
+
+  return family => {
+    const labels = { ip_family: `IPv${family}` }
+    const pending = { Service: 0, EndpointSlice: 0 }
+    return {
+      queued: atMs => queued.set(labels, atMs / 1000),
+      seen(kind) {
+        pending[kind]++
+        changes[kind].total.inc()
+        changes[kind].pending.inc()
+      },
+      synced(sync) {
+        duration.observe(labels, sync.durationMs / 1000)
+        const kind = sync.full ? full : partial
+        kind.observe(labels, sync.durationMs / 1000)
+        last.set(labels, sync.atMs / 1000)
+        for (const kind of ['Service', 'EndpointSlice'] as const) {
+          changes[kind].pending.dec(pending[kind])
+          pending[kind] = 0
+        }
+      },
+      failed: () => failures.inc(labels),
+      programmed: latencyMs => latency.observe(labels, latencyMs / 1000),
+    }
+  }
+}
+
+function changeMetrics(name: string, prefix: string, registers: Metrics[]) {
+  return {
+    pending: new Gauge({
+      name: `${prefix}${name}_changes_pending`,
+      help: `Changes of ${name}s that are not in the kernel yet`,
+      registers,
+    }),
+    total: new Counter({
+      name: `${prefix}${name}_changes_total`,
+      help: `Changes of ${name}s seen`,
+      registers,
+    }),
+  }
+}

@@ -1,0 +1,84 @@
+import type { Protocol } from '#net/protocol.ts'
+import { protocolName } from './name.ts'
+
+/** The maps and sets of our table; README.md says what each is for. */
+export const containers = [
+  'vips',
+  'nodeports',
+  'lb',
+  'endpoints-tcp',
+  'endpoints-udp',
+  'endpoints-sctp',
+  'cluster-ips',
+  'hairpins',
+  'masquerade-nodeports',
+] as const
+export type Container = (typeof containers)[number]
+
+/** The map of a protocol's endpoints. */
+export const endpointsOf = (protocol: Protocol) =>
+  `endpoints-${protocolName(protocol)}` as const satisfies Container
+
+/** One element, as nft writes it; `value` is empty in a set. */
+export type Element = {
+  readonly container: Container
+  readonly key: string
+  readonly value: string
+}
+
+/** What happens to one element: `before` undefined = added, `after` undefined = deleted. */
+export type ElementChange = {
+  readonly container: Container
+  readonly key: string
+  readonly before: string | undefined
+  readonly after: string | undefined
+}
+
+/** Elements by container and key. */
+export type Elements = ReadonlyMap<Container, ReadonlyMap<string, string>>
+
+/**
+ * Changes in the order they are to be made: each list is a transaction. `later` holds what packets on their way may
+ * still look up: the kernel applies a transaction at once, but the look-ups of one packet can fall on either side of it.
+ */
+export type Changes = {
+  /** Chains `lb-N` that must be there before the verdicts that name them. */
+  readonly balancers: readonly number[]
+  readonly now: readonly ElementChange[]
+  readonly later: readonly ElementChange[]
+  /** Chains `lb-N` that nothing names any more, deleted with `later`. */
+  readonly unusedBalancers: readonly number[]
+}
+
+export const isEmpty = ({ balancers, now, later, unusedBalancers }: Changes): boolean =>
+  balancers.length + now.length + later.length + unusedBalancers.length === 0
+
+/** Is this change to wait for a later transaction? Whoever found a `vips` element goes on to these. */
+export const isDeferred = ({ container, after }: ElementChange): boolean =>
+  after === undefined && (container === 'lb' || container.startsWith('endpoints-'))
+
+/** Elements by container and key; the last of equal keys counts. */
+export function indexElements(elements: Iterable<Element>): Elements {
+  const index = new Map<Container, Map<string, string>>(
+    containers.map(container => [container, new Map()]),
+  )
+  for (const { container, key, value } of elements) index.get(container)?.set(key, value)
+  return index
+}
+
+/** The changes that make `before` like `after`, container by container. */
+export function* diffElements(before: Elements, after: Elements): Generator<ElementChange> {
+  for (const container of containers) {
+    const old = before.get(container) ?? NOTHING
+    const wanted = after.get(container) ?? NOTHING
+    for (const [key, value] of old) {
+      if (!wanted.has(key)) yield { container, key, before: value, after: undefined }
+    }
+    for (const [key, value] of wanted) {
+      const was = old.get(key)
+      if (was !== value) yield { container, key, before: was, after: value }
+    }
+  }
+}
+
+const NOTHING: ReadonlyMap<string, string> = new Map()

@@ -1,0 +1,16 @@
+/**
+ * Puts `wanted` endpoints into the slots 0 … N-1 with as few moves as can be: what already lies in one of them stays,
+ * the others fill the holes in the order of `wanted`. `wanted` has no duplicates; `current` may hold anything.
+ */
+export function placeEndpoints(
+  wanted: readonly string[],
+  current: readonly (string | undefined)[],
+): readonly string[] {
+  const left = new Set(wanted)
+  const slots: (string | undefined)[] = wanted.map((_, slot) => {
+    const endpoint = current[slot]
+    return endpoint !== undefined && left.delete(endpoint) ? endpoint : undefined
+  })
+  const rest = left.values()
+  return slots.map(endpoint => endpoint ?? (rest.next().value as string))
+}

@@ -1,0 +1,130 @@
+import type { Batch, Change, Feed } from '#cluster/store.ts'
+import type { Backoff } from '#runtime/backoff.ts'
+import type { Clock } from '#runtime/clock.ts'
+import { describeError } from '#runtime/error.ts'
+import type { Logger } from '#runtime/log.ts'
+import type { Backend } from './backend.ts'
+import type { ChangeTracker, ServicePortState } from './change-tracker.ts'
+import type { FamilyMetrics } from './metrics.ts'
+
+export type SyncRunnerOptions = {
+  /** Of Services and EndpointSlices. */
+  readonly feed: Feed
+  readonly tracker: ChangeTracker
+  readonly backend: Backend
+  readonly metrics: FamilyMetrics
+  readonly log: Logger
+  readonly clock: Clock
+  /** Waits between failed syncs. */
+  readonly backoff: Backoff
+  /** There are changes that the kernel lacks. */
+  readonly onQueued: () => void
+  /** The kernel has everything up to this revision of the store. */
+  readonly onProgrammed: (revision: number) => void
+}
+
+/**
+ * Brings one family's changes into the kernel until the signal is aborted. Changes are pulled: those that come while
+ * the kernel works are one batch afterwards, and when nothing is under way a change is written at once (kube-proxy
+ * waits up to minSyncPeriod). After a failure everything is compared, with growing waits.
+ */
+export class SyncRunner {
+  readonly #options: SyncRunnerOptions
+  readonly #startMs: number
+  /** Services whose changes the kernel does not have yet. */
+  readonly #changed = new Set<string>()
+  /** Trigger times (milliseconds since the epoch) of slices the kernel does not have yet. */
+  readonly #triggersMs: number[] = []
+  #full = true
+  #revision = 0
+
+  constructor(options: SyncRunnerOptions) {
+    this.#options = options
+    this.#startMs = options.clock.now()
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { feed, metrics, clock, backoff } = this.#options
+    metrics.queued(clock.now())
+    try {
+      for (;;) {
+        const batch = await feed.next(signal)
+        if (batch === undefined) return
+        this.#takeIn(batch)
+        // Rules from half a list would refuse connections that have endpoints.
+        if (!batch.synced) continue
+        if (this.#changed.size > 0) this.#options.onQueued()
+        while (!(await this.#sync(signal))) {
+          await clock.sleep(backoff.next(), signal)
+          const more = feed.take()
+          if (more !== undefined) this.#takeIn(more)
+        }
+        backoff.reset()
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error
+    }
+  }
+
+  #takeIn({ changes, revision }: Batch): void {
+    const { tracker, metrics, clock } = this.#options
+    for (const change of changes) {
+      const services = tracker.apply(change)
+      if (services.length === 0) continue
+      for (const service of services) this.#changed.add(service)
+      if (change.kind === 'Service' || change.kind === 'EndpointSlice') metrics.seen(change.kind)
+      this.#noteTrigger(change)
+    }
+    if (this.#changed.size > 0) metrics.queued(clock.now())
+    this.#revision = revision
+  }
+
+  #noteTrigger(change: Change): void {
+    if (change.kind !== 'EndpointSlice') return
+    const triggerMs = change.after?.lastChangeTriggerTimeMs
+    if (triggerMs === undefined || triggerMs === change.before?.lastChangeTriggerTimeMs) return
+    if (triggerMs >= this.#startMs) this.#triggersMs.push(triggerMs)
+  }
+
+  /** One sync; false when it failed. */
+  async #sync(signal: AbortSignal): Promise<boolean> {
+    const { backend, tracker, metrics, log, clock } = this.#options
+    const full = this.#full
+    const services = full ? tracker.services() : this.#changed
+    const start = clock.monotonic()
+    try {
+      const states = statesOf(services, tracker)
+      if (full) await backend.replace(states, signal)
+      else await backend.update(states, signal)
+    } catch (error) {
+      if (signal.aborted) throw error
+      this.#full = true
+      metrics.failed()
+      log.warn({ reason: describeError(error) }, 'sync failed')
+      return false
+    }
+    const durationMs = clock.monotonic() - start
+    const count = full ? undefined : this.#changed.size
+    log[full ? 'info' : 'debug']({ durationMs, services: count }, full ? 'programmed' : 'synced')
+    this.#succeeded({ full, durationMs })
+    return true
+  }
+
+  #succeeded({ full, durationMs }: { full: boolean; durationMs: number }): void {
+    const { metrics, clock, onProgrammed } = this.#options
+    const atMs = clock.now()
+    metrics.synced({ full, durationMs, atMs })
+    for (const triggerMs of this.#triggersMs) metrics.programmed(Math.max(0, atMs - triggerMs))
+    this.#triggersMs.length = 0
+    this.#changed.clear()
+    this.#full = false
+    onProgrammed(this.#revision)
+  }
+}
+
+function* statesOf(
+  services: Iterable<string>,
+  tracker: ChangeTracker,
+): Generator<readonly [string, readonly ServicePortState[]]> {
+  for (const key of services) yield [key, tracker.stateOf(key)]
+}

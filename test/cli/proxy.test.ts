@@ -1,0 +1,120 @@
+import { readFile } from 'node:fs/promises'
+import t from 'tap'
+import { run } from '../../src/cli/proxy.ts'
+import { configFromFile } from '../../src/proxy/config/load.ts'
+import { defaultConfig } from '../../src/proxy/config/schema.ts'
+import { recordIo } from '../helper/command-io.ts'
+
+const CONFIG =
+  'apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: nftables\n'
+
+const call = async (...args: readonly string[]) => {
+  const io = recordIo()
+  return { code: await run(args, io), ...io.written }
+}
+
+const directory = t.testdir({
+  'kp.yaml': `${CONFIG}clusterCIDR: 10.0.0.0/8\n`,
+  'wrong.yaml': `${CONFIG}modes: x\n`,
+})
+
+/** What --write-config-to writes for these arguments. */
+const effective = async (...args: readonly string[]) => {
+  const file = `${directory}/effective.yaml`
+  const { code, stderr } = await call(...args, '--write-config-to', file)
+  if (code !== 0) throw new Error(stderr)
+  return { ...configFromFile(await readFile(file, 'utf8'), file), stderr }
+}
+
+t.test('--write-config-to writes what reads back as the same configuration', async t => {
+  const { config } = await effective()
+  t.strictSame(config, defaultConfig())
+})
+
+t.test('flags in every form', async t => {
+  const { config, stderr } = await effective(
+    '--proxy-mode=nftables',
+    '--cluster-cidr',
+    '10.244.0.0/16,fd00:244::/48',
+    '--masquerade-all',
+    '--bind-address-hard-fail=false',
+    '--nodeport-addresses',
+    '192.0.2.0/24',
+    '--nodeport-addresses=198.51.100.0/24,203.0.113.0/24',
+    '-v=4',
+    '--feature-gates',
+    'A=true',
+    '--feature-gates=B=false',
+  )
+  t.match(config, {
+    mode: 'nftables',
+    clusterCIDR: '10.244.0.0/16,fd00:244::/48',
+    nftables: { masqueradeAll: true },
+    bindAddressHardFail: false,
+    nodePortAddresses: ['192.0.2.0/24', '198.51.100.0/24', '203.0.113.0/24'],
+    logging: { verbosity: 4 },
+    featureGates: { A: true, B: false },
+  })
+  t.equal(
+    stderr,
+    'nodeplane: warning: --feature-gates: {"A":true,"B":false} has no effect (there are no gates)\n',
+  )
+})
+
+t.test('-v and its number may stand together or apart', async t => {
+  t.equal((await effective('-v4')).config.logging.verbosity, 4)
+  t.equal((await effective('-v', '5')).config.logging.verbosity, 5)
+})
+
+t.test('--config: the file counts, ignored flags are named', async t => {
+  const { config, stderr } = await effective(
+    '--config',
+    `${directory}/kp.yaml`,
+    '--cluster-cidr=11.0.0.0/8',
+    '--hostname-override=node-b',
+    '--healthz-port=80',
+  )
+  t.match(config, { clusterCIDR: '10.0.0.0/8', hostnameOverride: 'node-b' })
+  t.match(stderr, /--cluster-cidr: ignored because of --config; the file has clusterCIDR/)
+  t.match(stderr, /--healthz-port: ignored because of --config/)
+})
+
+t.test('--init-only checks the configuration, then ends', async t => {
+  t.match(await call('--init-only'), { code: 0, stdout: '', stderr: '' })
+  t.match(await call('--init-only', '--cluster-cidr=x'), { code: 2 })
+})
+
+t.test('--version', async t => {
+  t.match(await call('--version'), { code: 0, stdout: /^nodeplane \d/ })
+})
+
+const refused: readonly { args: readonly string[]; says: RegExp }[] = [
+  { args: ['operand'], says: /too many arguments/ },
+  { args: ['--proxy-modus=x'], says: /unknown option '--proxy-modus=x'/ },
+  { args: ['--proxy-mode=userspace'], says: /^nodeplane: --proxy-mode: .*nftables/ },
+  { args: ['--masquerade-all=maybe'], says: /'maybe' is neither true nor false/ },
+  { args: ['--oom-score-adj=many'], says: /'many' is not a number/ },
+  { args: ['--vmodule=a'], says: /'a' is not PATTERN=LEVEL/ },
+  { args: ['--hostname-override= '], says: /--hostname-override: must not be empty/ },
+  { args: ['--config=/nowhere'], says: /^nodeplane: --config: cannot be read: ENOENT/ },
+  {
+    args: ['--manifests=/tmp', '--kubeconfig=/x'],
+    says: /manifests: '.tmp' contradicts kubeconfig/,
+  },
+  { args: ['--write-config-to=/nowhere/x'], says: /--write-config-to: cannot be written: ENOENT/ },
+  { args: ['--kubeconfig=/nowhere'], says: /\/nowhere/ },
+]
+for (const { args, says } of refused) {
+  t.test(`refused: ${args.join(' ')}`, async t => {
+    const { code, stdout, stderr } = await call(...args)
+    t.equal(code, 2)
+    t.equal(stdout, '')
+    t.match(stderr, says)
+  })
+}
+
+t.test('a wrong file: file, line, field', async t => {
+  const { code, stderr } = await call('--config', `${directory}/wrong.yaml`)
+  t.equal(code, 2)
+  t.match(stderr, /wrong\.yaml:4:1: modes: unknown field/)
+})

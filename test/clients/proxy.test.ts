@@ -1,0 +1,145 @@
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { text } from 'node:stream/consumers'
+import t from 'tap'
+import { eventually } from '../helper/eventually.ts'
+import { Topology } from '../helper/topology.ts'
+import { ask, serve } from '../helper/traffic.ts'
+
+const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
+
+const net = await Topology.create(2)
+t.teardown(() => net[Symbol.asyncDispose]())
+const [server, client] = net.pods as [(typeof net.pods)[0], (typeof net.pods)[0]]
+await serve(server.namespace, 'web', [8080])
+
+const slice = (family: string, address: string) => `apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: web-${family.toLowerCase()}
+  namespace: shop
+  labels: { kubernetes.io/service-name: web }
+addressType: ${family}
+ports: [{ port: 8080 }]
+endpoints: [{ addresses: ["${address}"] }]
+`
+const OBJECTS = `
+apiVersion: v1
+kind: Node
+metadata: { name: node-a }
+status:
+  addresses:
+    - { type: InternalIP, address: ${net.nodeIp4} }
+    - { type: InternalIP, address: "${net.nodeIp6}" }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: web, namespace: shop }
+spec:
+  type: NodePort
+  clusterIP: 10.96.0.20
+  clusterIPs: [10.96.0.20, "fd00:96::20"]
+  ipFamilies: [IPv4, IPv6]
+  ports: [{ port: 80, targetPort: 8080, nodePort: 30080 }]
+---
+${slice('IPv4', server.ip4)}---
+${slice('IPv6', server.ip6)}`
+const CONFIG = `apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+mode: nftables
+hostnameOverride: node-a
+clusterCIDR: 10.244.0.0/16,fd00:244::/32
+bindAddressHardFail: true
+`
+const directory = t.testdir({ manifests: { 'all.yaml': OBJECTS }, 'kp.yaml': CONFIG })
+const CONFIG_FILE = `${directory}/kp.yaml`
+
+function start(...args: readonly string[]): { child: ChildProcess; stderr: Promise<string> } {
+  const child = net.node.spawn(process.execPath, [MAIN, 'proxy', ...args], {
+    stdio: ['ignore', 'inherit', 'pipe'],
+  })
+  return { child, stderr: text(child.stderr as NonNullable<ChildProcess['stderr']>) }
+}
+const startWithManifests = () =>
+  start('--config', CONFIG_FILE, '--manifests', `${directory}/manifests`)
+
+const exitCode = async ({ child }: { child: ChildProcess }): Promise<number | null> => {
+  if (child.exitCode !== null) return child.exitCode
+  const [code] = (await once(child, 'exit')) as [number | null]
+  return code
+}
+const stop = (proxy: { child: ChildProcess }): Promise<number | null> => {
+  const code = exitCode(proxy)
+  proxy.child.kill('SIGTERM')
+  return code
+}
+
+const answers = async (host: string, port = 80) =>
+  (await ask(client.namespace, { protocol: 'tcp', host, port }))[0]
+const isServed = async () => (await answers('10.96.0.20')) === `web ${client.ip4}`
+/** What a GET from the node itself gives. */
+const get = async (url: string) =>
+  (await net.node.exec('curl', ['-sS', '-g', '-m', '5', url])).stdout
+const tables = async () => (await net.node.exec('nft', ['list', 'tables'])).stdout
+const rules = async () => (await net.node.exec('nft', ['-s', 'list', 'ruleset'])).stdout
+
+t.test('Services of a directory become rules; health and metrics answer', async t => {
+  const proxy = startWithManifests()
+  await eventually('the Service to answer', isServed)
+  t.equal(await answers('fd00:96::20'), `web ${client.ip6}`)
+  t.match(await answers(net.nodeIp4, 30080), /^web /)
+  t.equal(await get('http://127.0.0.1:10249/proxyMode'), 'nftables')
+  t.match(
+    await get('http://127.0.0.1:10249/metrics'),
+    /kubeproxy_sync_proxy_rules_duration_seconds/,
+  )
+  t.match(JSON.parse(await get('http://127.0.0.1:10249/configz')), {
+    'kubeproxy.config.k8s.io': { clusterCIDR: '10.244.0.0/16,fd00:244::/32' },
+  })
+  t.match(JSON.parse(await get('http://127.0.0.1:10256/healthz')), {
+    nodeEligible: true,
+    healthy: true,
+    status: { IPv4: { healthy: true }, IPv6: { healthy: true } },
+  })
+  t.equal(await stop(proxy), 0)
+})
+
+t.test('after SIGTERM the rules stay, and the next start adopts them', async t => {
+  t.ok(await isServed())
+  const before = await rules()
+  const proxy = startWithManifests()
+  await eventually('the health server', () => get('http://127.0.0.1:10256/livez'))
+  await eventually('the first sync', async () =>
+    /duration_seconds_count{ip_family="IPv6"} [1-9]/.test(
+      await get('http://127.0.0.1:10249/metrics'),
+    ),
+  )
+  t.ok(await isServed())
+  t.equal(await rules(), before)
+  t.equal(await stop(proxy), 0)
+})
+
+t.test('an address in use ends it with bindAddressHardFail', async t => {
+  const first = startWithManifests()
+  await eventually('the health server', () => get('http://127.0.0.1:10256/livez'))
+  const second = startWithManifests()
+  t.equal(await exitCode(second), 1)
+  t.match(await second.stderr, /^nodeplane: .*EADDRINUSE/m)
+  t.equal(await stop(first), 0)
+})
+
+t.test('a changed configuration file ends it, for its supervisor to start it again', async t => {
+  const proxy = startWithManifests()
+  await eventually('the health server', () => get('http://127.0.0.1:10256/livez'))
+  await writeFile(CONFIG_FILE, `${CONFIG}oomScoreAdj: -1\n`)
+  t.equal(await exitCode(proxy), 1)
+  t.match(await proxy.stderr, /^nodeplane: kp\.yaml: content was updated/m)
+})
+
+t.test('--cleanup leaves nothing, twice', async t => {
+  t.match(await tables(), /nodeplane/)
+  t.equal(await exitCode(start('--cleanup')), 0)
+  t.equal(await tables(), '')
+  t.equal(await exitCode(start('--cleanup')), 0)
+})

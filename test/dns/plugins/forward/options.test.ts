@@ -1,0 +1,128 @@
+import t from 'tap'
+import { parseForward } from '#dns/plugins/forward/options.ts'
+import { parseResolvConf } from '#dns/plugins/forward/targets.ts'
+import { directive } from '../harness.ts'
+
+const folder = t.testdir({
+  'resolv.conf':
+    'search x\n# nameserver 192.0.2.9\n nameserver 192.0.2.1\nnameserver 2001:db8::1\n',
+  empty: 'search x\n',
+})
+const parse = async (text: string) => (await parseForward([directive(text)], folder))[0]
+
+t.test('where to', async t => {
+  for (const [to, upstreams] of [
+    ['192.0.2.1', ['192.0.2.1 53']],
+    ['192.0.2.1:5353', ['192.0.2.1 5353']],
+    ['dns://192.0.2.1:5353', ['192.0.2.1 5353']],
+    ['2001:db8::1', ['2001:db8::1 53']],
+    ['[2001:db8::1]:5353', ['2001:db8::1 5353']],
+    ['dns://[2001:db8::1]', ['2001:db8::1 53']],
+    ['./resolv.conf', ['192.0.2.1 53', '2001:db8::1 53']],
+    [`${folder}/resolv.conf 192.0.2.5`, ['192.0.2.1 53', '2001:db8::1 53', '192.0.2.5 53']],
+  ] as const) {
+    const options = await parse(`forward . ${to}`)
+    t.strictSame(
+      options?.upstreams.map(({ address, port }) => `${address} ${port}`),
+      upstreams,
+      to,
+    )
+  }
+})
+
+t.test('options', async t => {
+  for (const [text, want] of [
+    [
+      '',
+      {
+        from: '.',
+        except: [],
+        policy: 'random',
+        transport: 'client',
+        maxConcurrent: 4096,
+        maxFails: 2,
+        failfast: false,
+        health: { intervalMs: 500, name: '.', recursionDesired: true },
+        expireMs: 10_000,
+        readTimeoutMs: 2000,
+        maxAttempts: 2,
+        nextOnNoData: false,
+      },
+    ],
+    ['\nexcept a.example B.Example', { except: ['a.example.', 'b.example.'] }],
+    ['\npolicy round_robin', { policy: 'round_robin' }],
+    ['\nforce_tcp', { transport: 'tcp' }],
+    ['\nprefer_udp', { transport: 'udp-first' }],
+    ['\nforce_tcp\nprefer_udp', { transport: 'tcp' }],
+    ['\nmax_concurrent 1000', { maxConcurrent: 1000 }],
+    ['\nmax_fails 0', { maxFails: 0 }],
+    [
+      '\nhealth_check 1s no_rec domain a.example',
+      { health: { intervalMs: 1000, name: 'a.example.', recursionDesired: false } },
+    ],
+    ['\nexpire 20s', { expireMs: 20_000 }],
+    ['\nmax_connect_attempts 7', { maxAttempts: 7 }],
+    ['\nfailover servfail REFUSED', { failover: new Set(['SERVFAIL', 'REFUSED']) }],
+    ['\nnext NXDOMAIN', { next: new Set(['NXDOMAIN']) }],
+    ['\nnext_on_nodata', { nextOnNoData: true }],
+  ] as const) {
+    t.match(await parse(`forward . 192.0.2.1${text}`), want, text)
+  }
+  t.equal((await parse('forward 10.0.0.0/8 192.0.2.1'))?.from, '10.in-addr.arpa.')
+})
+
+t.test('what is wrong is said with file, line and option', async t => {
+  for (const [text, message] of [
+    ['forward', 'Corefile:1: forward: needs a zone and at least one server'],
+    ['forward .', 'Corefile:1: forward: needs a zone and at least one server'],
+    [
+      'forward . tls://192.0.2.1',
+      'Corefile:1: forward: tls://192.0.2.1: tls:// is not supported yet',
+    ],
+    [
+      'forward . https://dns.example',
+      'Corefile:1: forward: https://dns.example: https:// is not supported yet',
+    ],
+    ['forward . ftp://192.0.2.1', 'Corefile:1: forward: ftp://192.0.2.1: unknown scheme ftp://'],
+    ['forward . dns.example', 'Corefile:1: forward: dns.example is neither an address nor a file'],
+    ['forward . 192.0.2.1:0', 'Corefile:1: forward: 192.0.2.1:0 is neither an address'],
+    ['forward . ./missing', `Corefile:1: forward: ${folder}/missing cannot be read: ENOENT`],
+    ['forward . ./empty', `Corefile:1: forward: ${folder}/empty names no nameserver`],
+    [
+      `forward . ${'192.0.2.1 '.repeat(16).trim()}`,
+      'Corefile:1: forward: has 16 servers: at most 15',
+    ],
+    ['forward a..b 192.0.2.1', 'Corefile:1: forward: "a..b" is no zone'],
+    [
+      'forward . 192.0.2.1\npolicy best',
+      'Corefile:2: forward policy: needs one of random, round_robin',
+    ],
+    [
+      'forward . 192.0.2.1\nmax_concurrent many',
+      'Corefile:2: forward max_concurrent: needs one number',
+    ],
+    [
+      'forward . 192.0.2.1\nhealth_check 1s often',
+      'Corefile:2: forward health_check: needs a duration',
+    ],
+    ['forward . 192.0.2.1\nexpire 0', 'Corefile:2: forward expire: needs one duration above 0'],
+    ['forward . 192.0.2.1\nfailover NOERROR', 'Corefile:2: forward failover: cannot be NOERROR'],
+    [
+      'forward . 192.0.2.1\nnext SOON',
+      'Corefile:2: forward next: needs rcodes, e.g. SERVFAIL REFUSED, not SOON',
+    ],
+    ['forward . 192.0.2.1\ntls a b c', 'Corefile:2: forward tls: not supported yet'],
+    ['forward . 192.0.2.1\nforce_udp', 'Corefile:2: forward force_udp: unknown option'],
+  ] as const) {
+    await t.rejects(parse(text), { message: new RegExp(`^${RegExp.escape(message)}`) }, text)
+  }
+})
+
+t.test('nameservers of a resolv.conf', async t => {
+  t.strictSame(
+    parseResolvConf(
+      'nameserver 192.0.2.1 # x\n;nameserver 192.0.2.2\nnameserver\nnameserver x\n\tnameserver\t::1',
+    ),
+    ['192.0.2.1', '::1'],
+  )
+})

@@ -1,0 +1,52 @@
+import { readFile } from 'node:fs/promises'
+import t from 'tap'
+import { fieldFlags, otherFlags } from '../../../src/proxy/config/flags.ts'
+import { defaultConfig } from '../../../src/proxy/config/schema.ts'
+import { support, supportWarnings } from '../../../src/proxy/config/support.ts'
+
+/** Paths of what is no object, or an empty one. */
+function leaves(value: unknown, prefix = ''): readonly string[] {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return [prefix]
+  const entries = Object.entries(value)
+  if (entries.length === 0) return [prefix]
+  return entries.flatMap(([key, child]) => leaves(child, prefix === '' ? key : `${prefix}.${key}`))
+}
+
+const { apiVersion: _version, kind: _kind, ...fields } = defaultConfig()
+
+t.test('every field of the schema has its state, in the same order', async t => {
+  t.strictSame(Object.keys(support), leaves(fields))
+})
+
+t.test('every flag stands for fields that exist', async t => {
+  for (const { name, fields } of fieldFlags) {
+    for (const field of fields) t.ok(Object.hasOwn(support, field), `--${name}: ${field}`)
+  }
+})
+
+t.test('nothing is warned about at its default but the mode', async t => {
+  t.match(supportWarnings(defaultConfig()), [{ field: 'mode' }])
+  t.strictSame(supportWarnings({ ...defaultConfig(), mode: 'nftables' }), [])
+})
+
+t.test('a field without effect is told with its value and the reason', async t => {
+  const config = { ...defaultConfig(), mode: 'nftables' as const, portRange: '1-2' }
+  t.strictSame(supportWarnings(config), [
+    { field: 'portRange', message: '"1-2" has no effect (kube-proxy ignores it too)' },
+  ])
+})
+
+t.test('docs/proxy-config.md has every field and flag, with its state', async t => {
+  const page = await readFile(new URL('../../../docs/proxy-config.md', import.meta.url), 'utf8')
+  const words = { works: 'works', later: 'not yet: warning', unused: 'no effect: warning' }
+  const flagsOf = (field: string) =>
+    fieldFlags
+      .filter(({ fields }) => fields.includes(field))
+      .map(({ name }) => (name === 'v' ? '`-v`' : `\`--${name}\``))
+      .join(', ')
+  for (const [field, { state, note }] of Object.entries(support)) {
+    const row = `| \`${field}\` | ${flagsOf(field)} | ${words[state]} | ${note ?? ''} |`
+    t.ok(page.includes(row), row)
+  }
+  for (const flag of otherFlags) t.ok(page.includes(`| \`--${flag}`), `--${flag}`)
+})

@@ -1,0 +1,108 @@
+import assert from 'node:assert'
+import type { NftTable } from '#linux/nft-listing.ts'
+
+type FakeTable = {
+  readonly chains: Map<string, string[]>
+  readonly containers: Map<string, Map<string, string>>
+}
+
+/**
+ * A kernel that understands the nft commands we write, keeps what they make, and refuses what a kernel would: nothing
+ * of a refused text is applied.
+ */
+export class FakeKernel {
+  #tables = new Map<string, FakeTable>()
+  /** The transactions that were applied. */
+  readonly log: string[] = []
+
+  /** One transaction. */
+  apply(text: string): void {
+    const tables = structuredClone(this.#tables)
+    const lines = text.split('\n').filter(line => line !== '')
+    for (let index = 0; index < lines.length; index++) {
+      const line = lines[index] as string
+      if (line.startsWith('table ')) index = declare(tables, lines, index)
+      else command(tables, line)
+    }
+    for (const table of tables.values()) checkVerdicts(table)
+    this.#tables = tables
+    this.log.push(text)
+  }
+
+  /** As nft lists it; undefined when there is no such table. */
+  list(table: string): NftTable | undefined {
+    const found = this.#tables.get(table)
+    if (found === undefined) return undefined
+    const chains = new Map([...found.chains].map(([name, rules]) => [name, rules.length]))
+    return { chains, elements: structuredClone(found.containers) }
+  }
+
+  /** `nft flush table`, as somebody else might do. */
+  flushRules(table: string): void {
+    for (const rules of this.#tables.get(table)?.chains.values() ?? []) rules.length = 0
+  }
+}
+
+/** `table ip x {` … `}`, one declaration or rule a line; gives the index of its last line. */
+function declare(tables: Map<string, FakeTable>, lines: readonly string[], start: number): number {
+  const name = /^table (\S+ \S+) \{$/.exec(lines[start] as string)?.[1]
+  assert(name, `not a table: ${lines[start]}`)
+  const table = tables.get(name) ?? { chains: new Map(), containers: new Map() }
+  tables.set(name, table)
+  let chain: string[] | undefined
+  for (let index = start + 1; index < lines.length; index++) {
+    const line = lines[index] as string
+    const container = /^(?:map|set) (\S+) \{ .* \}$/.exec(line)?.[1]
+    const opened = /^chain (\S+) \{$/.exec(line)?.[1]
+    if (line === '}' && chain === undefined) return index
+    if (line === '}') chain = undefined
+    else if (container !== undefined) table.containers.set(container, new Map())
+    else if (opened !== undefined) table.chains.set(opened, (chain = []))
+    else if (!line.startsWith('type ')) chain?.push(line)
+  }
+  throw new Error('the table does not end')
+}
+
+function command(tables: Map<string, FakeTable>, line: string): void {
+  const [, verb, noun, name = '', rest = ''] =
+    /^(add|delete) (table|chain|rule|element) (\S+ \S+) ?(.*)$/.exec(line) ?? []
+  assert(verb, `not understood: ${line}`)
+  if (noun === 'table') {
+    if (verb === 'delete') assert(tables.delete(name), `no table: ${line}`)
+    else tables.set(name, tables.get(name) ?? { chains: new Map(), containers: new Map() })
+    return
+  }
+  const table = tables.get(name)
+  assert(table, `no table: ${line}`)
+  if (noun === 'element') return element(table, verb, rest, line)
+  const [chain = '', ...rule] = rest.split(' ')
+  if (noun === 'rule') {
+    assert(table.chains.has(chain), `no chain: ${line}`)
+    table.chains.get(chain)?.push(rule.join(' '))
+  } else if (verb === 'delete') assert(table.chains.delete(chain), `no chain: ${line}`)
+  else if (!table.chains.has(chain)) table.chains.set(chain, [])
+}
+
+function element(table: FakeTable, verb: string, rest: string, line: string): void {
+  const [, name = '', list = ''] = /^(\S+) \{ (.*) \}$/.exec(rest) ?? []
+  const container = table.containers.get(name)
+  assert(container, `no map or set: ${line}`)
+  for (const text of list.split(', ')) {
+    const [key = '', value = ''] = text.split(' : ')
+    if (verb === 'delete') {
+      assert(container.delete(key), `no element ${key} in ${name}`)
+      continue
+    }
+    assert((container.get(key) ?? value) === value, `${name} has ${key} with another value`)
+    container.set(key, value)
+  }
+}
+
+function checkVerdicts(table: FakeTable): void {
+  for (const container of table.containers.values()) {
+    for (const value of container.values()) {
+      const target = /^goto (\S+)$/.exec(value)?.[1]
+      if (target !== undefined) assert(table.chains.has(target), `no chain ${target}`)
+    }
+  }
+}

@@ -1,0 +1,154 @@
+import t from 'tap'
+import { Store } from '#cluster/store.ts'
+import { Backoff } from '#runtime/backoff.ts'
+import { silentLogger } from '#runtime/log.ts'
+import { createMetrics } from '#runtime/metrics.ts'
+import type { Backend, ServiceStates } from '../../src/proxy/backend.ts'
+import { ChangeTracker } from '../../src/proxy/change-tracker.ts'
+import { createProxyMetrics } from '../../src/proxy/metrics.ts'
+import { SyncRunner } from '../../src/proxy/sync-runner.ts'
+import { eventually } from '../helper/eventually.ts'
+import { endpoint, service, slice } from './builders.ts'
+
+/** A runner on a backend that notes its calls; each call ends when the test lets it. */
+function setUp() {
+  const store = new Store()
+  const stop = new AbortController()
+  const registry = createMetrics()
+  const calls: string[] = []
+  const programmed: number[] = []
+  const waits: number[] = []
+  const state = { hold: false, fail: 0, release: () => {} }
+  const call = async (kind: string, states: ServiceStates) => {
+    calls.push(`${kind} ${Array.from(states, ([key]) => key).join(' ')}`.trim())
+    if (state.hold) await new Promise<void>(resolve => (state.release = resolve))
+    if (state.fail > 0) {
+      state.fail--
+      throw new Error('refused')
+    }
+  }
+  const backend: Backend = {
+    name: 'nftables',
+    replace: states => call('replace', states),
+    update: states => call('update', states),
+  }
+  const runner = new SyncRunner({
+    feed: store.feed(['Service', 'EndpointSlice']),
+    tracker: new ChangeTracker(4, { nodeName: 'node-1' }),
+    backend,
+    metrics: createProxyMetrics(registry)(4),
+    log: silentLogger(),
+    clock: {
+      now: () => 5_000_000,
+      monotonic: () => 0,
+      sleep: async ms => {
+        waits.push(ms)
+      },
+    },
+    backoff: new Backoff({ initialMs: 100, maxMs: 1000, jitter: 0 }),
+    onQueued: () => {},
+    onProgrammed: revision => programmed.push(revision),
+  })
+  const ended = runner.run(stop.signal)
+  t.teardown(() => stop.abort())
+  return { store, stop, ended, calls, programmed, waits, state, registry }
+}
+
+const synced = (store: Store) => {
+  store.replaceAll('Service', [...store.list('Service')])
+  store.replaceAll('EndpointSlice', [...store.list('EndpointSlice')])
+}
+
+t.test('nothing is written before both lists are complete, then everything', async t => {
+  const { store, calls, programmed } = setUp()
+  store.set('Service', service())
+  store.replaceAll('EndpointSlice', [slice()])
+  await new Promise(resolve => setImmediate(resolve))
+  await new Promise(resolve => setImmediate(resolve))
+  t.strictSame(calls, [])
+  synced(store)
+  await eventually('a sync', () => programmed.length > 0)
+  t.strictSame(calls, ['replace default/web'])
+  t.strictSame(programmed, [store.revision])
+})
+
+t.test('an empty cluster is programmed too: what an earlier run left must go', async t => {
+  const { store, calls, programmed } = setUp()
+  synced(store)
+  await eventually('a sync', () => programmed.length > 0)
+  t.strictSame(calls, ['replace'])
+})
+
+t.test('changes that come while the kernel works are one update of what changed', async t => {
+  const { store, calls, programmed, state } = setUp()
+  store.set('Service', service({ name: 'a' }))
+  store.set('Service', service({ name: 'b' }))
+  state.hold = true
+  synced(store)
+  await eventually('the first call', () => calls.length === 1)
+  store.set('EndpointSlice', slice({ endpoints: [endpoint('10.0.0.1')] }))
+  store.set('EndpointSlice', slice({ endpoints: [endpoint('10.0.0.2')] }))
+  store.set('Service', service({ name: 'b', clusterIP: '10.96.0.99' }))
+  t.strictSame(programmed, [])
+  state.hold = false
+  state.release()
+  await eventually('the second sync', () => programmed.length === 2)
+  t.strictSame(calls, ['replace default/a default/b', 'update default/web default/b'])
+  t.equal(programmed[1], store.revision)
+})
+
+t.test('a failed update is repaired by comparing everything, after growing waits', async t => {
+  const { store, calls, programmed, waits, state, registry } = setUp()
+  store.set('Service', service())
+  synced(store)
+  await eventually('a sync', () => programmed.length === 1)
+  state.fail = 3
+  store.set('Service', service({ name: 'other' }))
+  await eventually('the repair', () => programmed.length === 2)
+  t.strictSame(calls.slice(1), [
+    'update default/other',
+    ...Array<string>(3).fill('replace default/web default/other'),
+  ])
+  t.strictSame(waits, [100, 200, 400])
+  t.match(
+    await registry.metrics(),
+    'kubeproxy_sync_proxy_rules_nftables_sync_failures_total{ip_family="IPv4"} 3',
+  )
+  store.set('Service', service({ name: 'third' }))
+  await eventually('the next sync', () => programmed.length === 3)
+  t.equal(calls.at(-1), 'update default/third')
+})
+
+t.test('the metrics have the names and labels of kube-proxy', async t => {
+  const { store, programmed, registry } = setUp()
+  store.set('Service', service())
+  store.set('EndpointSlice', slice({ lastChangeTriggerTimeMs: 5_000_000 }))
+  store.set('EndpointSlice', slice({ name: 'old', lastChangeTriggerTimeMs: 4_999_999 }))
+  synced(store)
+  await eventually('a sync', () => programmed.length === 1)
+  const text = await registry.metrics()
+  for (const line of [
+    'kubeproxy_sync_proxy_rules_duration_seconds_count{ip_family="IPv4"} 1',
+    'kubeproxy_sync_full_proxy_rules_duration_seconds_count{ip_family="IPv4"} 1',
+    'kubeproxy_sync_proxy_rules_duration_seconds_bucket{le="16.384",ip_family="IPv4"} 1',
+    'kubeproxy_sync_proxy_rules_last_timestamp_seconds{ip_family="IPv4"} 5000',
+    'kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds{ip_family="IPv4"} 5000',
+    'kubeproxy_sync_proxy_rules_endpoint_changes_total 2',
+    'kubeproxy_sync_proxy_rules_endpoint_changes_pending 0',
+    'kubeproxy_sync_proxy_rules_service_changes_total 1',
+    'kubeproxy_sync_proxy_rules_service_changes_pending 0',
+    // The other slice was triggered before this process started.
+    'kubeproxy_network_programming_duration_seconds_count{ip_family="IPv4"} 1',
+    'kubeproxy_network_programming_duration_seconds_bucket{le="300",ip_family="IPv4"} 1',
+  ]) {
+    t.ok(text.split('\n').includes(line), line)
+  }
+})
+
+t.test('it ends when it is aborted', async t => {
+  const { store, stop, ended, programmed } = setUp()
+  synced(store)
+  await eventually('a sync', () => programmed.length === 1)
+  stop.abort()
+  await t.resolves(ended)
+})

@@ -1,11 +1,11 @@
 import t from 'tap'
 import type { ManifestObject } from '#cluster/manifests/manifest-object.ts'
-import { Pace } from '#cluster/manifests/pace.ts'
 import { ManifestError } from '#cluster/manifests/parse-chunk.ts'
 import { readManifests } from '#cluster/manifests/read-manifests.ts'
 import { compileWanted } from '#cluster/selection.ts'
 import { Sharing } from '#cluster/share.ts'
 import type { Wanted } from '#cluster/source.ts'
+import { Pace } from '#runtime/pace.ts'
 
 const everything: Wanted = { Service: {}, EndpointSlice: {}, Node: {}, Namespace: {}, Pod: {} }
 
@@ -14,7 +14,8 @@ const read = (text: string | Buffer, file = 'a.yaml', wanted = everything) =>
     file,
     bytes: Buffer.from(text),
     filters: compileWanted(wanted),
-    pace: new Pace(new AbortController().signal),
+    pace: new Pace(),
+    signal: new AbortController().signal,
     sharing: new Sharing(),
   })
 

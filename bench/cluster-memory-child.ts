@@ -4,8 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { manifestSource } from '#cluster/manifests/source.ts'
 import type { Kind } from '#cluster/objects.ts'
 import { Store } from '#cluster/store.ts'
-import { keepHeapSmall } from '#runtime/heap.ts'
 import { createLogger } from '#runtime/log.ts'
+import { keepYoungGenerationSmall } from '#runtime/memory.ts'
 import type { MemoryResult } from './cluster-memory-manifests.ts'
 
 // Loads the directory named on the command line as an agent would, and prints what that took.
@@ -18,7 +18,7 @@ const mebibytes = async (field: string): Promise<number> => {
   return Math.round(Number(kibibytes) / 1024)
 }
 
-keepHeapSmall()
+keepYoungGenerationSmall()
 const store = new Store()
 const abort = new AbortController()
 const delay = monitorEventLoopDelay({ resolution: 1 })

@@ -1,3 +1,4 @@
+import type { Pace } from '#runtime/pace.ts'
 import {
   type EndpointSlice,
   keyOf,
@@ -11,7 +12,6 @@ import { deriveSlices } from './derive-slices.ts'
 import type { Inventory, InventoryChange } from './inventory.ts'
 import { LabelIndex } from './label-index.ts'
 import type { ManifestContent } from './manifest-object.ts'
-import type { Pace } from './pace.ts'
 
 const ZONE_LABEL = 'topology.kubernetes.io/zone'
 

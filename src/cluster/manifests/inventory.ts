@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { Pace } from '#runtime/pace.ts'
 import type { ContentOf, ManifestContent, ManifestKind, ManifestObject } from './manifest-object.ts'
-import type { Pace } from './pace.ts'
 
 /** What became of one object of the directory. */
 export type InventoryChange = {

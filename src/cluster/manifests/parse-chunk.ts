@@ -37,8 +37,9 @@ export type Place = { readonly line: number; readonly column?: number | undefine
 export function placeOf({ chunk }: Source, path: readonly (string | number)[]): Place {
   const lineCounter = new LineCounter()
   // JSON is YAML.
-  let node: unknown = parseDocument(chunk.text, { ...yamlOptions, lineCounter }).contents
-  let offset = 0
+  const { contents } = parseDocument(chunk.text, { ...yamlOptions, lineCounter })
+  let node: unknown = contents
+  let offset = contents?.range[0] ?? 0
   for (const step of chunk.list?.isSequence ? [0, ...path] : path) {
     const pair = isMap(node)
       ? node.items.find(({ key }) => isScalar(key) && key.value === step)
@@ -74,15 +75,14 @@ function parseJson({ file, chunk }: Source): unknown {
     return JSON.parse(chunk.text)
   } catch (error) {
     const text = describeError(error)
-    const [, line = '1', column] = /\(line (\d+) column (\d+)\)/.exec(text) ?? []
-    const message = text.replace(
-      /(,? at position \d+)? \(line \d+ column \d+\)|,? "[^]*" is not valid JSON$/,
-      '',
-    )
-    const place = { line: chunk.line + Number(line) - 1, column: column && Number(column) }
-    throw new ManifestError(
-      { file, line: place.line, column: place.column || undefined, message },
-      { cause: error },
-    )
+    // V8 tells the place of most errors in the message, and shows the text in others.
+    const [position, line, column] =
+      / in JSON at position \d+ \(line (\d+) column (\d+)\)/.exec(text) ?? []
+    const message = text.replace(position ?? /, "[^]*" is not valid JSON$/, '')
+    const place =
+      position === undefined
+        ? { line: chunk.line }
+        : { line: chunk.line + Number(line) - 1, column: Number(column) }
+    throw new ManifestError({ file, ...place, message }, { cause: error })
   }
 }

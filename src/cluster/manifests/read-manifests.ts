@@ -1,10 +1,10 @@
 import { isUtf8 } from 'node:buffer'
+import type { Pace } from '#runtime/pace.ts'
 import { ConvertError, Raw } from '../raw.ts'
 import type { Filters } from '../selection.ts'
 import type { Sharing } from '../share.ts'
 import { jsonDocuments } from './json-documents.ts'
 import { isManifestKind, type ManifestObject, manifestObjectFrom } from './manifest-object.ts'
-import type { Pace } from './pace.ts'
 import { ManifestError, parseChunk, placeOf, type Source } from './parse-chunk.ts'
 import { type Chunk, type ListHeader, yamlDocuments } from './yaml-documents.ts'
 
@@ -21,20 +21,23 @@ export type ReadOptions = {
   readonly filters: Filters
   readonly pace: Pace
   readonly sharing: Sharing
+  readonly signal: AbortSignal
 }
 
 /**
  * Reads all objects of a file that somebody needs, in their order, giving way to other work in between.
  * @throws {ManifestError} something in the file is wrong: then nothing of it is to be used.
+ * @throws the reason of the signal, when that is aborted.
  */
 export async function readManifests(options: ReadOptions): Promise<readonly ManifestObject[]> {
-  const { file, bytes, pace } = options
+  const { file, bytes, pace, signal } = options
   if (!isUtf8(bytes)) throw new ManifestError({ file, message: 'is not UTF-8 text' })
   const isJson = file.endsWith('.json')
   const objects: ManifestObject[] = []
   const defaultsOf = rememberLast((list: ListHeader) => itemDefaults(list, isJson))
   for (const chunk of isJson ? jsonDocuments(bytes) : yamlDocuments(bytes)) {
     await pace.breathe()
+    signal.throwIfAborted()
     if (chunk === undefined || (!isJson && isPassedOver(chunk))) continue
     const defaults = chunk.list === undefined ? noDefaults : defaultsOf(chunk.list)
     // Some other kind with a field `items`.

@@ -2,7 +2,6 @@ import { resolve } from 'node:path'
 import { compileWanted } from '../selection.ts'
 import type { Source, SourceOptions } from '../source.ts'
 import { DirectoryMirror } from './directory-mirror.ts'
-import { Pace } from './pace.ts'
 import { DirectoryWatch, defaultWatchTiming, type WatchTiming } from './watch-directory.ts'
 
 /**
@@ -25,7 +24,7 @@ export function manifestSource(
       while (!signal.aborted) {
         watch.arm()
         try {
-          await mirror.look(new Pace(signal))
+          await mirror.look(signal)
         } catch (error) {
           if (!signal.aborted) throw error
         }

@@ -9,6 +9,8 @@ import { type Node, parseTree } from './tree.ts'
 const MAX_SNIPPET_IMPORTS = 10_000
 const MAX_FILE_IMPORTS = 100_000
 const MAX_IMPORTED_LINES = 200_000
+/** Imports within imports. */
+const MAX_DEPTH = 100
 
 /**
  * Expands imports and environment variables. One instance reads one Corefile: it knows the snippets defined so far, and every
@@ -79,6 +81,8 @@ export class Importer {
     if (this.#stack.includes(what)) {
       fail(position, `${what} imports itself: ${[...this.#stack, what].join(' → ')}`)
     }
+    if (this.#stack.length >= MAX_DEPTH)
+      fail(position, `imports are nested deeper than ${MAX_DEPTH}`)
     this.#stack.push(what)
     try {
       return use()

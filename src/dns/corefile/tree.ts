@@ -10,6 +10,9 @@ export type Node = {
   readonly position: Position
 }
 
+/** No plugin nests braces more than a few deep. */
+const MAX_DEPTH = 100
+
 type OpenNode = { tokens: readonly Token[]; block: OpenNode[] | undefined; position: Position }
 
 /**
@@ -30,7 +33,9 @@ export function parseTree(text: string, file: string): readonly Node[] {
     const node = words.length > 0 ? newNode(words, line.position) : headOf(siblings, open, line)
     if (words.length > 0) siblings.push(node)
     if (braces !== '') node.block = []
-    if (braces === '{') open.push(node)
+    if (braces === '{' && open.push(node) > MAX_DEPTH) {
+      fail(line.position, `braces are nested deeper than ${MAX_DEPTH}`)
+    }
   }
   const unclosed = open.at(-1)
   if (unclosed !== undefined) fail(unclosed.position, "the '{' of this line is never closed by '}'")

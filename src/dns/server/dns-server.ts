@@ -1,23 +1,18 @@
-import { readFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { setImmediate } from 'node:timers/promises'
-import { ConfigError, describeError, formatProblem } from '#runtime/error.ts'
+import { describeError, formatProblem } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
 import type { Metrics } from '#runtime/metrics.ts'
-import { fileSystem } from '../corefile/files.ts'
-import { type Corefile, parseCorefile } from '../corefile/parser.ts'
 import { HttpPool } from '../http-sites.ts'
 import type { LineLog } from '../line-log.ts'
 import type { Question } from '../message.ts'
 import type { ClusterAccess, Exchange } from '../plugin.ts'
 import { answerPacket } from './answer.ts'
-import { directoryOf, Generation, hashOf } from './generation.ts'
+import { Generation } from './generation.ts'
 import type { PacketHandler } from './listener.ts'
 import { ListenerPool } from './listeners.ts'
 import { exchangeMetrics, panicsMetric, reloadFailures } from './metrics.ts'
-
-/** A Corefile: a path, read again with every reload, or a text that stays. `file` names the text in messages. */
-export type CorefileSource = string | { readonly text: string; readonly file: string }
+import { type CorefileSource, type ReadCorefile, readCorefile } from './read-corefile.ts'
 
 export type DnsServerOptions = {
   readonly corefile: CorefileSource
@@ -144,30 +139,14 @@ export class DnsServer implements AsyncDisposable {
     }
   }
 
-  async #read(): Promise<{ corefile: Corefile; file: string; hash: string }> {
-    const { corefile: source, env } = this.#options
-    const file = typeof source === 'string' ? source : source.file
-    const text = typeof source === 'string' ? await readText(source) : source.text
-    const corefile = parseCorefile(text, file, fileSystem(env))
-    return { corefile, file, hash: hashOf(text, corefile) }
+  #read(): Promise<ReadCorefile> {
+    return readCorefile(this.#options.corefile, this.#options.env)
   }
 
-  async #serve({
-    corefile,
-    file,
-    hash,
-  }: {
-    corefile: Corefile
-    file: string
-    hash: string
-  }): Promise<void> {
+  async #serve({ corefile, directory, hash }: ReadCorefile): Promise<void> {
     const { cluster, log, metrics, lines, defaultPort = 53 } = this.#options
-    for (const warning of corefile.warnings)
+    for (const warning of corefile.warnings) {
       log.warn({ problem: formatProblem(warning) }, 'odd Corefile')
-    if (corefile.blocks.length === 0) {
-      throw new ConfigError([
-        { file, message: 'there is no server block; `.:53 { whoami }` is the least' },
-      ])
     }
     const lease = cluster.lease?.()
     const next = await Generation.build(corefile, {
@@ -175,7 +154,7 @@ export class DnsServer implements AsyncDisposable {
       interfaces: networkInterfaces(),
       release: () => lease?.[Symbol.dispose](),
       context: {
-        directory: directoryOf(file),
+        directory,
         log,
         metrics,
         lines,
@@ -253,13 +232,5 @@ export class DnsServer implements AsyncDisposable {
   #recordDropped(exchange: Exchange): void {
     const counts = this.#generation?.plugins.some(({ name }) => name === 'prometheus') ?? false
     if (counts) exchangeMetrics(this.#options.metrics)(exchange)
-  }
-}
-
-async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    throw new ConfigError([{ file: path, message: `cannot be read: ${describeError(error)}` }])
   }
 }

@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto'
-import { dirname, resolve } from 'node:path'
 import type { IpAddress } from '#net/ip.ts'
 import { ConfigError, type ConfigProblem } from '#runtime/error.ts'
 import type { Corefile, ServerBlock } from '../corefile/parser.ts'
@@ -185,13 +183,3 @@ async function collect<T>(
     return undefined
   }
 }
-
-/** SHA-512 over a Corefile and all that it imports, in hexadecimal. */
-export function hashOf(text: string, { imported }: Corefile): string {
-  const hash = createHash('sha512').update(text)
-  for (const [path, content] of imported) hash.update(`\0${path}\0${content}`)
-  return hash.digest('hex')
-}
-
-/** The folder that paths in a Corefile are relative to. */
-export const directoryOf = (file: string): string => dirname(resolve(file))

@@ -198,6 +198,9 @@ const bomb = Array.from(
   (_, n) => `(s${n + 1}) {\n import s${n}\n import s${n}\n}`,
 ).join('\n')
 
+/** Every snippet imports the one before it. */
+const chain = Array.from({ length: 5000 }, (_, n) => `(s${n + 1}) {\n import s${n}\n}`).join('\n')
+
 const errors: readonly { title: string; text: string; files?: Files; message: string }[] = [
   {
     title: 'a block that is not closed',
@@ -290,6 +293,16 @@ const errors: readonly { title: string; text: string; files?: Files; message: st
     title: 'an import bomb',
     text: `(s0) {\n log\n}\n${bomb}\n. {\n import s30\n}`,
     message: 'more than 10000 snippet imports',
+  },
+  {
+    title: 'braces without end',
+    text: 'a {\n'.repeat(100_000),
+    message: 'Corefile:101: braces are nested deeper than 100',
+  },
+  {
+    title: 'a long chain of imports',
+    text: `(s0) {\n log\n}\n${chain}\n. {\n import s5000\n}`,
+    message: 'imports are nested deeper than 100',
   },
   {
     title: 'a bomb of large files',

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parseArgs, promisify } from 'node:util'
-import { build } from 'esbuild'
+import { bundleProgram } from './bundle-program.ts'
 
 /** What a process took to read a cluster from an API server. */
 export type ApiMemoryResult = {
@@ -30,7 +30,7 @@ const BUDGET_MIB = 150
 
 /**
  * Reads that many Services, each with a slice of two endpoints, from an API server in another process. The reading process
- * runs a bundle, as what ships does: Node's TypeScript support alone takes 36 MiB.
+ * runs a bundle, as what ships does.
  */
 export async function measureApi(services: number): Promise<ApiMemoryResult> {
   const folder = await mkdtemp(join(tmpdir(), 'nodeplane-memory-'))
@@ -41,7 +41,7 @@ export async function measureApi(services: number): Promise<ApiMemoryResult> {
   )
   try {
     const bundle = join(folder, 'child.mjs')
-    await bundleChild(bundle)
+    await bundleProgram(join(import.meta.dirname, 'cluster-memory-api-child.ts'), bundle)
     const [kubeconfig] = await once(createInterface(server.stdout), 'line')
     const { stdout } = await promisify(execFile)(process.execPath, [bundle, String(kubeconfig)])
     return JSON.parse(stdout) as ApiMemoryResult
@@ -51,22 +51,6 @@ export async function measureApi(services: number): Promise<ApiMemoryResult> {
     await ended
     await rm(folder, { recursive: true })
   }
-}
-
-async function bundleChild(outfile: string): Promise<void> {
-  await build({
-    entryPoints: [join(import.meta.dirname, 'cluster-memory-api-child.ts')],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    minify: true,
-    logLevel: 'error',
-    // CommonJS packages in the bundle ask for it.
-    banner: {
-      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
-    },
-  })
 }
 
 if (import.meta.main) {

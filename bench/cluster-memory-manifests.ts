@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
-import { build } from 'esbuild'
+import { parseArgs, promisify } from 'node:util'
+import { bundleProgram } from './bundle-program.ts'
 
 /** How the objects are written down: documents, or the list that `kubectl get -o yaml` or `-o json` prints. */
 export const manifestForms = ['yaml', 'yaml-list', 'json-list'] as const
@@ -22,6 +22,9 @@ export type MemoryResult = {
   readonly peakMiB: number
 }
 
+/** Budget of the design, for 10,000 Services with 2 endpoints each. */
+const BUDGET_MIB = 150
+
 /** Loads that many Services, each with a slice of two endpoints, through the manifest source in a process of its own. */
 export async function measureManifests(
   services: number,
@@ -32,28 +35,12 @@ export async function measureManifests(
     const file = join(directory, form === 'json-list' ? 'cluster.json' : 'cluster.yaml')
     await writeFile(file, renderObjects(services, form))
     const program = join(directory, 'child.mjs')
-    await bundle(program)
+    await bundleProgram(join(import.meta.dirname, 'cluster-memory-manifests-child.ts'), program)
     const { stdout } = await promisify(execFile)(process.execPath, [program, directory])
     return JSON.parse(stdout) as MemoryResult
   } finally {
     await rm(directory, { recursive: true })
   }
-}
-
-/** Bundled, as nodeplane is shipped: a process that strips types itself takes 40 MiB more. */
-async function bundle(outfile: string): Promise<void> {
-  await build({
-    entryPoints: [join(import.meta.dirname, 'cluster-memory-child.ts')],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    // Dependencies in CommonJS want to require Node's modules.
-    banner: {
-      js: `import { createRequire } from 'node:module'; const require = createRequire('/')`,
-    },
-    logLevel: 'error',
-  })
 }
 
 function renderObjects(services: number, form: ManifestForm): string {
@@ -132,5 +119,15 @@ function sliceOf(index: number): object {
       zone: `zone-${replica}`,
     })),
     ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
+  }
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({ options: { services: { type: 'string', default: '10000' } } })
+  for (const form of manifestForms) {
+    const result = await measureManifests(Number(values.services), form)
+    const verdict = result.peakMiB <= BUDGET_MIB ? 'within' : 'OVER'
+    console.log(`${form}: ${JSON.stringify(result)}: ${verdict} ${BUDGET_MIB} MiB`)
+    if (result.peakMiB > BUDGET_MIB) process.exitCode = 1
   }
 }

@@ -33,6 +33,7 @@ export const loopPlugin = (clock: Clock = systemClock): PluginDefinition => ({
         const isProbe = isActive && query.question.type === 'HINFO' && query.question.name === probe
         if (isProbe && ++arrivals > MAX_ARRIVALS) {
           isActive = false
+          stopped.abort()
           const cause = `Loop (${query.client.address}:${query.client.port} -> ${context.server}) detected for zone "${zone}"`
           context.lines.line(
             'FATAL',

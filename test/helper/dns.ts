@@ -1,4 +1,4 @@
-import type { Directive, Position } from '../../src/dns/corefile/parser.ts'
+import type { Directive, Position } from '../../src/dns/corefile/directive.ts'
 import { parseCorefile } from '../../src/dns/corefile/parser.ts'
 import { HttpSiteList } from '../../src/dns/http-sites.ts'
 import type { LineLevel } from '../../src/dns/line-log.ts'

@@ -1,5 +1,5 @@
 import { Store } from '#cluster/store.ts'
-import type { Directive } from '#dns/corefile/parser.ts'
+import type { Directive } from '#dns/corefile/directive.ts'
 import type { Edns, Query } from '#dns/message.ts'
 import type { SetupContext } from '#dns/plugin.ts'
 import type { IpAddress } from '#net/ip.ts'

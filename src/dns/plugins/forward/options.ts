@@ -1,8 +1,8 @@
 import { parseInteger, parseSpan, readZones } from '../../corefile/arguments.ts'
 import type { Directive } from '../../corefile/directive.ts'
 import { DirectiveProblems } from '../../corefile/problem.ts'
+import { toFqdn } from '../../name.ts'
 import { rcodes } from '../../wire/mnemonics.ts'
-import { toFqdn } from '../../zone/name.ts'
 import { parseTarget, type UpstreamAddress } from './targets.ts'
 
 export type Policy = 'random' | 'round_robin' | 'sequential'

@@ -4,11 +4,11 @@ import type { Readable } from 'node:stream'
 import t from 'tap'
 import type { IpFamily } from '#net/ip.ts'
 import type { ProxySettings } from '../../src/proxy/settings.ts'
+import { endpoint, service, servicePort, slice } from '../helper/cluster.ts'
 import { eventually } from '../helper/eventually.ts'
 import { cleanup, ProxyProcess } from '../helper/proxy-process.ts'
 import { type TestPod, Topology } from '../helper/topology.ts'
 import { ask, load, serve } from '../helper/traffic.ts'
-import { endpoint, service, servicePort, slice } from '../proxy/builders.ts'
 
 const net = await Topology.create(4)
 t.teardown(() => net[Symbol.asyncDispose]())

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import type { Kind } from '#cluster/objects.ts'
 import type { Connection } from '#cluster/open-source.ts'
 import type { Wanted } from '#cluster/source.ts'
 import { Store } from '#cluster/store.ts'
@@ -11,7 +12,7 @@ import type { ProxyConfig } from '#proxy/config/schema.ts'
 import { runProxyService, wantedByProxyService } from '#proxy/service.ts'
 import { metricsRoute, startHttpServer } from '#runtime/http-server.ts'
 import type { Logger } from '#runtime/log.ts'
-import { createMetrics } from '#runtime/metrics.ts'
+import { createMetrics, type Metrics } from '#runtime/metrics.ts'
 import { type Part, runTogether } from '#runtime/run-together.ts'
 import { AgentCluster, describeSourceFailure } from './cluster.ts'
 import { PublishGate } from './publish-gate.ts'
@@ -42,33 +43,40 @@ export type AgentOptions = {
 export async function runAgent(options: AgentOptions, stop: AbortSignal): Promise<void> {
   const { http, log } = options
   const metrics = createMetrics()
-  const checks: ReadinessCheck[] = []
-  const agent = new Agent(options, metrics, checks)
+  const agent = new Agent(options, metrics)
   await using server = await startHttpServer(http, {
     '/livez': () => ({ status: 200, body: 'ok\n' }),
-    '/readyz': readinessRoute(checks),
+    '/readyz': readinessRoute(agent.checks),
     '/metrics': metricsRoute(metrics),
   })
   log.info({ host: server.host, port: server.port }, 'health and metrics')
+  stop.addEventListener('abort', () => log.info('stopping'), { once: true })
   await runTogether([signal => agent.run(signal)], stop)
   log.info('stopped')
 }
 
 class Agent {
   readonly #options: AgentOptions
-  readonly #metrics: ReturnType<typeof createMetrics>
-  readonly #checks: ReadinessCheck[]
+  readonly #metrics: Metrics
   readonly #store = new Store()
   readonly #gate = new PublishGate(this.#store)
+  /** The families whose rules are not in the kernel yet. */
+  readonly #missing = new Set<IpFamily>(usableFamilies())
+  #dns: DnsServer | undefined
 
-  constructor(
-    options: AgentOptions,
-    metrics: ReturnType<typeof createMetrics>,
-    checks: ReadinessCheck[],
-  ) {
+  constructor(options: AgentOptions, metrics: Metrics) {
     this.#options = options
     this.#metrics = metrics
-    this.#checks = checks
+  }
+
+  /** What must hold for the node to be ready; complete from the start, so that nothing is ready by being unknown. */
+  get checks(): readonly ReadinessCheck[] {
+    const { proxy, dns } = this.#options
+    return [
+      { part: 'cluster', whyNot: () => this.#whyNotListed() },
+      ...(proxy === undefined ? [] : [{ part: 'proxy', whyNot: () => this.#whyNotProgrammed() }]),
+      ...(dns === undefined ? [] : [{ part: 'dns', whyNot: () => this.#whyNotAnswering() }]),
+    ]
   }
 
   async run(stop: AbortSignal): Promise<void> {
@@ -109,14 +117,6 @@ class Agent {
 
   async #runProxy(config: ProxyConfig, signal: AbortSignal): Promise<void> {
     const { nodeName, connection, log } = this.#options
-    const missing = new Set<IpFamily>(usableFamilies())
-    this.#checks.push({
-      part: 'proxy',
-      whyNot: () =>
-        missing.size === 0
-          ? undefined
-          : `not in the kernel yet: the rules of IPv${[...missing].join(' and IPv')}`,
-    })
     await runProxyService(
       {
         config,
@@ -126,7 +126,7 @@ class Agent {
         log,
         metrics: this.#metrics,
         onProgrammed: ({ family, revision }) => {
-          missing.delete(family)
+          this.#missing.delete(family)
           this.#gate.programmed(family, revision)
         },
       },
@@ -140,13 +140,8 @@ class Agent {
     signal: AbortSignal,
   ): Promise<void> {
     const { proxy, log, lines, env } = this.#options
-    let server: DnsServer | undefined
-    this.#checks.push({
-      part: 'dns',
-      whyNot: () => (server?.isReady() ? undefined : 'a plugin is not ready'),
-    })
     const reader = proxy === undefined ? this.#store : this.#gate.reader()
-    server = await startDns({
+    const server = await startDns({
       corefile,
       defaultPort: port,
       cluster: cluster.accessThrough(reader),
@@ -156,8 +151,25 @@ class Agent {
       env,
       signal,
     })
+    this.#dns = server
     log.info({ served: server.served }, 'answering')
     await server.ended
+  }
+
+  #whyNotListed(): string | undefined {
+    const kinds = Object.keys(this.#wanted()) as readonly Kind[]
+    const missing = kinds.filter(kind => !this.#store.isSynced(kind))
+    return missing.length === 0 ? undefined : `not listed yet: ${missing.join(', ')}`
+  }
+
+  #whyNotProgrammed(): string | undefined {
+    if (this.#missing.size === 0) return undefined
+    return `not in the kernel yet: the rules of IPv${[...this.#missing].join(' and IPv')}`
+  }
+
+  #whyNotAnswering(): string | undefined {
+    if (this.#dns === undefined) return 'not started yet'
+    return this.#dns.isReady() ? undefined : 'a plugin is not ready'
   }
 }
 

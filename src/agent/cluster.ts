@@ -34,7 +34,11 @@ export class AgentCluster {
     if (missing.length === 0) return
     for (const [kind] of missing) this.#watched.add(kind as Kind)
     const { connection, store, log, onFailure } = this.#options
-    const source = await openSource(connection, { wanted: Object.fromEntries(missing), log })
+    const source = await openSource(connection, { wanted: Object.fromEntries(missing), log }).catch(
+      error => {
+        throw asProblemOf('cluster', error)
+      },
+    )
     log.info({ origin: source.origin, kinds: missing.map(([kind]) => kind) }, 'reading objects')
     source.run(store, this.#signal).catch((error: unknown) => {
       if (!this.#signal.aborted) onFailure(error)
@@ -65,6 +69,15 @@ export class AgentCluster {
       },
     }
   }
+}
+
+/** Configuration problems that name neither file nor field are of this field. */
+function asProblemOf(field: string, error: unknown): unknown {
+  if (!(error instanceof ConfigError)) return error
+  const problems = error.problems.map(problem =>
+    problem.file === undefined && problem.field === undefined ? { ...problem, field } : problem,
+  )
+  return new ConfigError(problems)
 }
 
 /** What a failed source has to say, as one line. */

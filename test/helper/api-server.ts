@@ -29,8 +29,12 @@ export type ApiServerOptions = {
   }
   /** Requests need this bearer token, if given; it may be changed while the server runs. */
   readonly token?: string
+  /** Where it listens; 127.0.0.1 when not given. */
+  readonly host?: string
   /** 0 picks one. A server that comes back on the same port is how an outage ends. */
   readonly port?: number
+  /** The objects of a server that was there before, when this one is it again. */
+  readonly history?: ApiHistory
 }
 
 const paths: { readonly [K in Kind]: string } = {
@@ -52,13 +56,15 @@ export class TestApiServer implements AsyncDisposable {
   token: string | undefined
   readonly #server: http.Server
   readonly #secure: boolean
-  readonly #history = new ApiHistory()
+  /** Its objects and what became of them. */
+  readonly history: ApiHistory
   readonly #watchers = new Set<Watcher>()
   readonly #faults: { kind: Kind; verb: 'list' | 'watch'; fault: Fault; times: number }[] = []
   #folder: string | undefined
 
   private constructor(options: ApiServerOptions) {
     this.token = options.token
+    this.history = options.history ?? new ApiHistory()
     this.#secure = options.tls !== undefined
     const onRequest = (request: http.IncomingMessage, response: http.ServerResponse) => {
       this.#answer(request, response)
@@ -81,7 +87,7 @@ export class TestApiServer implements AsyncDisposable {
 
   static async start(options: ApiServerOptions = {}): Promise<TestApiServer> {
     const server = new TestApiServer(options)
-    server.#server.listen(options.port ?? 0, '127.0.0.1')
+    server.#server.listen(options.port ?? 0, options.host ?? '127.0.0.1')
     await once(server.#server, 'listening')
     return server
   }
@@ -91,7 +97,8 @@ export class TestApiServer implements AsyncDisposable {
   }
 
   get url(): string {
-    return `${this.#secure ? 'https' : 'http'}://127.0.0.1:${this.port}`
+    const { address, port } = this.#server.address() as AddressInfo
+    return `${this.#secure ? 'https' : 'http'}://${address}:${port}`
   }
 
   /** Watches that are open now. */
@@ -106,17 +113,17 @@ export class TestApiServer implements AsyncDisposable {
 
   /** Adds or replaces an object; watchers are told. */
   set(kind: Kind, object: ApiObject): void {
-    this.write(kind, this.#history.set(kind, object))
+    this.write(kind, this.history.set(kind, object))
   }
 
   /** Removes an object; watchers are told. */
   delete(kind: Kind, key: string): void {
-    this.write(kind, this.#history.delete(kind, key))
+    this.write(kind, this.history.delete(kind, key))
   }
 
   /** Tells watchers the newest version, as the real one does each minute. */
   bookmark(kind: Kind): void {
-    this.write(kind, this.#history.bookmark(kind))
+    this.write(kind, this.history.bookmark(kind))
   }
 
   /** Ends the watches of a kind with an ERROR event. */
@@ -145,7 +152,7 @@ export class TestApiServer implements AsyncDisposable {
 
   /** Forgets the past: watches from older versions and continue tokens get 410. */
   compact(): void {
-    this.#history.compact()
+    this.history.compact()
   }
 
   /** The next requests of this sort get a fault. */
@@ -231,7 +238,7 @@ export class TestApiServer implements AsyncDisposable {
     response: http.ServerResponse,
     fault: Fault | undefined,
   ): void {
-    const page = this.#history.page(kind, query['limit'], query['continue'])
+    const page = this.history.page(kind, query['limit'], query['continue'])
     if (page === undefined) return refuse(response, 410, 'Expired')
     response.setHeader('content-type', 'application/json')
     void send(response, JSON.stringify(page), fault)
@@ -243,7 +250,7 @@ export class TestApiServer implements AsyncDisposable {
     response: http.ServerResponse,
     fault: Fault | undefined,
   ): void {
-    const lines = this.#history.since(kind, Number(query['resourceVersion']))
+    const lines = this.history.since(kind, Number(query['resourceVersion']))
     response.setHeader('content-type', 'application/json')
     if (lines === undefined) {
       // The real one, too, accepts such a watch and ends it with an event.

@@ -11,10 +11,10 @@ export type Dug = {
   readonly additionals: readonly string[]
 }
 
-/** Asks by dig; the words are split at blanks. One try of 5 s. */
-export async function dig(words: string): Promise<Dug> {
+/** Asks by dig; the words are split at blanks. One try of 5 s. `run` may start it in another network namespace. */
+export async function dig(words: string, run: typeof exec = exec): Promise<Dug> {
   const args = ['+time=5', '+tries=1', '+nocookie', ...words.split(' ')]
-  const { stdout } = await exec('dig', args)
+  const { stdout } = await run('dig', args)
   const sectionOf = (name: string): readonly string[] => {
     const [, lines = ''] =
       new RegExp(`^;; ${name} SECTION:\\n((?:[^;\\n].*\\n)*)`, 'm').exec(stdout) ?? []

@@ -1,0 +1,79 @@
+import { once } from 'node:events'
+import t from 'tap'
+import {
+  reachApiServer,
+  resumeApiCluster,
+  selectorsSeen,
+  setEndpoints,
+  setService,
+  startApiCluster,
+  TOKEN,
+} from '../helper/api-cluster.ts'
+import { eventually } from '../helper/eventually.ts'
+import { Topology } from '../helper/topology.ts'
+import { ask, serve } from '../helper/traffic.ts'
+
+const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
+const COME_BACK_MS = 30_000
+
+const net = await Topology.create(2)
+t.teardown(() => net[Symbol.asyncDispose]())
+const [server, client] = net.pods as [(typeof net.pods)[0], (typeof net.pods)[0]]
+await serve(server.namespace, 'web', [8080])
+await reachApiServer(net.node)
+let api = await startApiCluster()
+t.teardown(() => api[Symbol.asyncDispose]())
+const { port } = api
+setService(api, 'web', '10.96.0.20')
+setEndpoints(api, 'web', [server.ip4])
+
+const args = ['--kubeconfig', await api.writeKubeconfig(), '--hostname-override', 'node-a']
+const proxy = net.node.spawn(process.execPath, [MAIN, 'proxy', ...args], {
+  stdio: ['ignore', 'inherit', 'pipe'],
+})
+let said = ''
+proxy.stderr?.on('data', (chunk: Buffer) => {
+  said += chunk.toString()
+})
+
+const connect = async (host: string) =>
+  (await ask(client.namespace, { protocol: 'tcp', host, port: 80 }))[0]
+const isServed = async (host: string) => (await connect(host)) === `web ${client.ip4}`
+
+t.test("a kubeconfig with a token, and kube-proxy's selectors", async t => {
+  await eventually('the Service to answer', () => isServed('10.96.0.20'), COME_BACK_MS)
+  t.strictSame(selectorsSeen(api), [
+    'EndpointSlice !service.kubernetes.io/headless',
+    'Node metadata.name=node-a',
+    'Service !service.kubernetes.io/service-proxy-name spec.clusterIP!=None',
+  ])
+  t.ok(api.requests.every(({ headers }) => headers.authorization === `Bearer ${TOKEN}`))
+})
+
+t.test('changes reach the kernel', async t => {
+  setService(api, 'new', '10.96.0.30')
+  setEndpoints(api, 'new', [server.ip4])
+  await eventually('the new Service', () => isServed('10.96.0.30'))
+  setEndpoints(api, 'new', [])
+  await eventually('nobody to answer', async () => (await connect('10.96.0.30')) === 'ECONNREFUSED')
+  t.ok(await isServed('10.96.0.20'))
+})
+
+t.test('the server goes and comes back', async t => {
+  await api[Symbol.asyncDispose]()
+  await eventually('it to be noticed', () => /"level":[45]0/.test(said))
+  t.ok(await isServed('10.96.0.20'))
+  api = await resumeApiCluster(api, port)
+  setService(api, 'meanwhile', '10.96.0.32')
+  setEndpoints(api, 'meanwhile', [server.ip4])
+  api.compact()
+  await eventually('what is new', () => isServed('10.96.0.32'), COME_BACK_MS)
+  t.ok(await isServed('10.96.0.20'))
+})
+
+t.test('SIGTERM ends it with 0; the rules stay', async t => {
+  const exit = once(proxy, 'exit')
+  proxy.kill('SIGTERM')
+  t.strictSame(await exit, [0, null])
+  t.ok(await isServed('10.96.0.20'))
+})

@@ -1,9 +1,9 @@
 import type { Wanted } from '#cluster/source.ts'
 import type { StoreReader } from '#cluster/store.ts'
 import { childWriter, type NftWriter } from '#linux/nft.ts'
-import { listNftTable } from '#linux/nft-listing.ts'
+import { listNftMap, listNftTable } from '#linux/nft-listing.ts'
 import { createNftWriter } from '#linux/nft-writer.ts'
-import { type IpFamily, ipFamilies } from '#net/ip.ts'
+import { familyOf, type IpFamily, ipFamilies } from '#net/ip.ts'
 import { Backoff } from '#runtime/backoff.ts'
 import { type Clock, systemClock } from '#runtime/clock.ts'
 import type { Logger } from '#runtime/log.ts'
@@ -79,9 +79,13 @@ async function runFamily(options: FamilyOptions, signal: AbortSignal): Promise<v
       clusterCIDR: settings.clusterCIDRs.find(prefix => prefix.family === family),
       masqueradeAll: settings.masqueradeAll,
       nodePortAddresses: settings.nodePortAddresses.filter(prefix => prefix.family === family),
-      nodeName: settings.nodeName,
+      node: {
+        nodeName: settings.nodeName,
+        nodeIPs: (settings.nodeIPs ?? []).filter(ip => familyOf(ip) === family),
+      },
       writer,
       list: listNftTable,
+      listMap: listNftMap,
     }),
     metrics,
     log: options.log.child({ component: 'proxy', family }),

@@ -1,24 +1,41 @@
 import assert from 'node:assert'
-import type { NftWriter } from '#linux/nft.ts'
+import { NftError, type NftWriter } from '#linux/nft.ts'
 import type { NftTable } from '#linux/nft-listing.ts'
+import type { Protocol } from '#net/protocol.ts'
 import type { Backend, ServiceStates } from '../backend.ts'
+import { inChunks } from './chunks.ts'
 import { type Changes, type Elements, isEmpty } from './element.ts'
 import { type LayoutOptions, renderLayout } from './layout.ts'
-import { parseBalancerChain } from './name.ts'
+import { affinityMap, parseChain } from './name.ts'
 import { NftPlan } from './plan.ts'
 import { nothingRecovered, type Recovered } from './recover.ts'
-import { balancedProtocols, renderLater, renderNow, renderRemoval, type Table } from './render.ts'
-import { type Route, routesOf } from './route.ts'
+import {
+  balancedProtocols,
+  renderForgetting,
+  renderLater,
+  renderNow,
+  renderRemoval,
+  type Table,
+} from './render.ts'
+import { type OwnNode, type PortRules, portRules } from './route.ts'
 
 export type NftablesOptions = LayoutOptions & {
-  readonly nodeName: string
+  readonly node: OwnNode
   readonly writer: NftWriter
   readonly list: (table: Table, signal: AbortSignal) => Promise<NftTable | undefined>
+  /** The elements of one map of the table. */
+  readonly listMap: (table: Table, map: string, signal: AbortSignal) => Promise<MapElements>
 }
+
+type MapElements = ReadonlyMap<string, string>
+
+/** Entries of one transaction that makes clients forget; few, as one that has changed refuses all. */
+const FORGOTTEN_AT_ONCE = 500
+const FORGETTING_ATTEMPTS = 3
 
 /**
  * Service rules as elements of one table, see README.md. The kernel is listed in {@link replace} only; otherwise it is
- * known from what was written.
+ * known from what was written. But who is remembered only the kernel knows.
  */
 export class NftablesBackend implements Backend {
   readonly name = 'nftables'
@@ -33,11 +50,18 @@ export class NftablesBackend implements Backend {
     const { table, list } = this.#options
     this.#plan = undefined
     const layout = renderLayout(this.#options)
-    const kernel = recover(await list(table, signal), layout)
-    const { plan, changes } = NftPlan.adopt(this.#routes(all), kernel ?? nothingRecovered)
+    const listed = await list(table, signal)
+    const kernel = recover(listed, layout)
+    const { plan, changes } = NftPlan.adopt(this.#rules(all), kernel ?? nothingRecovered)
     // Another layout: of other settings or another version. All is made anew in one transaction, so without a gap.
     const fresh = kernel === undefined ? renderRemoval(table) + layout.text : ''
     await this.#write(changes, signal, fresh)
+    for (const protocol of balancedProtocols) {
+      const remembered =
+        kernel === undefined ? undefined : listed?.elements.get(affinityMap(protocol))
+      if (remembered !== undefined && remembered.size > 0)
+        await this.#forget(plan, protocol, signal)
+    }
     this.#plan = plan
   }
 
@@ -46,20 +70,21 @@ export class NftablesBackend implements Backend {
     assert(plan !== undefined, 'an update follows a successful call')
     // Until it is written nobody knows what the kernel holds.
     this.#plan = undefined
-    await this.#write(plan.update(this.#routes(changed)), signal)
+    const changes = plan.update(this.#rules(changed))
+    await this.#write(changes, signal)
+    for (const protocol of changes.forgetful) await this.#forget(plan, protocol, signal)
     this.#plan = plan
   }
 
-  #routes(states: ServiceStates): ReadonlyMap<string, readonly Route[]> {
-    const { nodeName } = this.#options
-    const routes = new Map<string, readonly Route[]>()
+  #rules(states: ServiceStates): ReadonlyMap<string, readonly PortRules[]> {
+    const rules = new Map<string, readonly PortRules[]>()
     for (const [service, ports] of states) {
-      routes.set(
+      rules.set(
         service,
-        ports.flatMap(port => routesOf(port, nodeName)),
+        ports.map(port => portRules(port, this.#options.node)),
       )
     }
-    return routes
+    return rules
   }
 
   async #write(changes: Changes, signal: AbortSignal, first = ''): Promise<void> {
@@ -67,6 +92,28 @@ export class NftablesBackend implements Backend {
     if (first === '' && isEmpty(changes)) return
     const texts = [first + renderNow(table, changes), renderLater(table, changes)]
     for (const text of texts) if (text !== '') await writer.apply(text, signal)
+  }
+
+  /**
+   * Makes clients forget endpoints that their routes no longer have, in transactions of their own: one is refused when a
+   * client has got another endpoint since the listing.
+   */
+  async #forget(plan: NftPlan, protocol: Protocol, signal: AbortSignal): Promise<void> {
+    const { table, writer, listMap } = this.#options
+    for (let attempt = 1; ; attempt++) {
+      const remembered = await listMap(table, affinityMap(protocol), signal)
+      try {
+        for (const entries of inChunks(
+          [...plan.outdated(protocol, remembered)],
+          FORGOTTEN_AT_ONCE,
+        )) {
+          await writer.apply(renderForgetting(table, protocol, entries), signal)
+        }
+        return
+      } catch (error) {
+        if (!(error instanceof NftError) || attempt === FORGETTING_ATTEMPTS) throw error
+      }
+    }
   }
 }
 
@@ -79,12 +126,11 @@ function recover(
   for (const [chain, rules] of layout.rules) {
     if (table.chains.get(chain) !== rules) return undefined
   }
-  const balancers = new Set<number>()
+  const chains = new Set<string>()
   for (const [chain, rules] of table.chains) {
-    const count = parseBalancerChain(chain)
-    if (count === undefined) continue
+    if (parseChain(chain) === undefined) continue
     if (rules !== balancedProtocols.length) return undefined
-    balancers.add(count)
+    chains.add(chain)
   }
-  return { elements: table.elements as Elements, balancers }
+  return { elements: table.elements as Elements, chains }
 }

@@ -1,7 +1,9 @@
+import assert from 'node:assert'
 import type { IpFamily } from '#net/ip.ts'
 import type { Protocol } from '#net/protocol.ts'
+import { inChunks } from './chunks.ts'
 import { type Changes, containers, type ElementChange, endpointsOf } from './element.ts'
-import { balancerChain, protocolName } from './name.ts'
+import { affinityMap, parseChain, protocolName } from './name.ts'
 
 /** Which table. */
 export type Table = { readonly family: IpFamily; readonly name: string }
@@ -19,32 +21,66 @@ export const balancedProtocols: readonly Protocol[] = ['TCP', 'UDP', 'SCTP']
 const ELEMENTS_A_COMMAND = 500
 
 /** The first of two transactions: new and changed elements, and deletions nothing can still be on the way to. */
-export const renderNow = (table: Table, { balancers, now }: Changes): string =>
-  lines([...balancers.flatMap(count => renderBalancer(table, count)), ...renderChanges(table, now)])
+export const renderNow = (table: Table, { chains, now }: Changes): string =>
+  lines([...chains.flatMap(chain => renderChain(table, chain)), ...renderChanges(table, now)])
 
 /** The second one: deletions of what packets may have been on the way to during the first. */
-export const renderLater = (table: Table, { later, unusedBalancers }: Changes): string =>
+export const renderLater = (table: Table, { later, unusedChains }: Changes): string =>
   lines([
     ...renderChanges(table, later),
-    ...unusedBalancers.map(count => `delete chain ${tableText(table)} ${balancerChain(count)}`),
+    ...unusedChains.map(chain => `delete chain ${tableText(table)} ${chain}`),
   ])
 
 /** Deletes the table, also one that is not there (nft 1.0.6 has no `destroy`). */
 export const renderRemoval = (table: Table): string =>
   lines([`add table ${tableText(table)}`, `delete table ${tableText(table)}`])
 
-/** The chain that sends a connection to one of `count` endpoints of its id, each as likely. */
-function renderBalancer(table: Table, count: number): readonly string[] {
-  const chain = `${tableText(table)} ${balancerChain(count)}`
-  const dnat = `dnat ${nftFamily(table.family)} to meta priority . numgen random mod ${count}`
+/**
+ * Makes clients forget endpoints: `client . id` → `address . port`, as the affinity map has them. An entry that has
+ * expired meanwhile is no error, but one with another endpoint by now is, and refuses the whole text.
+ */
+export function renderForgetting(
+  table: Table,
+  protocol: Protocol,
+  entries: readonly (readonly [string, string])[],
+): string {
+  const map = `${tableText(table)} ${affinityMap(protocol)}`
+  return lines([
+    ...commands(
+      `add element ${map}`,
+      entries.map(([key, value]) => element(key, value)),
+    ),
+    ...commands(
+      `delete element ${map}`,
+      entries.map(([key]) => key),
+    ),
+  ])
+}
+
+function renderChain(table: Table, name: string): readonly string[] {
+  const parsed = parseChain(name)
+  assert(parsed !== undefined, `nothing is known of a chain ${name}`)
+  const rule = parsed.kind === 'lb' ? balancingRule : rememberingRule
+  const chain = `${tableText(table)} ${name}`
   return [
     `add chain ${chain}`,
     // nft allows a map with ports only after a match of their protocol.
     ...balancedProtocols.map(
       protocol =>
-        `add rule ${chain} meta l4proto ${protocolName(protocol)} ${dnat} map @${endpointsOf(protocol)}`,
+        `add rule ${chain} meta l4proto ${protocolName(protocol)} ${rule(table, parsed.number, protocol)}`,
     ),
   ]
+}
+
+/** Sends a connection to one of `count` endpoints of its id, each as likely. */
+const balancingRule = ({ family }: Table, count: number, protocol: Protocol): string =>
+  `dnat ${nftFamily(family)} to meta priority . numgen random mod ${count} map @${endpointsOf(protocol)}`
+
+/** Notes which endpoint the client of a connection got, for so many seconds from now. */
+function rememberingRule({ family }: Table, seconds: number, protocol: Protocol): string {
+  const ip = nftFamily(family)
+  const entry = `${ip} saddr . meta priority timeout ${seconds}s : ${ip} daddr . ${protocolName(protocol)} dport`
+  return `update @${affinityMap(protocol)} { ${entry} }`
 }
 
 function renderChanges(table: Table, changes: readonly ElementChange[]): readonly string[] {
@@ -64,13 +100,9 @@ function renderChanges(table: Table, changes: readonly ElementChange[]): readonl
 
 const element = (key: string, value: string): string => (value === '' ? key : `${key} : ${value}`)
 
-function commands(command: string, elements: readonly string[]): readonly string[] {
-  const texts: string[] = []
-  for (let start = 0; start < elements.length; start += ELEMENTS_A_COMMAND) {
-    const some = elements.slice(start, start + ELEMENTS_A_COMMAND)
-    texts.push(`${command} { ${some.join(', ')} }`)
-  }
-  return texts
-}
+const commands = (command: string, elements: readonly string[]): readonly string[] =>
+  inChunks(elements, ELEMENTS_A_COMMAND)
+    .map(some => `${command} { ${some.join(', ')} }`)
+    .toArray()
 
 const lines = (list: readonly string[]): string => list.map(line => `${line}\n`).join('')

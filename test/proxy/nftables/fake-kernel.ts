@@ -1,5 +1,8 @@
 import assert from 'node:assert'
+import { NftError } from '#linux/nft.ts'
 import type { NftTable } from '#linux/nft-listing.ts'
+import type { IpAddress } from '#net/ip.ts'
+import { hostPrefix, parsePrefix, prefixesOverlap } from '#net/prefix.ts'
 
 type FakeTable = {
   readonly chains: Map<string, string[]>
@@ -35,6 +38,21 @@ export class FakeKernel {
     if (found === undefined) return undefined
     const chains = new Map([...found.chains].map(([name, rules]) => [name, rules.length]))
     return { chains, elements: structuredClone(found.containers) }
+  }
+
+  /** A client's connection to some endpoint of a route with affinity: the kernel remembers it. */
+  connect(table: string, client: string, seed: number): void {
+    const { containers } = this.#tables.get(table) ?? {}
+    const sticky = [...(containers?.get('remember')?.keys() ?? [])]
+    const id = sticky[seed % sticky.length]
+    for (const protocol of ['tcp', 'udp']) {
+      const slots = [...(containers?.get(`endpoints-${protocol}`) ?? [])]
+        .filter(([key]) => key.startsWith(`${id} . `))
+        .map(([, endpoint]) => endpoint)
+      const endpoint = slots[seed % slots.length]
+      if (endpoint === undefined) continue
+      containers?.get(`affinity-${protocol}`)?.set(`${client} . ${id}`, endpoint)
+    }
   }
 
   /** `nft flush table`, as somebody else might do. */
@@ -93,8 +111,30 @@ function element(table: FakeTable, verb: string, rest: string, line: string): vo
       assert(container.delete(key), `no element ${key} in ${name}`)
       continue
     }
-    assert((container.get(key) ?? value) === value, `${name} has ${key} with another value`)
+    if ((container.get(key) ?? value) !== value) {
+      throw new NftError(`${name} has ${key} with another value`, line)
+    }
+    if (name === 'source-ranges') checkOverlap(container.keys(), key)
     container.set(key, value)
+  }
+}
+
+/** Keys end in a prefix or an address; those of one destination must be disjoint. */
+function checkOverlap(keys: Iterable<string>, added: string): void {
+  const parse = (key: string) => {
+    const [, destination, source = ''] = /^(.*) \. (\S+)$/.exec(key) ?? []
+    const prefix = parsePrefix(source) ?? hostPrefix(source as IpAddress)
+    return { destination, prefix }
+  }
+  const one = parse(added)
+  for (const key of keys) {
+    const other = parse(key)
+    assert(
+      key === added ||
+        other.destination !== one.destination ||
+        !prefixesOverlap(other.prefix, one.prefix),
+      `${added} overlaps ${key}`,
+    )
   }
 }
 

@@ -4,7 +4,8 @@ import type { NftTable } from '#linux/nft-listing.ts'
 import type { IpAddress } from '#net/ip.ts'
 import { hostPrefix, parsePrefix, prefixesOverlap } from '#net/prefix.ts'
 
-type FakeTable = {
+/** What one table holds: rules by chain, elements by map or set. */
+export type Ruleset = {
   readonly chains: Map<string, string[]>
   readonly containers: Map<string, Map<string, string>>
 }
@@ -14,7 +15,7 @@ type FakeTable = {
  * of a refused text is applied.
  */
 export class FakeKernel {
-  #tables = new Map<string, FakeTable>()
+  #tables = new Map<string, Ruleset>()
   /** The transactions that were applied. */
   readonly log: string[] = []
 
@@ -40,6 +41,13 @@ export class FakeKernel {
     return { chains, elements: structuredClone(found.containers) }
   }
 
+  /** A copy of one table. */
+  ruleset(table: string): Ruleset {
+    const found = this.#tables.get(table)
+    assert(found, `no table ${table}`)
+    return structuredClone(found)
+  }
+
   /** A client's connection to some endpoint of a route with affinity: the kernel remembers it. */
   connect(table: string, client: string, seed: number): void {
     const { containers } = this.#tables.get(table) ?? {}
@@ -62,7 +70,7 @@ export class FakeKernel {
 }
 
 /** `table ip x {` … `}`, one declaration or rule a line; gives the index of its last line. */
-function declare(tables: Map<string, FakeTable>, lines: readonly string[], start: number): number {
+function declare(tables: Map<string, Ruleset>, lines: readonly string[], start: number): number {
   const name = /^table (\S+ \S+) \{$/.exec(lines[start] as string)?.[1]
   assert(name, `not a table: ${lines[start]}`)
   const table = tables.get(name) ?? { chains: new Map(), containers: new Map() }
@@ -81,7 +89,7 @@ function declare(tables: Map<string, FakeTable>, lines: readonly string[], start
   throw new Error('the table does not end')
 }
 
-function command(tables: Map<string, FakeTable>, line: string): void {
+function command(tables: Map<string, Ruleset>, line: string): void {
   const [, verb, noun, name = '', rest = ''] =
     /^(add|delete) (table|chain|rule|element) (\S+ \S+) ?(.*)$/.exec(line) ?? []
   assert(verb, `not understood: ${line}`)
@@ -101,7 +109,7 @@ function command(tables: Map<string, FakeTable>, line: string): void {
   else if (!table.chains.has(chain)) table.chains.set(chain, [])
 }
 
-function element(table: FakeTable, verb: string, rest: string, line: string): void {
+function element(table: Ruleset, verb: string, rest: string, line: string): void {
   const [, name = '', list = ''] = /^(\S+) \{ (.*) \}$/.exec(rest) ?? []
   const container = table.containers.get(name)
   assert(container, `no map or set: ${line}`)
@@ -138,7 +146,7 @@ function checkOverlap(keys: Iterable<string>, added: string): void {
   }
 }
 
-function checkVerdicts(table: FakeTable): void {
+function checkVerdicts(table: Ruleset): void {
   for (const container of table.containers.values()) {
     for (const value of container.values()) {
       const target = /^goto (\S+)$/.exec(value)?.[1]

@@ -1,23 +1,17 @@
 import assert from 'node:assert'
 import { NftError, type NftWriter } from '#linux/nft.ts'
 import type { NftTable } from '#linux/nft-listing.ts'
+import type { IpFamily } from '#net/ip.ts'
 import type { Protocol } from '#net/protocol.ts'
 import type { Backend, ServiceStates } from '../backend.ts'
-import { inChunks } from './chunks.ts'
+import { affinityMaps, rememberedIn, renderForgetting } from './affinity.ts'
 import { type Changes, type Elements, isEmpty } from './element.ts'
 import { type LayoutOptions, renderLayout } from './layout.ts'
-import { affinityMap, parseChain } from './name.ts'
 import { NftPlan } from './plan.ts'
 import { nothingRecovered, type Recovered } from './recover.ts'
-import {
-  balancedProtocols,
-  renderForgetting,
-  renderLater,
-  renderNow,
-  renderRemoval,
-  type Table,
-} from './render.ts'
+import { balancedProtocols, chainRules, renderLater, renderNow, renderRemoval } from './render.ts'
 import { type OwnNode, type PortRules, portRules } from './route.ts'
+import type { Table } from './table.ts'
 
 export type NftablesOptions = LayoutOptions & {
   readonly node: OwnNode
@@ -29,8 +23,6 @@ export type NftablesOptions = LayoutOptions & {
 
 type MapElements = ReadonlyMap<string, string>
 
-/** Entries of one transaction that makes clients forget; few, as one that has changed refuses all. */
-const FORGOTTEN_AT_ONCE = 500
 const FORGETTING_ATTEMPTS = 3
 
 /**
@@ -51,16 +43,15 @@ export class NftablesBackend implements Backend {
     this.#plan = undefined
     const layout = renderLayout(this.#options)
     const listed = await list(table, signal)
-    const kernel = recover(listed, layout)
+    const kernel = recover(table.family, listed, layout)
     const { plan, changes } = NftPlan.adopt(this.#rules(all), kernel ?? nothingRecovered)
     // Another layout: of other settings or another version. All is made anew in one transaction, so without a gap.
     const fresh = kernel === undefined ? renderRemoval(table) + layout.text : ''
     await this.#write(changes, signal, fresh)
     for (const protocol of balancedProtocols) {
-      const remembered =
-        kernel === undefined ? undefined : listed?.elements.get(affinityMap(protocol))
-      if (remembered !== undefined && remembered.size > 0)
-        await this.#forget(plan, protocol, signal)
+      const maps = affinityMaps(table.family, protocol)
+      const isAnyKnown = maps.some(({ name }) => listed?.elements.get(name)?.size)
+      if (kernel !== undefined && isAnyKnown) await this.#forget(plan, protocol, signal)
     }
     this.#plan = plan
   }
@@ -100,14 +91,13 @@ export class NftablesBackend implements Backend {
    */
   async #forget(plan: NftPlan, protocol: Protocol, signal: AbortSignal): Promise<void> {
     const { table, writer, listMap } = this.#options
+    const maps = affinityMaps(table.family, protocol)
     for (let attempt = 1; ; attempt++) {
-      const remembered = await listMap(table, affinityMap(protocol), signal)
+      const listings = maps.map(({ name }) => listMap(table, name, signal))
+      const clients = plan.outdated(protocol, rememberedIn(await Promise.all(listings)))
       try {
-        for (const entries of inChunks(
-          [...plan.outdated(protocol, remembered)],
-          FORGOTTEN_AT_ONCE,
-        )) {
-          await writer.apply(renderForgetting(table, protocol, entries), signal)
+        for (const text of renderForgetting(table, protocol, clients)) {
+          await writer.apply(text, signal)
         }
         return
       } catch (error) {
@@ -119,6 +109,7 @@ export class NftablesBackend implements Backend {
 
 /** What can be kept of a table: nothing unless its fixed part is what this layout made and nobody has flushed it. */
 function recover(
+  family: IpFamily,
   table: NftTable | undefined,
   layout: { readonly marker: string; readonly rules: ReadonlyMap<string, number> },
 ): Recovered | undefined {
@@ -128,8 +119,9 @@ function recover(
   }
   const chains = new Set<string>()
   for (const [chain, rules] of table.chains) {
-    if (parseChain(chain) === undefined) continue
-    if (rules !== balancedProtocols.length) return undefined
+    const wanted = chainRules(family, chain).length
+    if (wanted === 0) continue
+    if (rules !== wanted) return undefined
     chains.add(chain)
   }
   return { elements: table.elements as Elements, chains }

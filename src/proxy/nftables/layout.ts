@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
+import type { IpFamily } from '#net/ip.ts'
 import type { IpPrefix } from '#net/prefix.ts'
 import type { Protocol } from '#net/protocol.ts'
+import { affinityDeclarations, recallingRule } from './affinity.ts'
 import { endpointsOf } from './element.ts'
 import {
-  affinityMap,
   DROP_CHAIN,
   MASQUERADE_CHAIN,
   MASQUERADE_NODE_CHAIN,
@@ -12,7 +13,8 @@ import {
   STICKY_CHAIN,
 } from './name.ts'
 import { prefixText, prefixTexts } from './prefixes.ts'
-import { balancedProtocols, nftFamily, type Table, tableText } from './render.ts'
+import { balancedProtocols } from './render.ts'
+import { nftFamily, type Table, tableText } from './table.ts'
 
 /** What the fixed part of a table depends on. All prefixes are of its family. */
 export type LayoutOptions = {
@@ -33,9 +35,6 @@ export type Layout = {
   /** How many rules each chain has: fewer are there if somebody flushed it. */
   readonly rules: ReadonlyMap<string, number>
 }
-
-/** Clients per protocol: whoever comes when there are so many is balanced anew each time. */
-const REMEMBERED_CLIENTS = 262_144
 
 /** For connections that come from inside the cluster as far as this node can tell: of pods, and its own. */
 const INSIDE_CHAIN = 'services-inside'
@@ -78,11 +77,13 @@ function declarations({ table }: LayoutOptions): readonly string[] {
     'map lb { typeof meta priority : verdict; }',
     'map spread { typeof meta priority : verdict; }',
     'map remember { typeof meta priority : verdict; }',
-    ...balancedProtocols.flatMap(protocol => protocolMaps(ip, protocol)),
+    ...balancedProtocols.flatMap(protocol => protocolMaps(table.family, protocol)),
     `set restricted { typeof ${vip}; }`,
     `set source-ranges { typeof ${vip} . ${ip} saddr; flags interval; }`,
     `set cluster-ips { type ${address}; }`,
     `set hairpins { type ${address} . ${address}; }`,
+    // Where node ports were reached: after the DNAT nothing else tells that the original destination was local.
+    `set node-addresses { type ${address}; size 65536; flags dynamic; }`,
     `map masquerade-vips { typeof ${vip} : verdict; }`,
     `map masquerade-nodeports { typeof ${nodePort} : verdict; }`,
   ]
@@ -92,11 +93,11 @@ function declarations({ table }: LayoutOptions): readonly string[] {
  * Maps of each protocol: nft 1.0.6 refuses later rules that name a map with a `th` port ("conflicting protocols").
  * numgen gives the slot its type; the number does not matter.
  */
-function protocolMaps(ip: string, protocol: Protocol): readonly string[] {
-  const endpoint = `${ip} daddr . ${protocolName(protocol)} dport`
+function protocolMaps(family: IpFamily, protocol: Protocol): readonly string[] {
+  const endpoint = `${nftFamily(family)} daddr . ${protocolName(protocol)} dport`
   return [
     `map ${endpointsOf(protocol)} { typeof meta priority . numgen random mod 65536 : ${endpoint}; }`,
-    `map ${affinityMap(protocol)} { typeof ${ip} saddr . meta priority : ${endpoint}; size ${REMEMBERED_CLIENTS}; flags dynamic,timeout; }`,
+    ...affinityDeclarations(family, protocol),
   ]
 }
 
@@ -125,8 +126,8 @@ function regularChains(options: LayoutOptions): readonly Chain[] {
 function dispatch(options: LayoutOptions, suffixes: readonly string[]): readonly string[] {
   const ip = nftFamily(options.table.family)
   const vip = `${ip} daddr . meta l4proto . th dport`
-  const follow = (key: string, map: string) =>
-    `meta priority set ${key} map @${map} meta priority vmap @lb`
+  const follow = (key: string, map: string, alsoDo = '') =>
+    `meta priority set ${key} map @${map} ${alsoDo}meta priority vmap @lb`
   return [
     // Asked twice, since the two look-ups can fall on either side of a transaction that lifts the restriction.
     `${vip} @restricted ${vip} . ${ip} saddr != @source-ranges ${vip} @restricted goto ${DROP_CHAIN}`,
@@ -134,30 +135,25 @@ function dispatch(options: LayoutOptions, suffixes: readonly string[]): readonly
     `${ip} daddr @cluster-ips goto ${REJECT_CHAIN}`,
     ...suffixes.map(
       suffix =>
-        `${nodePortMatch(options)} ${follow('meta l4proto . th dport', `nodeports${suffix}`)}`,
+        `${nodePortMatch(options)} ${follow('meta l4proto . th dport', `nodeports${suffix}`, `add @node-addresses { ${ip} daddr } `)}`,
     ),
   ]
 }
 
 const stickyRules = ({ table: { family } }: LayoutOptions): readonly string[] => [
-  ...balancedProtocols.map(
-    protocol =>
-      `meta l4proto ${protocolName(protocol)} dnat ${nftFamily(family)} to ${nftFamily(family)} saddr . meta priority map @${affinityMap(protocol)}`,
-  ),
+  ...balancedProtocols.map(protocol => recallingRule(family, protocol)),
   'meta priority vmap @spread',
 ]
 
 function masqueradeRules(options: LayoutOptions): readonly string[] {
   const ip = nftFamily(options.table.family)
-  const selected = selectedAddresses(options)
-  const among = selected === '' ? '' : `ct original ${ip} daddr ${selected} `
   // Only a match of the protocol gives the original port its type.
   const typed = 'meta l4proto { tcp, udp, sctp } '
   return [
     `${ip} saddr . ${ip} daddr @hairpins masquerade fully-random`,
     `ct original ${ip} daddr @cluster-ips goto masquerade-cluster-ip`,
     `${typed}ct original ${ip} daddr . meta l4proto . ct original proto-dst vmap @masquerade-vips`,
-    `${among}${typed}meta l4proto . ct original proto-dst vmap @masquerade-nodeports`,
+    `ct original ${ip} daddr @node-addresses ${typed}meta l4proto . ct original proto-dst vmap @masquerade-nodeports`,
   ]
 }
 
@@ -196,16 +192,9 @@ function clusterIPMasquerade(options: LayoutOptions): readonly string[] {
 const notFromPods = ({ table, clusterCIDR }: LayoutOptions): string =>
   clusterCIDR === undefined ? '' : `${nftFamily(table.family)} saddr != ${prefixText(clusterCIDR)} `
 
-function nodePortMatch(options: LayoutOptions): string {
-  const { family } = options.table
+function nodePortMatch({ table: { family }, nodePortAddresses }: LayoutOptions): string {
   const ip = nftFamily(family)
-  const selected = selectedAddresses(options)
-  const among = selected === '' ? '' : `${ip} daddr ${selected} `
-  return `${among}${ip} daddr != ${family === 4 ? '127.0.0.0/8' : '::1'} fib daddr type local`
-}
-
-/** The selected node addresses as a set; empty: all. */
-function selectedAddresses({ nodePortAddresses }: LayoutOptions): string {
   const selected = prefixTexts(nodePortAddresses)
-  return selected.length === 0 ? '' : `{ ${selected.join(', ')} }`
+  const among = selected.length === 0 ? '' : `${ip} daddr { ${selected.join(', ')} } `
+  return `${among}${ip} daddr != ${family === 4 ? '127.0.0.0/8' : '::1'} fib daddr type local`
 }

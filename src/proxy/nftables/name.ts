@@ -43,13 +43,11 @@ export const MASQUERADE_CHAIN = 'masquerade-all'
 export const MASQUERADE_NODE_CHAIN = 'masquerade-node'
 
 /** Fields of a concatenated key or value. */
-export const concat = (...fields: readonly (string | number)[]): string => fields.join(' . ')
+export const concat = (...fields: readonly (string | number | undefined)[]): string =>
+  fields.join(' . ')
 
 /** A protocol as nft writes it. */
 export const protocolName = (protocol: Protocol) => protocol.toLowerCase() as Lowercase<Protocol>
-
-/** The map of a protocol's clients and the endpoints they had. */
-export const affinityMap = (protocol: Protocol): string => `affinity-${protocolName(protocol)}`
 
 /** A place among the endpoints of an id. */
 export const slotKey = (id: number, slot: number): string => concat(formatId(id), slot)
@@ -61,9 +59,9 @@ export function parseSlotKey(key: string): { id: number; slot: number } | undefi
   return id === undefined ? undefined : { id, slot: Number(match?.[2]) }
 }
 
-/** The id in a key `client . id` of an affinity map, or undefined. */
-export const parseAffinityKey = (key: string): number | undefined =>
-  parseId(key.slice(key.lastIndexOf(' ') + 1))
+/** The id in a key `id . client` of an affinity map, or undefined. */
+export const parseClientKey = (key: string): number | undefined =>
+  parseId(key.split(' ', 1)[0] ?? '')
 
 /** A destination of connections. */
 export const vipKey = (ip: IpAddress, protocol: Protocol, port: number): string =>

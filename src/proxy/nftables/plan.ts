@@ -1,4 +1,5 @@
 import type { Protocol } from '#net/protocol.ts'
+import type { Remembered } from './affinity.ts'
 import { SharedElements } from './claims.ts'
 import {
   type Changes,
@@ -10,7 +11,7 @@ import {
   isDeferred,
 } from './element.ts'
 import { IdPool } from './ids.ts'
-import { parseAffinityKey } from './name.ts'
+import { concat, parseClientKey } from './name.ts'
 import { chainsOf, claimsOf, ownElements, type PlacedRoute, type PlacedRoutes } from './placed.ts'
 import { type Recovered, recoverIds, recoverSlots } from './recover.ts'
 import type { PortRules, Route } from './route.ts'
@@ -102,15 +103,12 @@ export class NftPlan {
     }
   }
 
-  /** Which of the entries of a protocol's affinity map name endpoints that their route does not have (any more)? */
-  *outdated(
-    protocol: Protocol,
-    entries: Iterable<readonly [string, string]>,
-  ): Generator<readonly [string, string]> {
-    for (const entry of entries) {
-      const placed = this.#sticky.get(parseAffinityKey(entry[0]) ?? 0)
-      if (placed?.route.protocol !== protocol || !placed.slots.includes(entry[1])) yield entry
-    }
+  /** Which clients are remembered with endpoints that their route does not have (any more)? */
+  outdated(protocol: Protocol, clients: readonly Remembered[]): readonly Remembered[] {
+    return clients.filter(({ key, values }) => {
+      const placed = this.#sticky.get(parseClientKey(key) ?? 0)
+      return placed?.route.protocol !== protocol || !placed.slots.includes(concat(...values))
+    })
   }
 
   /** Replaces the rules of a Service; `known` tells where a route lies now. */

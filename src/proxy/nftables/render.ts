@@ -1,18 +1,10 @@
-import assert from 'node:assert'
 import type { IpFamily } from '#net/ip.ts'
 import type { Protocol } from '#net/protocol.ts'
+import { rememberingRules } from './affinity.ts'
 import { inChunks } from './chunks.ts'
 import { type Changes, containers, type ElementChange, endpointsOf } from './element.ts'
-import { affinityMap, parseChain, protocolName } from './name.ts'
-
-/** Which table. */
-export type Table = { readonly family: IpFamily; readonly name: string }
-
-/** The family's keyword in nft. */
-export const nftFamily = (family: IpFamily): 'ip' | 'ip6' => (family === 4 ? 'ip' : 'ip6')
-
-/** `ip nodeplane`: the table as commands name it. */
-export const tableText = ({ family, name }: Table): string => `${nftFamily(family)} ${name}`
+import { parseChain, protocolName } from './name.ts'
+import { nftFamily, type Table, tableText } from './table.ts'
 
 /** Protocols with a rule in each balancing chain, the most frequent first. */
 export const balancedProtocols: readonly Protocol[] = ['TCP', 'UDP', 'SCTP']
@@ -35,53 +27,30 @@ export const renderLater = (table: Table, { later, unusedChains }: Changes): str
 export const renderRemoval = (table: Table): string =>
   lines([`add table ${tableText(table)}`, `delete table ${tableText(table)}`])
 
-/**
- * Makes clients forget endpoints: `client . id` → `address . port`, as the affinity map has them. An entry that has
- * expired meanwhile is no error, but one with another endpoint by now is, and refuses the whole text.
- */
-export function renderForgetting(
-  table: Table,
-  protocol: Protocol,
-  entries: readonly (readonly [string, string])[],
-): string {
-  const map = `${tableText(table)} ${affinityMap(protocol)}`
-  return lines([
-    ...commands(
-      `add element ${map}`,
-      entries.map(([key, value]) => element(key, value)),
-    ),
-    ...commands(
-      `delete element ${map}`,
-      entries.map(([key]) => key),
-    ),
-  ])
-}
-
 function renderChain(table: Table, name: string): readonly string[] {
-  const parsed = parseChain(name)
-  assert(parsed !== undefined, `nothing is known of a chain ${name}`)
-  const rule = parsed.kind === 'lb' ? balancingRule : rememberingRule
   const chain = `${tableText(table)} ${name}`
   return [
     `add chain ${chain}`,
-    // nft allows a map with ports only after a match of their protocol.
-    ...balancedProtocols.map(
-      protocol =>
-        `add rule ${chain} meta l4proto ${protocolName(protocol)} ${rule(table, parsed.number, protocol)}`,
-    ),
+    ...chainRules(table.family, name).map(rule => `add rule ${chain} ${rule}`),
   ]
 }
 
-/** Sends a connection to one of `count` endpoints of its id, each as likely. */
-const balancingRule = ({ family }: Table, count: number, protocol: Protocol): string =>
-  `dnat ${nftFamily(family)} to meta priority . numgen random mod ${count} map @${endpointsOf(protocol)}`
-
-/** Notes which endpoint the client of a connection got, for so many seconds from now. */
-function rememberingRule({ family }: Table, seconds: number, protocol: Protocol): string {
-  const ip = nftFamily(family)
-  const entry = `${ip} saddr . meta priority timeout ${seconds}s : ${ip} daddr . ${protocolName(protocol)} dport`
-  return `update @${affinityMap(protocol)} { ${entry} }`
+/** The rules of a chain made on demand; none for any other. */
+export function chainRules(family: IpFamily, name: string): readonly string[] {
+  const chain = parseChain(name)
+  if (chain === undefined) return []
+  const { kind, number } = chain
+  return balancedProtocols.flatMap(protocol =>
+    kind === 'lb'
+      ? [balancingRule(family, protocol, number)]
+      : rememberingRules({ family, protocol }, number),
+  )
 }
+
+/** Sends a connection to one of `count` endpoints of its id, each as likely. */
+const balancingRule = (family: IpFamily, protocol: Protocol, count: number): string =>
+  // nft allows a map with ports only after a match of their protocol.
+  `meta l4proto ${protocolName(protocol)} dnat ${nftFamily(family)} to meta priority . numgen random mod ${count} map @${endpointsOf(protocol)}`
 
 function renderChanges(table: Table, changes: readonly ElementChange[]): readonly string[] {
   const byContainer = Map.groupBy(changes, ({ container }) => container)

@@ -59,7 +59,7 @@ export class FakeKernel {
         .map(([, endpoint]) => endpoint)
       const endpoint = slots[seed % slots.length]
       if (endpoint === undefined) continue
-      containers?.get(`affinity-${protocol}`)?.set(`${client} . ${id}`, endpoint)
+      containers?.get(`affinity-${protocol}`)?.set(`${id} . ${client}`, endpoint)
     }
   }
 

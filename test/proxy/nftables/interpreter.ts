@@ -91,12 +91,16 @@ class Walk {
       }
       if (word === 'dnat') {
         this.#take(3)
-        const target = this.#lookUp(this.#key())
-        if (target === undefined) return undefined
-        this.dnat = target
+        const target = [this.#lookUp(this.#key())]
+        if (this.#take(1)[0] === ':') target.push(this.#lookUp(this.#key()))
+        if (target.includes(undefined)) return undefined
+        this.dnat = target.join(' . ')
         return ['done', '']
       }
-      if (word === 'update') return this.#update()
+      if (word === 'update' || word === 'add') {
+        this.#write()
+        continue
+      }
       if (this.#tokens[2] === 'set') {
         this.#take(3)
         const id = this.#lookUp(this.#key())
@@ -162,6 +166,7 @@ class Walk {
       if (this.#take(1)[0] === 'proto-dst') return String(dport)
       return this.#take(1)[0] === 'daddr' ? daddr : ''
     }
+    if (first === 'jhash') return `hash of ${this.#take(5)[0] === 'saddr' ? saddr : ''}`
     if (first === 'numgen') return String(this.#place.random(Number(this.#take(2)[1])))
     if (second === 'l4proto') return protocol
     if (second === 'priority') return this.#priority
@@ -187,14 +192,15 @@ class Walk {
     return values.some(value => matches(value, key)) !== isNegated
   }
 
-  /** `update @x { key timeout Ts : value }`: keeps what is there already. */
-  #update(): undefined {
+  /** `update @x { key timeout Ts : value }` or `add @x { key }`: keeps what is there already. */
+  #write(): void {
     const [, name = ''] = this.#take(3)
     const key = this.#key()
-    this.#take(3)
+    if (this.#tokens[0] === 'timeout') this.#take(2)
+    const value = this.#take(1)[0] === ':' ? this.#key() : undefined
+    if (value !== undefined) this.#take(1)
     const container = this.#container(name)
-    if (!container.has(key)) container.set(key, this.#key())
-    return undefined
+    if (!container.has(key)) container.set(key, value ?? '')
   }
 }
 

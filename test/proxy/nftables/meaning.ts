@@ -24,7 +24,7 @@ export function meaningOf(listing: NftTable | undefined) {
   const destinations = (name: string) =>
     Object.fromEntries([...of(name)].map(([key, id]) => [key, routed(id)]))
   const isStale = (protocol: string) => (key: string, endpoint: string) => {
-    const id = key.split(' . ')[1] ?? ''
+    const id = key.split(' . ')[0] ?? ''
     return !of('remember').has(id) || !slots.get(id)?.includes(`${protocol} ${endpoint}`)
   }
   return {

@@ -15,15 +15,16 @@ map lb { typeof meta priority : verdict; }
 map spread { typeof meta priority : verdict; }
 map remember { typeof meta priority : verdict; }
 map endpoints-tcp { typeof meta priority . numgen random mod 65536 : ip daddr . tcp dport; }
-map affinity-tcp { typeof ip saddr . meta priority : ip daddr . tcp dport; size 262144; flags dynamic,timeout; }
+map affinity-tcp { typeof meta priority . ip saddr : ip daddr . tcp dport; size 262144; flags dynamic,timeout; }
 map endpoints-udp { typeof meta priority . numgen random mod 65536 : ip daddr . udp dport; }
-map affinity-udp { typeof ip saddr . meta priority : ip daddr . udp dport; size 262144; flags dynamic,timeout; }
+map affinity-udp { typeof meta priority . ip saddr : ip daddr . udp dport; size 262144; flags dynamic,timeout; }
 map endpoints-sctp { typeof meta priority . numgen random mod 65536 : ip daddr . sctp dport; }
-map affinity-sctp { typeof ip saddr . meta priority : ip daddr . sctp dport; size 262144; flags dynamic,timeout; }
+map affinity-sctp { typeof meta priority . ip saddr : ip daddr . sctp dport; size 262144; flags dynamic,timeout; }
 set restricted { typeof ip daddr . meta l4proto . th dport; }
 set source-ranges { typeof ip daddr . meta l4proto . th dport . ip saddr; flags interval; }
 set cluster-ips { type ipv4_addr; }
 set hairpins { type ipv4_addr . ipv4_addr; }
+set node-addresses { type ipv4_addr; size 65536; flags dynamic; }
 map masquerade-vips { typeof ip daddr . meta l4proto . th dport : verdict; }
 map masquerade-nodeports { typeof meta l4proto . th dport : verdict; }
 chain refuse {
@@ -34,24 +35,24 @@ chain ignore {
 drop
 }
 chain sticky {
-meta l4proto tcp dnat ip to ip saddr . meta priority map @affinity-tcp
-meta l4proto udp dnat ip to ip saddr . meta priority map @affinity-udp
-meta l4proto sctp dnat ip to ip saddr . meta priority map @affinity-sctp
+meta l4proto tcp dnat ip to meta priority . ip saddr map @affinity-tcp
+meta l4proto udp dnat ip to meta priority . ip saddr map @affinity-udp
+meta l4proto sctp dnat ip to meta priority . ip saddr map @affinity-sctp
 meta priority vmap @spread
 }
 chain services {
 ip daddr . meta l4proto . th dport @restricted ip daddr . meta l4proto . th dport . ip saddr != @source-ranges ip daddr . meta l4proto . th dport @restricted goto ignore
 meta priority set ip daddr . meta l4proto . th dport map @vips meta priority vmap @lb
 ip daddr @cluster-ips goto refuse
-ip daddr != 127.0.0.0/8 fib daddr type local meta priority set meta l4proto . th dport map @nodeports meta priority vmap @lb
+ip daddr != 127.0.0.0/8 fib daddr type local meta priority set meta l4proto . th dport map @nodeports add @node-addresses { ip daddr } meta priority vmap @lb
 }
 chain services-inside {
 ip daddr . meta l4proto . th dport @restricted ip daddr . meta l4proto . th dport . ip saddr != @source-ranges ip daddr . meta l4proto . th dport @restricted goto ignore
 meta priority set ip daddr . meta l4proto . th dport map @vips-inside meta priority vmap @lb
 meta priority set ip daddr . meta l4proto . th dport map @vips meta priority vmap @lb
 ip daddr @cluster-ips goto refuse
-ip daddr != 127.0.0.0/8 fib daddr type local meta priority set meta l4proto . th dport map @nodeports-inside meta priority vmap @lb
-ip daddr != 127.0.0.0/8 fib daddr type local meta priority set meta l4proto . th dport map @nodeports meta priority vmap @lb
+ip daddr != 127.0.0.0/8 fib daddr type local meta priority set meta l4proto . th dport map @nodeports-inside add @node-addresses { ip daddr } meta priority vmap @lb
+ip daddr != 127.0.0.0/8 fib daddr type local meta priority set meta l4proto . th dport map @nodeports add @node-addresses { ip daddr } meta priority vmap @lb
 }
 chain masquerade-cluster-ip {
 ip saddr != 10.244.0.0/16 masquerade fully-random
@@ -66,7 +67,7 @@ chain masquerade-services {
 ip saddr . ip daddr @hairpins masquerade fully-random
 ct original ip daddr @cluster-ips goto masquerade-cluster-ip
 meta l4proto { tcp, udp, sctp } ct original ip daddr . meta l4proto . ct original proto-dst vmap @masquerade-vips
-meta l4proto { tcp, udp, sctp } meta l4proto . ct original proto-dst vmap @masquerade-nodeports
+ct original ip daddr @node-addresses meta l4proto { tcp, udp, sctp } meta l4proto . ct original proto-dst vmap @masquerade-nodeports
 }
 chain prerouting {
 type nat hook prerouting priority -100; policy accept;
@@ -89,7 +90,7 @@ chain affinity-output {
 type filter hook output priority -90; policy accept;
 ct state new ct status dnat meta priority vmap @remember
 }
-chain layout-5fb7381cfd561928 {
+chain layout-42f490b9da197f59 {
 }
 }
 
@@ -105,15 +106,19 @@ map lb { typeof meta priority : verdict; }
 map spread { typeof meta priority : verdict; }
 map remember { typeof meta priority : verdict; }
 map endpoints-tcp { typeof meta priority . numgen random mod 65536 : ip6 daddr . tcp dport; }
-map affinity-tcp { typeof ip6 saddr . meta priority : ip6 daddr . tcp dport; size 262144; flags dynamic,timeout; }
+map affinity-tcp { typeof meta priority . jhash ip6 saddr mod 4294967295 seed 0x1 : ip6 daddr; size 262144; flags dynamic,timeout; }
+map affinity-port-tcp { typeof meta priority . jhash ip6 saddr mod 4294967295 seed 0x1 : tcp dport; size 262144; flags dynamic,timeout; }
 map endpoints-udp { typeof meta priority . numgen random mod 65536 : ip6 daddr . udp dport; }
-map affinity-udp { typeof ip6 saddr . meta priority : ip6 daddr . udp dport; size 262144; flags dynamic,timeout; }
+map affinity-udp { typeof meta priority . jhash ip6 saddr mod 4294967295 seed 0x1 : ip6 daddr; size 262144; flags dynamic,timeout; }
+map affinity-port-udp { typeof meta priority . jhash ip6 saddr mod 4294967295 seed 0x1 : udp dport; size 262144; flags dynamic,timeout; }
 map endpoints-sctp { typeof meta priority . numgen random mod 65536 : ip6 daddr . sctp dport; }
-map affinity-sctp { typeof ip6 saddr . meta priority : ip6 daddr . sctp dport; size 262144; flags dynamic,timeout; }
+map affinity-sctp { typeof meta priority . jhash ip6 saddr mod 4294967295 seed 0x1 : ip6 daddr; size 262144; flags dynamic,timeout; }
+map affinity-port-sctp { typeof meta priority . jhash ip6 saddr mod 4294967295 seed 0x1 : sctp dport; size 262144; flags dynamic,timeout; }
 set restricted { typeof ip6 daddr . meta l4proto . th dport; }
 set source-ranges { typeof ip6 daddr . meta l4proto . th dport . ip6 saddr; flags interval; }
 set cluster-ips { type ipv6_addr; }
 set hairpins { type ipv6_addr . ipv6_addr; }
+set node-addresses { type ipv6_addr; size 65536; flags dynamic; }
 map masquerade-vips { typeof ip6 daddr . meta l4proto . th dport : verdict; }
 map masquerade-nodeports { typeof meta l4proto . th dport : verdict; }
 chain refuse {
@@ -124,24 +129,24 @@ chain ignore {
 drop
 }
 chain sticky {
-meta l4proto tcp dnat ip6 to ip6 saddr . meta priority map @affinity-tcp
-meta l4proto udp dnat ip6 to ip6 saddr . meta priority map @affinity-udp
-meta l4proto sctp dnat ip6 to ip6 saddr . meta priority map @affinity-sctp
+meta l4proto tcp dnat ip6 to meta priority . jhash ip6 saddr mod 4294967295 seed 0x1 map @affinity-tcp : meta priority . jhash ip6 saddr mod 4294967295 seed 0x1 map @affinity-port-tcp
+meta l4proto udp dnat ip6 to meta priority . jhash ip6 saddr mod 4294967295 seed 0x1 map @affinity-udp : meta priority . jhash ip6 saddr mod 4294967295 seed 0x1 map @affinity-port-udp
+meta l4proto sctp dnat ip6 to meta priority . jhash ip6 saddr mod 4294967295 seed 0x1 map @affinity-sctp : meta priority . jhash ip6 saddr mod 4294967295 seed 0x1 map @affinity-port-sctp
 meta priority vmap @spread
 }
 chain services {
 ip6 daddr . meta l4proto . th dport @restricted ip6 daddr . meta l4proto . th dport . ip6 saddr != @source-ranges ip6 daddr . meta l4proto . th dport @restricted goto ignore
 meta priority set ip6 daddr . meta l4proto . th dport map @vips meta priority vmap @lb
 ip6 daddr @cluster-ips goto refuse
-ip6 daddr { fd00:50::1 } ip6 daddr != ::1 fib daddr type local meta priority set meta l4proto . th dport map @nodeports meta priority vmap @lb
+ip6 daddr { fd00:50::1 } ip6 daddr != ::1 fib daddr type local meta priority set meta l4proto . th dport map @nodeports add @node-addresses { ip6 daddr } meta priority vmap @lb
 }
 chain services-inside {
 ip6 daddr . meta l4proto . th dport @restricted ip6 daddr . meta l4proto . th dport . ip6 saddr != @source-ranges ip6 daddr . meta l4proto . th dport @restricted goto ignore
 meta priority set ip6 daddr . meta l4proto . th dport map @vips-inside meta priority vmap @lb
 meta priority set ip6 daddr . meta l4proto . th dport map @vips meta priority vmap @lb
 ip6 daddr @cluster-ips goto refuse
-ip6 daddr { fd00:50::1 } ip6 daddr != ::1 fib daddr type local meta priority set meta l4proto . th dport map @nodeports-inside meta priority vmap @lb
-ip6 daddr { fd00:50::1 } ip6 daddr != ::1 fib daddr type local meta priority set meta l4proto . th dport map @nodeports meta priority vmap @lb
+ip6 daddr { fd00:50::1 } ip6 daddr != ::1 fib daddr type local meta priority set meta l4proto . th dport map @nodeports-inside add @node-addresses { ip6 daddr } meta priority vmap @lb
+ip6 daddr { fd00:50::1 } ip6 daddr != ::1 fib daddr type local meta priority set meta l4proto . th dport map @nodeports add @node-addresses { ip6 daddr } meta priority vmap @lb
 }
 chain masquerade-cluster-ip {
 ip6 saddr != fd00:244::/32 masquerade fully-random
@@ -156,7 +161,7 @@ chain masquerade-services {
 ip6 saddr . ip6 daddr @hairpins masquerade fully-random
 ct original ip6 daddr @cluster-ips goto masquerade-cluster-ip
 meta l4proto { tcp, udp, sctp } ct original ip6 daddr . meta l4proto . ct original proto-dst vmap @masquerade-vips
-ct original ip6 daddr { fd00:50::1 } meta l4proto { tcp, udp, sctp } meta l4proto . ct original proto-dst vmap @masquerade-nodeports
+ct original ip6 daddr @node-addresses meta l4proto { tcp, udp, sctp } meta l4proto . ct original proto-dst vmap @masquerade-nodeports
 }
 chain prerouting {
 type nat hook prerouting priority -100; policy accept;
@@ -179,7 +184,7 @@ chain affinity-output {
 type filter hook output priority -90; policy accept;
 ct state new ct status dnat meta priority vmap @remember
 }
-chain layout-608fae7146971e3e {
+chain layout-47f774091e03bc8e {
 }
 }
 

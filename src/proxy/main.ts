@@ -13,6 +13,7 @@ import { createProxyMetrics, type FamilyMetrics } from './metrics.ts'
 import { NftablesBackend } from './nftables/backend.ts'
 import { renderRemoval } from './nftables/render.ts'
 import type { Table } from './nftables/table.ts'
+import { warnOfServices } from './service-warnings.ts'
 import { DEFAULT_TABLE_NAME, type ProxySettings } from './settings.ts'
 import { SyncRunner } from './sync-runner.ts'
 
@@ -56,11 +57,15 @@ export async function runProxy(options: ProxyOptions, signal: AbortSignal): Prom
   const { settings, metrics } = options
   using writer = await createNftWriter()
   const metricsOf = createProxyMetrics(metrics)
-  await Promise.all(
-    settings.families.map(family =>
+  await Promise.all([
+    warnOfServices(
+      { store: options.store, log: options.log.child({ component: 'proxy' }) },
+      signal,
+    ),
+    ...settings.families.map(family =>
       runFamily({ ...options, family, writer, metrics: metricsOf(family) }, signal),
     ),
-  )
+  ])
 }
 
 type FamilyOptions = Omit<ProxyOptions, 'metrics'> & {

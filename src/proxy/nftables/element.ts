@@ -10,6 +10,7 @@ export const containers = [
   'lb',
   'spread',
   'remember',
+  'sticky-endpoints',
   'endpoints-tcp',
   'endpoints-udp',
   'endpoints-sctp',

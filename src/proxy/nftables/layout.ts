@@ -77,6 +77,7 @@ function declarations({ table }: LayoutOptions): readonly string[] {
     'map lb { typeof meta priority : verdict; }',
     'map spread { typeof meta priority : verdict; }',
     'map remember { typeof meta priority : verdict; }',
+    `set sticky-endpoints { typeof meta priority . ${ip} daddr . th dport; }`,
     ...balancedProtocols.flatMap(protocol => protocolMaps(table.family, protocol)),
     `set restricted { typeof ${vip}; }`,
     `set source-ranges { typeof ${vip} . ${ip} saddr; flags interval; }`,
@@ -163,8 +164,9 @@ function baseChains(options: LayoutOptions): readonly Chain[] {
     clusterCIDR === undefined
       ? []
       : [`${nftFamily(table.family)} saddr ${prefixText(clusterCIDR)} goto ${INSIDE_CHAIN}`]
-  // The id is still in the priority: nothing but a nat chain lies between.
-  const remember = 'ct state new ct status dnat meta priority vmap @remember'
+  // The id is still in the priority: nothing but a nat chain lies between. But a local process may have set a priority
+  // that looks like one (SO_PRIORITY, IP_TOS), so the endpoint must be one of that id.
+  const remember = `ct state new ct status dnat meta priority . ${nftFamily(table.family)} daddr . th dport @sticky-endpoints meta priority vmap @remember`
   return [
     // Nat chains see the first packet of a connection only: established ones are never looked at again.
     baseChain('prerouting', 'nat hook prerouting priority -100', [...fromPods, 'goto services']),

@@ -48,6 +48,8 @@ export function* ownElements({ route, id, slots }: PlacedRoute): Generator<Eleme
   }
   for (const [slot, value] of slots.entries()) {
     yield { container: endpointsOf(route.protocol), key: slotKey(id, slot), value }
+    if (route.affinitySeconds === undefined) continue
+    yield { container: 'sticky-endpoints', key: concat(key, value), value: '' }
   }
 }
 

@@ -121,3 +121,58 @@ t.test('of two Services on one address and port the one whose name sorts first h
   await machine.sync()
   t.equal(owner(), '0:1')
 })
+
+t.test(
+  'a removed endpoint is forgotten by its clients alone, in a transaction of its own',
+  async t => {
+    const machine = new Machine()
+    const setEndpoints = (list: readonly string[]) =>
+      machine.store.set('EndpointSlice', slice({ endpoints: list.map(ip => endpoint(ip)) }))
+    machine.store.set('Service', service({ affinityTimeoutSeconds: 60 }))
+    setEndpoints(['10.0.0.1', '10.0.0.2'])
+    await machine.sync()
+    machine.kernel.connect('ip np', '203.0.113.1', 0)
+    machine.kernel.connect('ip np', '203.0.113.2', 1)
+    machine.kernel.log.length = 0
+    setEndpoints(['10.0.0.2'])
+    await machine.sync()
+    t.equal(machine.kernel.log.length, 3)
+    t.equal(
+      machine.kernel.log.at(-1),
+      [
+        'add element ip np affinity-tcp { 0:1 . 203.0.113.1 : 10.0.0.1 . 8080 }',
+        'delete element ip np affinity-tcp { 0:1 . 203.0.113.1 }',
+        '',
+      ].join('\n'),
+    )
+    machine.kernel.log.length = 0
+    setEndpoints(['10.0.0.2', '10.0.0.3'])
+    await machine.sync()
+    t.equal(machine.kernel.log.length, 1, 'a new endpoint makes nobody forget')
+  },
+)
+
+t.test('changed source ranges are a change of those elements alone', async t => {
+  const machine = new Machine()
+  const setRanges = (...loadBalancerSourceRanges: readonly string[]) =>
+    machine.store.set(
+      'Service',
+      service({
+        type: 'LoadBalancer',
+        loadBalancerIngress: [{ ip: '203.0.113.5' }],
+        loadBalancerSourceRanges,
+      }),
+    )
+  setRanges('10.0.0.0/8', '10.1.0.0/16')
+  await machine.sync()
+  machine.kernel.log.length = 0
+  setRanges('10.1.0.0/16')
+  await machine.sync()
+  t.strictSame(machine.kernel.log, [
+    [
+      'delete element ip np source-ranges { 203.0.113.5 . tcp . 80 . 10.0.0.0/8 }',
+      'add element ip np source-ranges { 203.0.113.5 . tcp . 80 . 10.1.0.0/16 }',
+      '',
+    ].join('\n'),
+  ])
+})

@@ -39,6 +39,9 @@ export function meaningOf(listing: NftTable | undefined) {
       .flatMap(name => [...of(name).keys()])
       .concat(...slots.keys())
       .filter(id => !of('lb').has(id)),
+    sticky: [...of('sticky-endpoints').keys()]
+      .map(key => key.split(' . ').slice(1).join(' . '))
+      .sort(),
     /** Remembered endpoints that the route does not have. */
     stale: ['tcp', 'udp'].flatMap(protocol =>
       [...of(`affinity-${protocol}`)].filter(([key, value]) => isStale(protocol)(key, value)),

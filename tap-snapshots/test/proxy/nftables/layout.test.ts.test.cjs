@@ -14,6 +14,7 @@ map nodeports-inside { typeof meta l4proto . th dport : meta priority; }
 map lb { typeof meta priority : verdict; }
 map spread { typeof meta priority : verdict; }
 map remember { typeof meta priority : verdict; }
+set sticky-endpoints { typeof meta priority . ip daddr . th dport; }
 map endpoints-tcp { typeof meta priority . numgen random mod 65536 : ip daddr . tcp dport; }
 map affinity-tcp { typeof meta priority . ip saddr : ip daddr . tcp dport; size 262144; flags dynamic,timeout; }
 map endpoints-udp { typeof meta priority . numgen random mod 65536 : ip daddr . udp dport; }
@@ -84,13 +85,13 @@ ct status dnat jump masquerade-services
 }
 chain affinity-prerouting {
 type filter hook prerouting priority -90; policy accept;
-ct state new ct status dnat meta priority vmap @remember
+ct state new ct status dnat meta priority . ip daddr . th dport @sticky-endpoints meta priority vmap @remember
 }
 chain affinity-output {
 type filter hook output priority -90; policy accept;
-ct state new ct status dnat meta priority vmap @remember
+ct state new ct status dnat meta priority . ip daddr . th dport @sticky-endpoints meta priority vmap @remember
 }
-chain layout-42f490b9da197f59 {
+chain layout-12076c806268486d {
 }
 }
 
@@ -105,6 +106,7 @@ map nodeports-inside { typeof meta l4proto . th dport : meta priority; }
 map lb { typeof meta priority : verdict; }
 map spread { typeof meta priority : verdict; }
 map remember { typeof meta priority : verdict; }
+set sticky-endpoints { typeof meta priority . ip6 daddr . th dport; }
 map endpoints-tcp { typeof meta priority . numgen random mod 65536 : ip6 daddr . tcp dport; }
 map affinity-tcp { typeof meta priority . jhash ip6 saddr mod 4294967295 seed 0x1 : ip6 daddr; size 262144; flags dynamic,timeout; }
 map affinity-port-tcp { typeof meta priority . jhash ip6 saddr mod 4294967295 seed 0x1 : tcp dport; size 262144; flags dynamic,timeout; }
@@ -178,13 +180,13 @@ ct status dnat jump masquerade-services
 }
 chain affinity-prerouting {
 type filter hook prerouting priority -90; policy accept;
-ct state new ct status dnat meta priority vmap @remember
+ct state new ct status dnat meta priority . ip6 daddr . th dport @sticky-endpoints meta priority vmap @remember
 }
 chain affinity-output {
 type filter hook output priority -90; policy accept;
-ct state new ct status dnat meta priority vmap @remember
+ct state new ct status dnat meta priority . ip6 daddr . th dport @sticky-endpoints meta priority vmap @remember
 }
-chain layout-47f774091e03bc8e {
+chain layout-b9bf892df42704f9 {
 }
 }
 

@@ -1,0 +1,72 @@
+import { pino } from 'pino'
+import t from 'tap'
+import type { Service } from '#cluster/objects.ts'
+import { Store } from '#cluster/store.ts'
+import { unhonoured, warnOfServices } from '../../src/proxy/service-warnings.ts'
+import { eventually } from '../helper/eventually.ts'
+import { service } from './builders.ts'
+
+const checked = {
+  type: 'LoadBalancer',
+  externalTrafficPolicy: 'Local',
+  healthCheckNodePort: 32000,
+} as const
+
+const cases: readonly { title: string; fields: Partial<Service>; want: readonly RegExp[] }[] = [
+  {
+    title: 'a Service that asks for all that is honoured',
+    fields: {
+      type: 'LoadBalancer',
+      externalTrafficPolicy: 'Local',
+      affinityTimeoutSeconds: 60,
+      externalIPs: ['192.0.2.1', '', 'fd00::1'],
+      loadBalancerSourceRanges: [' 10.0.0.0/8 ', 'fd00::/8'],
+    },
+    want: [],
+  },
+  { title: 'a health check node port', fields: checked, want: [/healthCheckNodePort 32000/] },
+  {
+    title: 'a health check node port under policy Cluster, which nobody asks',
+    fields: { ...checked, externalTrafficPolicy: 'Cluster' },
+    want: [],
+  },
+  {
+    title: 'texts without meaning',
+    fields: { externalIPs: ['x'], loadBalancerSourceRanges: ['10.0.0.0'] },
+    want: [/^externalIPs .*"x"/, /^loadBalancerSourceRanges .*"10.0.0.0"/],
+  },
+  { title: 'a headless Service', fields: { ...checked, clusterIP: 'None' }, want: [] },
+]
+for (const { title, fields, want } of cases) {
+  t.test(title, async t => {
+    const problems = unhonoured(service(fields))
+    t.equal(problems.length, want.length)
+    for (const [index, pattern] of want.entries()) t.match(problems[index], pattern)
+  })
+}
+
+t.test('each Service is warned of once, and no more than a hundred', async t => {
+  const lines: { service?: string; msg: string }[] = []
+  const log = pino({}, { write: line => void lines.push(JSON.parse(line) as never) })
+  const store = new Store()
+  const stop = new AbortController()
+  const ended = warnOfServices({ store, log }, stop.signal)
+  store.set('Service', service({ name: 'a', ...checked }))
+  await eventually('a warning', () => lines.length === 1)
+  store.set('Service', service({ name: 'a', ...checked, healthCheckNodePort: 32001 }))
+  for (let index = 0; index < 200; index++) {
+    store.set('Service', service({ name: `b${index}`, ...checked }))
+  }
+  await ended
+  t.equal(lines.filter(({ service }) => service === 'default/a').length, 1)
+  t.equal(lines.length, 101)
+  t.match(lines.at(-1)?.msg, /no more/)
+})
+
+t.test('it ends with the proxy', async t => {
+  const stop = new AbortController()
+  const log = pino({ level: 'silent' })
+  const ended = warnOfServices({ store: new Store(), log }, stop.signal)
+  stop.abort()
+  await t.resolves(ended)
+})

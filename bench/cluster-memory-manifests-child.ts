@@ -4,7 +4,7 @@ import { manifestSource } from '#cluster/manifests/source.ts'
 import type { Kind } from '#cluster/objects.ts'
 import { Store } from '#cluster/store.ts'
 import { createLogger } from '#runtime/log.ts'
-import { keepYoungGenerationSmall } from '#runtime/memory.ts'
+import { keepHeapSmall } from '#runtime/memory.ts'
 import type { MemoryResult } from './cluster-memory-manifests.ts'
 import { residentMiB } from './measure.ts'
 
@@ -12,7 +12,7 @@ import { residentMiB } from './measure.ts'
 const directory = process.argv[2] ?? '.'
 const kinds = ['Service', 'EndpointSlice', 'Node', 'Namespace'] as const satisfies readonly Kind[]
 
-keepYoungGenerationSmall()
+keepHeapSmall()
 const store = new Store()
 const abort = new AbortController()
 const delay = monitorEventLoopDelay({ resolution: 1 })

@@ -9,7 +9,7 @@ import { configFromFile, configFromFlags, type LoadedConfig } from '#proxy/confi
 import { nodeNameFrom } from '#proxy/config/to-settings.ts'
 import { ConfigError, describeError, formatProblem } from '#runtime/error.ts'
 import { createLogger } from '#runtime/log.ts'
-import { keepYoungGenerationSmall } from '#runtime/memory.ts'
+import { keepHeapSmall } from '#runtime/memory.ts'
 import { type CommandIo, EXIT_OK, runCommand } from './command-line.ts'
 
 type Options = { readonly config: string }
@@ -23,7 +23,7 @@ export function run(args: readonly string[], io: CommandIo): Promise<number> {
     .requiredOption('--config <file>', "the agent's configuration, see docs/agent.md")
     .addHelpText('after', '\nExample:\n  nodeplane agent --config /etc/nodeplane/agent.yaml')
   return runCommand<Options>(command, args, io, async options => {
-    keepYoungGenerationSmall()
+    keepHeapSmall()
     const file = resolve(options.config)
     const config = parseAgentConfig(await readConfig(file, '--config'), file)
     const log = await createLogger(config.log.level, io.stderr.isTTY === true)

@@ -31,6 +31,7 @@ export class ZoneIndex {
   readonly #services = new Map<string, ServiceNode>()
   readonly #servicesByIp = new MultiMap<IpAddress, Service>()
   readonly #slicesByIp = new MultiMap<IpAddress, SliceNode>()
+  readonly #pods = new Map<string, Pod>()
   readonly #podsByIp = new MultiMap<IpAddress, Pod>()
   #changedMs = 0
 
@@ -76,9 +77,7 @@ export class ZoneIndex {
         else this.#namespaces.set(change.key, change.after)
         return
       case 'Pod':
-        for (const ip of podAddresses(change.before))
-          this.#podsByIp.delete(ip, change.before as Pod)
-        for (const ip of podAddresses(change.after)) this.#podsByIp.add(ip, change.after as Pod)
+        this.#replacePod(change.key, change.after)
         return
       case 'Service':
         this.#replaceService(change.key, change.after)
@@ -102,6 +101,15 @@ export class ZoneIndex {
       for (const ip of clusterIpsOf(after)) this.#servicesByIp.add(ip, after)
     }
     this.#setNode(key, { service: after, slices })
+  }
+
+  /** What is taken out is the very object that was put in: `before` of a change may be an equal one. */
+  #replacePod(key: string, after: Pod | undefined): void {
+    const before = this.#pods.get(key)
+    for (const ip of podAddresses(before)) this.#podsByIp.delete(ip, before as Pod)
+    for (const ip of podAddresses(after)) this.#podsByIp.add(ip, after as Pod)
+    if (after === undefined) this.#pods.delete(key)
+    else this.#pods.set(key, after)
   }
 
   #addSlice(slice: EndpointSlice): void {

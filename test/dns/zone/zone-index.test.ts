@@ -5,6 +5,7 @@ import { type ClusterObject, keyOf } from '#cluster/objects.ts'
 import { Store } from '#cluster/store.ts'
 import { lookup } from '#dns/zone/lookup.ts'
 import { ZoneIndex } from '#dns/zone/zone-index.ts'
+import type { IpAddress } from '#net/ip.ts'
 import { indexOf, zoneOptions } from '../../helper/sample-cluster.ts'
 import {
   added,
@@ -139,3 +140,15 @@ t.test('a change of one slice leaves the other slices of its Service as they are
   t.equal(after.filter(node => before.includes(node)).length, 49)
   t.equal(index.slicesAt(first.endpoints[0]?.addresses[0] as never).length, 0)
 })
+
+t.test(
+  'a change whose former object is only equal to the one that was put in takes that one out',
+  async t => {
+    const index = new ZoneIndex({ podNames: false })
+    const make = () => pod({ name: 'p', ips: ['10.0.0.1'], phase: 'Running' })
+    const key = keyOf(make())
+    index.apply({ kind: 'Pod', key, before: undefined, after: make() }, 0)
+    index.apply({ kind: 'Pod', key, before: make(), after: undefined }, 0)
+    t.strictSame(index.podsAt('10.0.0.1' as IpAddress), [])
+  },
+)

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parseArgs, promisify } from 'node:util'
-import { bundleProgram } from './measure.ts'
+import { bundleProgram } from './bundle-program.ts'
 
 /** What a process took to read a cluster from an API server. */
 export type ApiMemoryResult = {
@@ -30,7 +30,7 @@ const BUDGET_MIB = 150
 
 /**
  * Reads that many Services, each with a slice of two endpoints, from an API server in another process. The reading process
- * runs a bundle, as what ships does: Node's TypeScript support alone takes 36 MiB.
+ * runs a bundle, as what ships does.
  */
 export async function measureApi(services: number): Promise<ApiMemoryResult> {
   const folder = await mkdtemp(join(tmpdir(), 'nodeplane-memory-'))

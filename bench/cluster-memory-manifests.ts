@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
-import { bundleProgram } from './measure.ts'
+import { parseArgs, promisify } from 'node:util'
+import { bundleProgram } from './bundle-program.ts'
 import { rawService, rawSlice } from './raw-cluster.ts'
 
 /** How the objects are written down: documents, or the list that `kubectl get -o yaml` or `-o json` prints. */
@@ -24,6 +24,9 @@ export type MemoryResult = {
   /** The highest it ever was (VmHWM). */
   readonly peakMiB: number
 }
+
+/** Budget of the design, for 10,000 Services with 2 endpoints each. */
+const BUDGET_MIB = 150
 
 /** Loads that many Services, each with a slice of two endpoints, through the manifest source in a process of its own. */
 export async function measureManifests(
@@ -65,4 +68,13 @@ function renderYaml(value: object, indent = ''): string {
       return head === '-' ? `${indent}- ${text.slice(inner.length)}` : `${indent}${head}\n${text}`
     })
     .join('')
+}
+if (import.meta.main) {
+  const { values } = parseArgs({ options: { services: { type: 'string', default: '10000' } } })
+  for (const form of manifestForms) {
+    const result = await measureManifests(Number(values.services), form)
+    const verdict = result.peakMiB <= BUDGET_MIB ? 'within' : 'OVER'
+    console.log(`${form}: ${JSON.stringify(result)}: ${verdict} ${BUDGET_MIB} MiB`)
+    if (result.peakMiB > BUDGET_MIB) process.exitCode = 1
+  }
 }

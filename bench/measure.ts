@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises'
-import { build } from 'esbuild'
 
 /** The value that this share (0 to 1) of the values does not exceed; NaN of none. */
 export const quantile = (values: readonly number[], share: number): number =>
@@ -21,21 +20,4 @@ export async function residentMiB(field: 'VmHWM' | 'VmRSS'): Promise<number> {
   const status = await readFile('/proc/self/status', 'utf8')
   const kib = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]
   return Math.round(Number(kib) / 1024)
-}
-
-/** A program as nodeplane ships it, in one file: Node's TypeScript support alone takes 36 MiB. */
-export async function bundleProgram(entry: string, outfile: string): Promise<void> {
-  await build({
-    entryPoints: [entry],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    minify: true,
-    logLevel: 'error',
-    // CommonJS packages in the bundle ask for it.
-    banner: {
-      js: `import { createRequire } from 'node:module'; const require = createRequire('/')`,
-    },
-  })
 }

@@ -1,5 +1,6 @@
 import { isIP, SocketAddress } from 'node:net'
 import fc from 'fast-check'
+import { expandIPv6Number, IPv4, IPv6 } from 'ip-num'
 import t from 'tap'
 import {
   compareIps,
@@ -86,6 +87,31 @@ t.test('texts mean what they mean to the C library', async t => {
       return parseIp(text) === address
     }),
     { numRuns: 2000 },
+  )
+  t.pass()
+})
+
+t.test('numbers and canonical texts are those of ip-num', async t => {
+  const groups = fc.array(fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 0xffff })), {
+    minLength: 8,
+    maxLength: 8,
+  })
+  fc.assert(
+    fc.property(groups, groups => {
+      const whole = groups.map(group => group.toString(16).padStart(4, '0')).join(':')
+      const ip = parseIp(whole) as IpAddress
+      const { value } = new IPv6(whole)
+      // ip-num reads no texts that end like IPv4.
+      const again = ip.includes('.') ? value : new IPv6(expandIPv6Number(ip)).value
+      return ipToNumber(ip) === value && ipFromNumber(6, value) === ip && again === value
+    }),
+    { numRuns: 1000 },
+  )
+  fc.assert(
+    fc.property(fc.bigInt({ min: 0n, max: 0xffff_ffffn }), value => {
+      const ip = ipFromNumber(4, value)
+      return ip === new IPv4(value).toString() && ipToNumber(ip) === value
+    }),
   )
   t.pass()
 })

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
+import { IPv4CidrRange, IPv6CidrRange } from 'ip-num'
 import t from 'tap'
-import { type IpAddress, parseIp } from '#net/ip.ts'
+import { type IpAddress, ipToNumber, parseIp } from '#net/ip.ts'
 import {
   firstAddress,
   formatPrefix,
@@ -67,4 +68,36 @@ t.test('overlap is symmetric', async t => {
   t.ok(prefixesOverlap(prefix('10.1.0.0/16'), prefix('10.0.0.0/8')))
   t.notOk(prefixesOverlap(prefix('10.1.0.0/16'), prefix('10.2.0.0/16')))
   t.notOk(prefixesOverlap(prefix('0.0.0.0/0'), prefix('::/0')))
+})
+
+t.test('first and last addresses and what is inside are those of ip-num', async t => {
+  const bits = (max: number) => fc.integer({ min: 0, max })
+  const four = fc.tuple(fc.ipV4(), bits(32), bits(32))
+  const six = fc.tuple(fc.array(bits(0xffff), { minLength: 8, maxLength: 8 }), bits(128), bits(128))
+  fc.assert(
+    fc.property(four, ([address, length, other]) => {
+      const [ours, theirs] = [`${address}/${length}`, `${address}/${other}`]
+      const [a, b] = [IPv4CidrRange.fromCidr(ours), IPv4CidrRange.fromCidr(theirs)]
+      return (
+        firstAddress(prefix(ours)) === a.getFirst().toString() &&
+        lastAddress(prefix(ours)) === a.getLast().toString() &&
+        prefixesOverlap(prefix(ours), prefix(theirs)) === (a.contains(b) || b.contains(a)) &&
+        prefixContains(prefix(ours), lastAddress(prefix(theirs))) ===
+          b.getLast().value <= a.getLast().value
+      )
+    }),
+    { numRuns: 500 },
+  )
+  fc.assert(
+    fc.property(six, ([groups, length]) => {
+      const text = `${groups.map(group => group.toString(16)).join(':')}/${length}`
+      const range = IPv6CidrRange.fromCidr(text)
+      return (
+        ipToNumber(firstAddress(prefix(text))) === range.getFirst().value &&
+        ipToNumber(lastAddress(prefix(text))) === range.getLast().value
+      )
+    }),
+    { numRuns: 500 },
+  )
+  t.pass()
 })

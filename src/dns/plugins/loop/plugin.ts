@@ -37,7 +37,7 @@ export const loopPlugin = (clock: Clock = systemClock): PluginDefinition => ({
           const cause = `Loop (${query.client.address}:${query.client.port} -> ${context.server}) detected for zone "${zone}"`
           context.lines.line(
             'FATAL',
-            `plugin/loop: ${cause}, see the README of loop. Query: "HINFO ${probe}"`,
+            `plugin/loop: ${cause}, see docs/plugins/loop.md. Query: "HINFO ${probe}"`,
           )
           context.fail(
             new Error(

@@ -1,7 +1,4 @@
-import { readFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
 import t from 'tap'
-import { parseCorefile } from '#dns/corefile/parser.ts'
 import { parseKubernetes } from '#dns/plugins/kubernetes/options.ts'
 import { ConfigError } from '#runtime/error.ts'
 import { directive } from '../../../helper/dns.ts'
@@ -116,15 +113,4 @@ t.test('what is wrong is said with file, line and option', async t => {
   } catch (error) {
     t.equal(error instanceof ConfigError && error.problems.length, 2, 'all problems at once')
   }
-})
-
-t.test('the options in the examples of the README can be read', async t => {
-  const readme = resolve(import.meta.dirname, '../../../../src/dns/plugins/kubernetes/README.md')
-  const [, examples = ''] = (await readFile(readme, 'utf8')).split('## Examples')
-  const system = { env: {}, read: () => '', glob: () => [] }
-  const directives = [...examples.matchAll(/```\n(.*?)```/gs)]
-    .flatMap(([, text = '']) => parseCorefile(text, 'README.md', system).blocks)
-    .flatMap(block => block.directives.filter(({ name }) => name === 'kubernetes'))
-  t.equal(directives.length, 2)
-  for (const found of directives) t.doesNotThrow(() => parseKubernetes(found, context))
 })

@@ -1,33 +1,32 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { parseCorefile } from '../../../src/dns/corefile/parser.ts'
-import { parseKubernetes } from '../../../src/dns/plugins/kubernetes/options.ts'
-import { registry } from '../../../src/dns/plugins/registry.ts'
-import { planServers } from '../../../src/dns/server/plan.ts'
-import { setupBlock, stopPlugins } from '../../../src/dns/server/setup.ts'
-import { setupContext } from '../../helper/dns.ts'
+import { parseCorefile } from '#dns/corefile/parser.ts'
+import { parseKubernetes } from '#dns/plugins/kubernetes/options.ts'
+import { registry } from '#dns/plugins/registry.ts'
+import { planServers } from '#dns/server/plan.ts'
+import { setupBlock, stopPlugins } from '#dns/server/setup.ts'
+import { setupContext } from '../helper/dns.ts'
 
-const folder = join(import.meta.dirname, '../../../src/dns/plugins')
+const folder = join(import.meta.dirname, '../../docs/plugins')
 const system = { env: {}, read: () => '', glob: () => [] }
 const registered = registry.flatMap(({ name, load }) => (load === undefined ? [] : [name]))
 
-t.test('every plugin has a folder, and every folder is a plugin', async t => {
-  const entries = await readdir(folder, { withFileTypes: true })
-  const folders = entries.filter(entry => entry.isDirectory()).map(({ name }) => name)
-  t.strictSame(new Set(folders), new Set(registered))
+t.test('every plugin has a page, and every page is of a plugin', async t => {
+  const pages = await readdir(folder)
+  t.strictSame(new Set(pages), new Set(registered.map(name => `${name}.md`)))
 })
 
 for (const name of registered) {
-  t.test(`the README of ${name} has its sections, and its examples are Corefiles`, async t => {
-    const text = await readFile(join(folder, name, 'README.md'), 'utf8')
+  t.test(`the page of ${name} has its sections, and its examples are Corefiles`, async t => {
+    const text = await readFile(join(folder, `${name}.md`), 'utf8')
     t.ok(text.startsWith(`# ${name}\n`))
     t.match(text, '\n## Syntax\n')
     const [, examples = ''] = text.split('\n## Examples\n')
     const corefiles = [...examples.matchAll(/```\w*\n(.*?)```/gs)].map(([, body]) => body ?? '')
     t.ok(corefiles.length > 0, 'there are examples')
     for (const corefile of corefiles) {
-      const { blocks } = parseCorefile(corefile, 'README.md', system)
+      const { blocks } = parseCorefile(corefile, `${name}.md`, system)
       t.strictSame(planServers(blocks, { defaultPort: 53, bindOf: () => [] }).problems, [])
       const used = blocks.flatMap(({ directives }) => directives.map(directive => directive.name))
       t.ok(used.includes(name), `${name} is used`)

@@ -6,6 +6,8 @@ import { TestApiServer } from '../test/helper/api-server.ts'
  */
 const [services = 10_000, endpoints = 2] = process.argv.slice(2).map(Number)
 
+const NAMESPACES = 50
+
 const managedFields = (manager: string) => [
   {
     manager,
@@ -82,7 +84,7 @@ function slice(i: number) {
 
 const names = (i: number, name: string) => ({
   name,
-  namespace: `team-${i % 50}`,
+  namespace: `team-${i % NAMESPACES}`,
   uid: uid(i),
   creationTimestamp: '2026-01-01T00:00:00Z',
   generation: 1,
@@ -96,6 +98,11 @@ if (import.meta.main) {
     server.set('Service', service(i))
     server.set('EndpointSlice', slice(i))
   }
+  for (let i = 0; i < NAMESPACES; i++) server.set('Namespace', { metadata: { name: `team-${i}` } })
+  server.set('Node', {
+    metadata: { name: 'node-0' },
+    status: { addresses: [{ type: 'InternalIP', address: '127.0.0.1' }] },
+  })
   // Its log of events would only be needed by watches from before.
   server.compact()
   console.log(await server.writeKubeconfig())

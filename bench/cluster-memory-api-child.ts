@@ -4,11 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { apiServerSource } from '#cluster/api/source.ts'
 import { Store } from '#cluster/store.ts'
 import { createLogger } from '#runtime/log.ts'
-import { keepYoungGenerationSmall } from '#runtime/memory.ts'
+import { keepHeapSmall } from '#runtime/memory.ts'
 import type { ApiMemoryResult } from './cluster-memory-api.ts'
 
 // The measured process: reads a cluster, rests, reads it once more, and prints what that took.
-keepYoungGenerationSmall()
+keepHeapSmall()
 const [kubeconfig = ''] = process.argv.slice(2)
 /** Timers are late by this even in a process at rest. */
 const RESOLUTION_MS = 1

@@ -5,7 +5,7 @@ import { manifestSource } from '#cluster/manifests/source.ts'
 import type { Kind } from '#cluster/objects.ts'
 import { Store } from '#cluster/store.ts'
 import { createLogger } from '#runtime/log.ts'
-import { keepYoungGenerationSmall } from '#runtime/memory.ts'
+import { keepHeapSmall } from '#runtime/memory.ts'
 import type { MemoryResult } from './cluster-memory-manifests.ts'
 
 // Loads the directory named on the command line as an agent would, and prints what that took.
@@ -18,7 +18,7 @@ const mebibytes = async (field: string): Promise<number> => {
   return Math.round(Number(kibibytes) / 1024)
 }
 
-keepYoungGenerationSmall()
+keepHeapSmall()
 const store = new Store()
 const abort = new AbortController()
 const delay = monitorEventLoopDelay({ resolution: 1 })

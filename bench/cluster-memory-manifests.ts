@@ -56,7 +56,8 @@ async function bundle(outfile: string): Promise<void> {
   })
 }
 
-function renderObjects(services: number, form: ManifestForm): string {
+/** The objects of that many Services, as one file. */
+export function renderObjects(services: number, form: ManifestForm): string {
   const indexes = Array.from({ length: services }, (_, index) => index)
   const objects = indexes.flatMap(index => [serviceOf(index), sliceOf(index)])
   const list = { apiVersion: 'v1', items: objects, kind: 'List', metadata: { resourceVersion: '' } }

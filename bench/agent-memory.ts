@@ -48,7 +48,7 @@ const scenarios: readonly Scenario[] = [
       await writeFile(join(folder, 'cluster.yaml'), renderObjects(services, 'yaml'))
       return { manifests: '.' }
     },
-    name: `service-${services - 1}.namespace-${(services - 1) % 100}`,
+    name: `app-${services - 1}.team-${(services - 1) % 50}`,
   },
   {
     title: 'API server, 2 ports per Service',

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { apiServerSource } from '#cluster/api/source.ts'
@@ -6,19 +5,13 @@ import { Store } from '#cluster/store.ts'
 import { createLogger } from '#runtime/log.ts'
 import { keepHeapSmall } from '#runtime/memory.ts'
 import type { ApiMemoryResult } from './cluster-memory-api.ts'
+import { residentMiB } from './measure.ts'
 
 // The measured process: reads a cluster, rests, reads it once more, and prints what that took.
 keepHeapSmall()
 const [kubeconfig = ''] = process.argv.slice(2)
 /** Timers are late by this even in a process at rest. */
 const RESOLUTION_MS = 1
-
-/** A field of /proc/self/status, in MiB. */
-async function residentMiB(field: 'VmHWM' | 'VmRSS'): Promise<number> {
-  const status = await readFile('/proc/self/status', 'utf8')
-  const kib = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]
-  return Math.round(Number(kib) / 1024)
-}
 
 /** Fills the store and stops; resolves with the milliseconds until it was complete. */
 async function load(store: Store): Promise<number> {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parseArgs, promisify } from 'node:util'
-import { build } from 'esbuild'
+import { bundleProgram } from './measure.ts'
 
 /** What a process took to read a cluster from an API server. */
 export type ApiMemoryResult = {
@@ -41,7 +41,7 @@ export async function measureApi(services: number): Promise<ApiMemoryResult> {
   )
   try {
     const bundle = join(folder, 'child.mjs')
-    await bundleChild(bundle)
+    await bundleProgram(join(import.meta.dirname, 'cluster-memory-api-child.ts'), bundle)
     const [kubeconfig] = await once(createInterface(server.stdout), 'line')
     const { stdout } = await promisify(execFile)(process.execPath, [bundle, String(kubeconfig)])
     return JSON.parse(stdout) as ApiMemoryResult
@@ -51,22 +51,6 @@ export async function measureApi(services: number): Promise<ApiMemoryResult> {
     await ended
     await rm(folder, { recursive: true })
   }
-}
-
-async function bundleChild(outfile: string): Promise<void> {
-  await build({
-    entryPoints: [join(import.meta.dirname, 'cluster-memory-api-child.ts')],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    minify: true,
-    logLevel: 'error',
-    // CommonJS packages in the bundle ask for it.
-    banner: {
-      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
-    },
-  })
 }
 
 if (import.meta.main) {

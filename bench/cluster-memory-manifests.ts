@@ -3,11 +3,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { build } from 'esbuild'
+import { bundleProgram } from './measure.ts'
+import { rawService, rawSlice } from './raw-cluster.ts'
 
 /** How the objects are written down: documents, or the list that `kubectl get -o yaml` or `-o json` prints. */
 export const manifestForms = ['yaml', 'yaml-list', 'json-list'] as const
 export type ManifestForm = (typeof manifestForms)[number]
+
+const SHAPE = { endpoints: 2, ports: ['http'] }
 
 /** What a process used once everything was in its store. */
 export type MemoryResult = {
@@ -32,7 +35,7 @@ export async function measureManifests(
     const file = join(directory, form === 'json-list' ? 'cluster.json' : 'cluster.yaml')
     await writeFile(file, renderObjects(services, form))
     const program = join(directory, 'child.mjs')
-    await bundle(program)
+    await bundleProgram(join(import.meta.dirname, 'cluster-memory-manifests-child.ts'), program)
     const { stdout } = await promisify(execFile)(process.execPath, [program, directory])
     return JSON.parse(stdout) as MemoryResult
   } finally {
@@ -40,26 +43,10 @@ export async function measureManifests(
   }
 }
 
-/** Bundled, as nodeplane is shipped: a process that strips types itself takes 40 MiB more. */
-async function bundle(outfile: string): Promise<void> {
-  await build({
-    entryPoints: [join(import.meta.dirname, 'cluster-memory-child.ts')],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    // Dependencies in CommonJS want to require Node's modules.
-    banner: {
-      js: `import { createRequire } from 'node:module'; const require = createRequire('/')`,
-    },
-    logLevel: 'error',
-  })
-}
-
-/** The objects of that many Services, as one file. */
+/** The objects of that many Services in one text. */
 export function renderObjects(services: number, form: ManifestForm): string {
   const indexes = Array.from({ length: services }, (_, index) => index)
-  const objects = indexes.flatMap(index => [serviceOf(index), sliceOf(index)])
+  const objects = indexes.flatMap(index => [rawService(index, SHAPE), rawSlice(index, SHAPE)])
   const list = { apiVersion: 'v1', items: objects, kind: 'List', metadata: { resourceVersion: '' } }
   if (form === 'json-list') return JSON.stringify(list, null, 2)
   if (form === 'yaml') return objects.map(object => `---\n${renderYaml(object)}`).join('')
@@ -79,59 +66,4 @@ function renderYaml(value: object, indent = ''): string {
       return head === '-' ? `${indent}- ${text.slice(inner.length)}` : `${indent}${head}\n${text}`
     })
     .join('')
-}
-
-const addressOf = (net: number, index: number) => `10.${net}.${index >> 8}.${index & 255}`
-
-function serviceOf(index: number): object {
-  const clusterIP = addressOf(96, index)
-  return {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: {
-      name: `service-${index}`,
-      namespace: `namespace-${index % 100}`,
-      labels: { app: `app-${index}`, 'app.kubernetes.io/managed-by': 'Helm' },
-      annotations: { 'meta.helm.sh/release-name': `release-${index}` },
-      uid: `00000000-0000-0000-0000-${String(index).padStart(12, '0')}`,
-    },
-    spec: {
-      clusterIP,
-      clusterIPs: [clusterIP],
-      internalTrafficPolicy: 'Cluster',
-      ipFamilies: ['IPv4'],
-      ipFamilyPolicy: 'SingleStack',
-      ports: [{ name: 'http', port: 80, protocol: 'TCP', targetPort: 8080 }],
-      selector: { app: `app-${index}` },
-      sessionAffinity: 'None',
-      type: 'ClusterIP',
-    },
-    status: { loadBalancer: {} },
-  }
-}
-
-function sliceOf(index: number): object {
-  const name = `service-${index}`
-  return {
-    apiVersion: 'discovery.k8s.io/v1',
-    kind: 'EndpointSlice',
-    metadata: {
-      name: `${name}-abcde`,
-      namespace: `namespace-${index % 100}`,
-      labels: { app: `app-${index}`, 'kubernetes.io/service-name': name },
-    },
-    addressType: 'IPv4',
-    endpoints: [0, 1].map(replica => ({
-      addresses: [addressOf(128 + replica, index)],
-      conditions: { ready: true, serving: true, terminating: false },
-      nodeName: `node-${(index + replica) % 500}`,
-      targetRef: {
-        kind: 'Pod',
-        name: `${name}-pod-${replica}`,
-        namespace: `namespace-${index % 100}`,
-      },
-      zone: `zone-${replica}`,
-    })),
-    ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
-  }
 }

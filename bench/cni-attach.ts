@@ -14,6 +14,7 @@ import { bridge } from '../src/cni/bridge/bridge.ts'
 import { hostLocal } from '../src/cni/host-local/host-local.ts'
 import { answerCall } from '../src/cni/spec/call.ts'
 import { systemClock } from '../src/runtime/clock.ts'
+import { formatMs, quantile, timed } from './measure.ts'
 
 const rounds = Number(process.argv[2] ?? 50)
 const folder = mkdtempSync(join(tmpdir(), 'cni-attach-'))
@@ -83,13 +84,12 @@ async function measure(way: Way, ipMasq: boolean, round: number): Promise<void> 
       CNI_IFNAME: 'eth0',
       CNI_PATH: way.path,
     }
-    const begin = performance.now()
-    await way.run({ env, input: JSON.stringify(config) })
+    const ms = await timed(() => way.run({ env, input: JSON.stringify(config) }))
     const title = `${verb}${ipMasq ? ' with ipMasq' : ''}, ${way.title}`
     const list = times.get(title) ?? []
     times.set(title, list)
     // The first round makes the bridge and fills caches.
-    if (round > 0) list.push(performance.now() - begin)
+    if (round > 0) list.push(ms)
   }
   run('ip', 'netns', 'del', pod)
 }
@@ -104,17 +104,10 @@ try {
   rmSync(folder, { recursive: true })
 }
 
-const quantile = (list: readonly number[], q: number): number =>
-  list.toSorted((a, b) => a - b)[Math.min(list.length - 1, Math.floor(list.length * q))] ?? 0
-
 for (const [title, list] of [...times].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
   const peer = times.get(title.replace(/, .*/, ', reference')) ?? []
-  const [p50, p99, ratio] = [
-    quantile(list, 0.5),
-    quantile(list, 0.99),
-    quantile(list, 0.5) / quantile(peer, 0.5),
-  ]
-  console.log(
-    `${title.padEnd(32)} p50 ${p50.toFixed(1).padStart(6)} ms  p99 ${p99.toFixed(1).padStart(6)} ms  ${ratio.toFixed(2)} × reference`,
-  )
+  const p50 = quantile(list, 0.5)
+  const ratio = (p50 / quantile(peer, 0.5)).toFixed(2)
+  const p99 = formatMs(quantile(list, 0.99))
+  console.log(`${title.padEnd(32)} p50 ${formatMs(p50)}  p99 ${p99}  ${ratio} × reference`)
 }

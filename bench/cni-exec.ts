@@ -9,6 +9,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { formatMs, quantile, timed } from './measure.ts'
 
 const rounds = Number(process.argv[2] ?? 40)
 const ours = join(import.meta.dirname, '../dist/cni/host-local')
@@ -54,23 +55,20 @@ const times = ways.map((): number[] => [])
 try {
   for (let round = 0; round < rounds; round++) {
     for (const [index, way] of ways.entries()) {
-      const begin = performance.now()
-      way.run(round)
-      times[index]?.push(performance.now() - begin)
+      times[index]?.push(await timed(() => way.run(round)))
     }
   }
 } finally {
   rmSync(folder, { recursive: true })
 }
 
-const p50 = times.map(list => list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)] ?? 0)
+const p50 = times.map(list => quantile(list, 0.5))
 const floor = p50[0] ?? 1
 for (const [index, { title }] of ways.entries()) {
   const ms = p50[index] ?? 0
   const peer = title.startsWith('ours')
     ? `, ${(ms / (p50[index + 1] ?? 1)).toFixed(1)} × reference`
     : ''
-  console.log(
-    `${title.padEnd(20)} p50 ${ms.toFixed(1).padStart(6)} ms, ${(ms / floor).toFixed(2)} × node -e 0${peer}`,
-  )
+  const ratio = (ms / floor).toFixed(2)
+  console.log(`${title.padEnd(20)} p50 ${formatMs(ms)}, ${ratio} × node -e 0${peer}`)
 }

@@ -10,6 +10,8 @@ import { ClusterNames } from '#dns/plugins/kubernetes/cluster-names.ts'
 import { parseKubernetes } from '#dns/plugins/kubernetes/options.ts'
 import { lookup } from '#dns/zone/lookup.ts'
 import { systemClock } from '#runtime/clock.ts'
+import { endpoint, service, servicePort, slice } from '../test/helper/cluster.ts'
+import { quantile } from './measure.ts'
 
 // Names of a large cluster: memory and time to load them, and the time from a change of the store to the changed answer.
 // Run: node --expose-gc bench/dns-zone.ts [SERVICES] [ENDPOINTS-PER-SERVICE]
@@ -24,39 +26,25 @@ const namespace = (at: number): Namespace => ({
   metadata: { name: namespaceOf(at), namespace: '', labels: {} },
 })
 
-const service = (at: number): Service => ({
-  kind: 'Service',
-  metadata: { name: `service-${at}`, namespace: namespaceOf(at), labels: {} },
-  type: 'ClusterIP',
-  clusterIP: `10.${96 + (at >> 16)}.${(at >> 8) & 255}.${at & 255}`,
-  clusterIPs: [`10.${96 + (at >> 16)}.${(at >> 8) & 255}.${at & 255}`],
-  ipFamilies: [4],
-  ports: [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 0 }],
-  externalIPs: [],
-  externalName: '',
-  loadBalancerIngress: [],
-  loadBalancerSourceRanges: [],
-  internalTrafficPolicy: 'Cluster',
-  externalTrafficPolicy: 'Cluster',
-  healthCheckNodePort: 0,
-  publishNotReadyAddresses: false,
-})
+const serviceOf = (at: number): Service =>
+  service({
+    name: `service-${at}`,
+    namespace: namespaceOf(at),
+    clusterIP: `10.${96 + (at >> 16)}.${(at >> 8) & 255}.${at & 255}`,
+    ipFamilies: [4],
+    ports: [servicePort({ name: 'http' })],
+  })
 
-const slice = (at: number, generation = 0): EndpointSlice => ({
-  kind: 'EndpointSlice',
-  metadata: {
+const sliceOf = (at: number, generation = 0): EndpointSlice =>
+  slice({
     name: `service-${at}-abcde`,
     namespace: namespaceOf(at),
     labels: { [SERVICE_NAME_LABEL]: `service-${at}` },
-  },
-  addressType: 'IPv4',
-  ports: [{ name: 'http', protocol: 'TCP', port: 8080 }],
-  endpoints: Array.from({ length: endpointCount }, (_, endpoint) => ({
-    addresses: [`172.${16 + generation}.${(at >> 8) & 255}.${(at + endpoint) & 255}`],
-    conditions: { ready: true, serving: true, terminating: false },
-    nodeName: 'node-1',
-  })),
-})
+    ports: [{ name: 'http', protocol: 'TCP', port: 8080 }],
+    endpoints: Array.from({ length: endpointCount }, (_, number) =>
+      endpoint(`172.${16 + generation}.${(at >> 8) & 255}.${(at + number) & 255}`),
+    ),
+  })
 
 const megabytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`
 function memory(): NodeJS.MemoryUsage {
@@ -89,11 +77,11 @@ store.replaceAll(
 )
 store.replaceAll(
   'Service',
-  Array.from({ length: serviceCount }, (_, at) => service(at)),
+  Array.from({ length: serviceCount }, (_, at) => serviceOf(at)),
 )
 store.replaceAll(
   'EndpointSlice',
-  Array.from({ length: serviceCount }, (_, at) => slice(at)),
+  Array.from({ length: serviceCount }, (_, at) => sliceOf(at)),
 )
 const storeMs = performance.now() - beganMs
 const withStore = memory()
@@ -105,7 +93,7 @@ const indexMs = performance.now() - beganMs
 const withIndex = memory()
 
 const addressOf = (at: number): unknown => {
-  const label = slice(at, 1).endpoints[0]?.addresses[0]?.replaceAll('.', '-')
+  const label = sliceOf(at, 1).endpoints[0]?.addresses[0]?.replaceAll('.', '-')
   const name = `${label}.service-${at}.${namespaceOf(at)}.svc.cluster.local.`
   const question = { name, type: 'A', zone: 'cluster.local.' }
   return lookup(names.index, zoneOptions, question).kind === 'answer'
@@ -114,15 +102,13 @@ const addressOf = (at: number): unknown => {
 const latencies: number[] = []
 for (let change = 0; change < CHANGES; change++) {
   const at = (change * 7919) % serviceCount
-  const after = slice(at, 1)
+  const after = sliceOf(at, 1)
   beganMs = performance.now()
   store.set('EndpointSlice', after)
   while (!addressOf(at)) await nextTurn()
   latencies.push(performance.now() - beganMs)
 }
-latencies.sort((a, b) => a - b)
-const percentile = (share: number) =>
-  `${latencies[Math.floor(share * (CHANGES - 1))]?.toFixed(3)} ms`
+const percentile = (share: number) => `${quantile(latencies, share).toFixed(3)} ms`
 
 beganMs = performance.now()
 const QUESTIONS = 200_000

@@ -10,6 +10,8 @@ import { parsePrefix } from '#net/prefix.ts'
 import { silentLogger } from '#runtime/log.ts'
 import { createMetrics } from '#runtime/metrics.ts'
 import { cleanupProxy, runProxy } from '../src/proxy/main.ts'
+import { endpoint, service, slice } from '../test/helper/cluster.ts'
+import { quantile, timed } from './measure.ts'
 
 const CHANGES = 400
 
@@ -23,40 +25,16 @@ type Round = {
 
 const ip = (base: string, index: number) => `${base}.${index >> 8}.${index & 255}`
 
-const serviceOf = (index: number): Service => ({
-  kind: 'Service',
-  metadata: { name: `s${index}`, namespace: 'default', labels: {} },
-  type: 'ClusterIP',
-  clusterIP: ip('10.96', index),
-  clusterIPs: [ip('10.96', index)],
-  ipFamilies: [4],
-  ports: [{ name: '', protocol: 'TCP', port: 80, nodePort: 0 }],
-  externalIPs: [],
-  externalName: '',
-  loadBalancerIngress: [],
-  loadBalancerSourceRanges: [],
-  internalTrafficPolicy: 'Cluster',
-  externalTrafficPolicy: 'Cluster',
-  healthCheckNodePort: 0,
-  publishNotReadyAddresses: false,
-})
+const serviceOf = (index: number): Service =>
+  service({ name: `s${index}`, clusterIP: ip('10.96', index), ipFamilies: [4] })
 
-const sliceOf = (index: number, addresses: readonly string[]): EndpointSlice => ({
-  kind: 'EndpointSlice',
-  metadata: {
+const sliceOf = (index: number, addresses: readonly string[]): EndpointSlice =>
+  slice({
     name: `s${index}-x`,
-    namespace: 'default',
     labels: { [SERVICE_NAME_LABEL]: `s${index}` },
-  },
-  addressType: 'IPv4',
-  ports: [{ name: '', protocol: 'TCP', port: 8080 }],
-  // One in a hundred pods is on this node.
-  endpoints: addresses.map(address => ({
-    addresses: [address],
-    conditions: { ready: true, serving: true, terminating: false },
-    nodeName: `node-${index % 100}`,
-  })),
-})
+    // One in a hundred pods is on this node.
+    endpoints: addresses.map(address => endpoint(address, { nodeName: `node-${index % 100}` })),
+  })
 
 /** A proxy on this store; `programmed` resolves when the kernel has all that is in it. */
 function startProxy(store: Store) {
@@ -95,12 +73,6 @@ function startProxy(store: Store) {
       await ended
     },
   }
-}
-
-async function timed(action: () => Promise<void>): Promise<number> {
-  const start = performance.now()
-  await action()
-  return performance.now() - start
 }
 
 /** One connection through the last Service: the numbers are of rules that work. */
@@ -144,11 +116,6 @@ async function round(services: number): Promise<Round> {
   await proxy.stop()
   return { startMs, restartMs, addMs, removeMs, rssMiB }
 }
-
-const quantile = (values: readonly number[], share: number): number =>
-  values.toSorted((a, b) => a - b)[
-    Math.min(values.length - 1, Math.floor(values.length * share))
-  ] ?? Number.NaN
 
 function report(name: string, unit: string, values: readonly number[]): void {
   const [low, middle, high] = [0, 0.5, 1].map(share => quantile(values, share).toFixed(1))

@@ -151,6 +151,7 @@ export class ChangeFeed implements Feed {
   readonly #pending = new Map<string, Change>()
   #wakeUp: (() => void) | undefined
   #syncReported = false
+  #isWaiting = false
   #disposed = false
 
   /** Use {@link Store.feed}. */
@@ -185,6 +186,7 @@ export class ChangeFeed implements Feed {
   }
 
   take(): Batch | undefined {
+    if (this.#disposed) return undefined
     const synced = [...this.#kinds].every(kind => this.#store.isSynced(kind))
     const newlySynced = synced && !this.#syncReported
     if (this.#pending.size === 0 && !newlySynced) return undefined
@@ -195,9 +197,22 @@ export class ChangeFeed implements Feed {
   }
 
   async next(signal: AbortSignal): Promise<Batch | undefined> {
+    // A second waiter would take the first one's wake-up, and the first would wait for ever.
+    if (this.#isWaiting) throw new Error('next: this feed already has somebody waiting')
+    this.#isWaiting = true
+    try {
+      return await this.#nextBatch(signal)
+    } finally {
+      this.#isWaiting = false
+    }
+  }
+
+  async #nextBatch(signal: AbortSignal): Promise<Batch | undefined> {
     for (;;) {
       signal.throwIfAborted()
       if (this.#disposed) return undefined
+      if (this.#wakeUp !== undefined)
+        throw new Error('next: somebody is already waiting on this feed')
       await new Promise<void>(resolve => setImmediate(resolve))
       const batch = this.take()
       if (batch !== undefined) return batch
@@ -208,6 +223,7 @@ export class ChangeFeed implements Feed {
 
   [Symbol.dispose](): void {
     this.#disposed = true
+    this.#pending.clear()
     this.#onDispose()
     this.wake()
   }

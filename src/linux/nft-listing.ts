@@ -18,15 +18,31 @@ export async function listNftTable(
   { family, name }: { readonly family: IpFamily; readonly name: string },
   signal: AbortSignal,
 ): Promise<NftTable | undefined> {
-  const keyword = family === 4 ? 'ip' : 'ip6'
   try {
-    const { stdout } = await exec('nft', ['-j', 'list', 'table', keyword, name], { signal })
-    return parseNftTable(stdout)
+    return parseNftTable(await list(['table', keywordOf(family), name], signal))
   } catch (error) {
     if (error instanceof ExecError && error.stderr.includes('No such file or directory')) return
     throw error
   }
 }
+
+/**
+ * The elements of one map or set of a table, as {@link NftTable.elements} has them.
+ * @throws {ExecError} it is not there, or nft could not be run or failed
+ */
+export async function listNftMap(
+  { family, name }: { readonly family: IpFamily; readonly name: string },
+  map: string,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, string>> {
+  const json = await list(['map', keywordOf(family), name, map], signal)
+  return parseNftTable(json).elements.get(map) ?? new Map<string, string>()
+}
+
+const keywordOf = (family: IpFamily): string => (family === 4 ? 'ip' : 'ip6')
+
+const list = async (what: readonly string[], signal: AbortSignal): Promise<string> =>
+  (await exec('nft', ['-j', 'list', ...what], { signal })).stdout
 
 /**
  * The JSON of `nft -j list table` (libnftables-json(5)): the names and elements in it. Of a text that is no JSON nothing.
@@ -78,6 +94,10 @@ function textOf(value: unknown): string {
   if (typeof value !== 'object' || value === null) return String(value)
   if ('elem' in value) return textOf((value as { elem: { val: unknown } }).elem.val)
   if ('concat' in value) return (value as { concat: unknown[] }).concat.map(textOf).join(' . ')
+  if ('prefix' in value) {
+    const { addr, len } = value.prefix as { addr: string; len: number }
+    return `${addr}/${len}`
+  }
   const [[verb, operand] = []] = Object.entries(value) as [string, { target?: string } | null][]
   return operand?.target === undefined ? String(verb) : `${verb} ${operand.target}`
 }

@@ -1,9 +1,9 @@
 import type { Wanted } from '#cluster/source.ts'
 import type { StoreReader } from '#cluster/store.ts'
 import { childWriter, type NftWriter } from '#linux/nft.ts'
-import { listNftTable } from '#linux/nft-listing.ts'
+import { listNftMap, listNftTable } from '#linux/nft-listing.ts'
 import { createNftWriter } from '#linux/nft-writer.ts'
-import { type IpFamily, ipFamilies } from '#net/ip.ts'
+import { familyOf, type IpFamily, ipFamilies } from '#net/ip.ts'
 import { Backoff } from '#runtime/backoff.ts'
 import { type Clock, systemClock } from '#runtime/clock.ts'
 import type { Logger } from '#runtime/log.ts'
@@ -11,7 +11,8 @@ import type { Metrics } from '#runtime/metrics.ts'
 import { ChangeTracker } from './change-tracker.ts'
 import { createProxyMetrics, type FamilyMetrics } from './metrics.ts'
 import { NftablesBackend } from './nftables/backend.ts'
-import { renderRemoval, type Table } from './nftables/render.ts'
+import { renderRemoval } from './nftables/render.ts'
+import type { Table } from './nftables/table.ts'
 import { DEFAULT_TABLE_NAME, type ProxySettings } from './settings.ts'
 import { SyncRunner } from './sync-runner.ts'
 
@@ -79,9 +80,13 @@ async function runFamily(options: FamilyOptions, signal: AbortSignal): Promise<v
       clusterCIDR: settings.clusterCIDRs.find(prefix => prefix.family === family),
       masqueradeAll: settings.masqueradeAll,
       nodePortAddresses: settings.nodePortAddresses.filter(prefix => prefix.family === family),
-      nodeName: settings.nodeName,
+      node: {
+        nodeName: settings.nodeName,
+        nodeIPs: (settings.nodeIPs ?? []).filter(ip => familyOf(ip) === family),
+      },
       writer,
       list: listNftTable,
+      listMap: listNftMap,
     }),
     metrics,
     log: options.log.child({ component: 'proxy', family }),

@@ -77,10 +77,16 @@ function commonOf(service: Service, family: IpFamily) {
     externalIPs: addressesOf(service.externalIPs, family),
     loadBalancerVIPs: addressesOf(vips, family),
     sourceRanges: sourceRangesOf(service.loadBalancerSourceRanges, family),
-    affinityTimeoutSeconds: service.affinityTimeoutSeconds,
+    affinityTimeoutSeconds: affinityOf(service),
     internalPolicyLocal: service.internalTrafficPolicy === 'Local',
     externalPolicyLocal: service.externalTrafficPolicy === 'Local' && acceptsOutsiders(service),
   }
+}
+
+/** The API server admits 1 second to a day; objects from elsewhere are brought there. */
+function affinityOf({ affinityTimeoutSeconds }: Service): number | undefined {
+  if (affinityTimeoutSeconds === undefined) return undefined
+  return Math.min(86_400, Math.max(1, Math.trunc(affinityTimeoutSeconds) || 1))
 }
 
 /** Types to which an external traffic policy applies. */

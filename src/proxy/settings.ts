@@ -20,6 +20,8 @@ export type ProxySettings = {
    * its addresses. Never on loopback.
    */
   readonly nodePortAddresses: readonly IpPrefix[]
+  /** The node's own addresses, the first of each family: a load balancer's source ranges may name this node by them. */
+  readonly nodeIPs?: readonly IpAddress[] | undefined
   /** The node's zone (`topology.kubernetes.io/zone`), for topology hints. */
   readonly zone?: string | undefined
   /** Name of the table in both families; `nodeplane` when not given. */

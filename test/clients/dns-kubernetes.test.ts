@@ -6,9 +6,9 @@ import t from 'tap'
 import type { ResourceRecord } from '#dns/message.ts'
 import { soaRecord } from '#dns/zone/records.ts'
 import type { IpAddress } from '#net/ip.ts'
-import { FakeUpstream } from '../dns/plugins/forward/fake-upstream.ts'
 import { type Dug, dig } from '../helper/dig.ts'
 import { eventually } from '../helper/eventually.ts'
+import { FakeUpstream } from '../helper/fake-upstream.ts'
 
 // `nodeplane dns` with kubeadm's Corefile over a directory of manifests, asked by dig.
 

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
+import { bridge } from '#cni/bridge/bridge.ts'
 import { hostLocal } from '#cni/host-local/host-local.ts'
-import { answerCall, type CniAnswer } from '#cni/spec/call.ts'
 import type { CniPlugin } from '#cni/spec/plugin.ts'
-import { systemClock } from '#runtime/clock.ts'
+import { callPlugin, cniEnv } from './cni.ts'
 
 /** A plugin call of a test. What is not given is a sensible default. */
 export type PluginCall = {
@@ -28,48 +28,44 @@ export type PluginAnswer = {
 }
 
 /** Environment of a call, as a runtime makes it. */
-export const environmentOf = (call: PluginCall): Record<string, string> => ({
-  CNI_COMMAND: call.verb,
-  CNI_CONTAINERID: call.containerId ?? 'container',
-  CNI_IFNAME: call.ifname ?? 'eth0',
-  CNI_NETNS: call.netns ?? '',
-  CNI_PATH: call.path ?? REFERENCE_PLUGINS,
-  ...call.env,
-})
+export const environmentOf = (call: PluginCall): NodeJS.ProcessEnv =>
+  cniEnv({
+    CNI_COMMAND: call.verb,
+    CNI_CONTAINERID: call.containerId ?? 'container',
+    CNI_IFNAME: call.ifname ?? 'eth0',
+    CNI_NETNS: call.netns ?? '',
+    CNI_PATH: call.path ?? REFERENCE_PLUGINS,
+    ...call.env,
+  })
 
 /**
- * Calls one of our plugins in this process, by the protocol. Its IPAM plugin host-local is ours, in this process too,
+ * Calls one of our plugins in this process, as a runtime does. Its IPAM plugin host-local is ours, in this process too,
  * unless the reference's is asked for.
  */
-export async function callPlugin(
+export async function callVerb(
   plugin: CniPlugin,
   call: PluginCall,
   ipam: 'own' | 'reference' = 'own',
 ): Promise<PluginAnswer> {
-  const stderr: string[] = []
-  const answer = await answerCall(
+  const { exitCode, json, stderr } = await callPlugin(
+    plugin,
+    { env: environmentOf(call), config: call.config },
     {
-      env: environmentOf(call),
-      readStdin: () => Promise.resolve(Buffer.from(JSON.stringify(call.config))),
-    },
-    {
-      name: plugin.name,
-      version: 'test',
-      pluginFor: () => Promise.resolve(plugin),
       findOwnPlugin: (_executable, type) =>
         Promise.resolve(ipam === 'own' && type === hostLocal.name ? hostLocal : undefined),
-      writeStderr: text => stderr.push(text),
-      clock: systemClock,
       signal: AbortSignal.timeout(30_000),
     },
   )
-  return { ...readAnswer(answer), stderr: stderr.join('') }
+  return { exitCode, json: (json ?? {}) as Record<string, unknown>, stderr }
 }
 
-const readAnswer = ({ stdout, exitCode }: CniAnswer) => ({
-  exitCode,
-  json: (stdout === '' ? {} : JSON.parse(stdout)) as Record<string, unknown>,
-})
+/** Calls our bridge, in this process and with our host-local. */
+export const callBridge = (
+  verb: string,
+  config: object,
+  netns: string,
+  rest: Partial<PluginCall> = {},
+): Promise<PluginAnswer> => callVerb(bridge, { verb, config, netns, ...rest })
 
 /** An id that no other test uses. */
 export const newContainerId = (): string => randomBytes(6).toString('hex')

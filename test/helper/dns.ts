@@ -1,12 +1,13 @@
-import type { Directive, Position } from '../../src/dns/corefile/parser.ts'
-import { parseCorefile } from '../../src/dns/corefile/parser.ts'
-import { HttpSiteList } from '../../src/dns/http-sites.ts'
-import type { LineLevel } from '../../src/dns/line-log.ts'
-import type { Message, Query, Question, ResourceRecord } from '../../src/dns/message.ts'
-import type { SetupContext } from '../../src/dns/plugin.ts'
-import type { IpAddress } from '../../src/net/ip.ts'
-import { silentLogger } from '../../src/runtime/log.ts'
-import { createMetrics } from '../../src/runtime/metrics.ts'
+import { Store } from '#cluster/store.ts'
+import type { Directive, Position } from '#dns/corefile/directive.ts'
+import { parseCorefile } from '#dns/corefile/parser.ts'
+import { HttpSiteList } from '#dns/http-sites.ts'
+import type { LineLevel } from '#dns/line-log.ts'
+import type { Edns, Message, Query, Question, ResourceRecord } from '#dns/message.ts'
+import type { SetupContext } from '#dns/plugin.ts'
+import type { IpAddress } from '#net/ip.ts'
+import { silentLogger } from '#runtime/log.ts'
+import { createMetrics } from '#runtime/metrics.ts'
 
 /** A question for an A record of example.org. */
 export const question = (parts: Partial<Question> = {}): Question => ({
@@ -28,6 +29,19 @@ export const query = (parts: Partial<Query> = {}): Query => ({
   transport: 'udp',
   client: { address: '192.0.2.1' as IpAddress, port: 40212 },
   server: { address: '192.0.2.53' as IpAddress, port: 53 },
+  ...parts,
+})
+
+/** A plain query for this name. */
+export const queryFor = (name: string, type = 'A', parts: Partial<Query> = {}): Query =>
+  query({ question: question({ name, type }), ...parts })
+
+/** EDNS as clients commonly send it. */
+export const edns = (parts: Partial<Edns> = {}): Edns => ({
+  version: 0,
+  udpSize: 1232,
+  dnssecOk: false,
+  options: [],
   ...parts,
 })
 
@@ -68,6 +82,14 @@ export function directives(text: string): readonly Directive[] {
   return parseCorefile(`. {\n${text}\n}`, CONF.file, system).blocks[0]?.directives ?? []
 }
 
+/** The one directive of this text: the first line, line 2 of `Corefile`, is its own; each further one is an option. */
+export function directive(text: string): Directive {
+  const [own = '', ...options] = text.split('\n')
+  const [found] = directives(options.length === 0 ? own : [`${own} {`, ...options, '}'].join('\n'))
+  if (found === undefined) throw new Error('an empty directive')
+  return found
+}
+
 /** What a plugin is set up with in a test, and what it then did. */
 export type TestContext = SetupContext & {
   readonly http: HttpSiteList
@@ -87,11 +109,7 @@ export function setupContext(parts: Partial<SetupContext> = {}): TestContext {
     log: silentLogger(),
     metrics: createMetrics(),
     lookup: () => undefined,
-    cluster: {
-      open: () => {
-        throw new Error('this test has no cluster')
-      },
-    },
+    cluster: { open: async () => new Store() },
     allPlugins: () => [],
     blocks: () => [],
     lines: { line: (level: LineLevel, text: string) => void written.push(`${level} ${text}`) },
@@ -103,3 +121,6 @@ export function setupContext(parts: Partial<SetupContext> = {}): TestContext {
     failures,
   }
 }
+
+/** A signal for a query that may take a while. */
+export const patience = (): AbortSignal => AbortSignal.timeout(10_000)

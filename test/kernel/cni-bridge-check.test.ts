@@ -1,6 +1,6 @@
 import t from 'tap'
 import { bridge } from '#cni/bridge/bridge.ts'
-import { callPlugin } from '../helper/cni-call.ts'
+import { callVerb } from '../helper/cni-call.ts'
 import { enterHost } from '../helper/cni-host.ts'
 import { bridgeConfig } from '../helper/cni-network.ts'
 import { TestNamespace } from '../helper/namespace.ts'
@@ -15,11 +15,11 @@ async function attach(stack: AsyncDisposableStack, dataDir: string) {
   const host = stack.use(await enterHost())
   const pod = stack.use(await TestNamespace.create('pod'))
   const config = bridgeConfig(dataDir, { ipMasq: true, hairpinMode: true })
-  const { json, exitCode } = await callPlugin(bridge, { verb: 'ADD', config, netns: pod.path })
+  const { json, exitCode } = await callVerb(bridge, { verb: 'ADD', config, netns: pod.path })
   if (exitCode !== 0) throw new Error(JSON.stringify(json))
   const result = json as unknown as Result
   const check = (prevResult: object | undefined = result, changes: object = {}) =>
-    callPlugin(bridge, {
+    callVerb(bridge, {
       verb: 'CHECK',
       config: { ...config, ...changes, prevResult },
       netns: pod.path,

@@ -1,21 +1,12 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { bridge } from '#cni/bridge/bridge.ts'
 import { exec } from '#linux/exec.ts'
-import {
-  callPlugin,
-  environmentOf,
-  type PluginCall,
-  REFERENCE_PLUGINS,
-} from '../helper/cni-call.ts'
+import { callBridge, environmentOf, REFERENCE_PLUGINS } from '../helper/cni-call.ts'
 import { enterHost } from '../helper/cni-host.ts'
 import { bridgeConfig, leasesIn, linksOf } from '../helper/cni-network.ts'
 import { eventually } from '../helper/eventually.ts'
 import { TestNamespace } from '../helper/namespace.ts'
-
-const call = (verb: string, config: object, netns: string, rest: Partial<PluginCall> = {}) =>
-  callPlugin(bridge, { verb, config, netns, ...rest })
 
 const nothing = { exitCode: 0, json: {}, stderr: '' }
 
@@ -76,10 +67,10 @@ for (const { title, before, times = 1 } of situations) {
     await using pod = await TestNamespace.create('pod')
     const folder = t.testdir()
     const config = bridgeConfig(join(folder, 'leases'), { ipMasq: true })
-    t.equal((await call('ADD', config, pod.path)).exitCode, 0)
+    t.equal((await callBridge('ADD', config, pod.path)).exitCode, 0)
     const netns = await before(host, pod, folder)
     for (let count = 0; count < times; count++) {
-      t.same(await call('DEL', config, netns), nothing)
+      t.same(await callBridge('DEL', config, netns), nothing)
     }
     t.notOk((await linksOf(host)).some(name => name.startsWith('veth')))
     t.notMatch(await ruleset(host), /10\.22\.0\.2|fd00:22::2/)
@@ -90,7 +81,7 @@ for (const { title, before, times = 1 } of situations) {
 t.test('DEL before any ADD succeeds and makes nothing', async t => {
   await using host = await enterHost()
   const config = bridgeConfig(join(t.testdir(), 'leases'), { ipMasq: true })
-  t.same(await call('DEL', config, ''), nothing)
+  t.same(await callBridge('DEL', config, ''), nothing)
   t.same(await linksOf(host), [])
   t.equal(await ruleset(host), '')
 })
@@ -102,9 +93,9 @@ t.test('DEL succeeds when the namespace was deleted with the interface in it', a
   {
     await using pod = await TestNamespace.create('pod')
     path = pod.path
-    t.equal((await call('ADD', config, path)).exitCode, 0)
+    t.equal((await callBridge('ADD', config, path)).exitCode, 0)
   }
-  t.same(await call('DEL', config, path), nothing)
+  t.same(await callBridge('DEL', config, path), nothing)
   await eventually('the kernel to have destroyed the pair', async () => {
     return (await linksOf(host)).length === 1
   })
@@ -120,9 +111,9 @@ t.test('DEL of one interface leaves another one of the same container alone', as
     isGateway: true,
   })
   for (const ifname of ['eth0', 'net1']) {
-    t.equal((await call('ADD', config, pod.path, { ifname })).exitCode, 0)
+    t.equal((await callBridge('ADD', config, pod.path, { ifname })).exitCode, 0)
   }
-  t.same(await call('DEL', config, pod.path, { ifname: 'eth0' }), nothing)
+  t.same(await callBridge('DEL', config, pod.path, { ifname: 'eth0' }), nothing)
   t.same(await linksOf(pod), ['net1'])
   t.match(await ruleset(host), /10\.22\.0\.3 comment/)
   t.notMatch(await ruleset(host), /10\.22\.0\.2 comment/)
@@ -133,8 +124,8 @@ t.test('DEL with a configuration that ADD refuses still releases everything', as
   await using pod = await TestNamespace.create('pod')
   const dataDir = t.testdir()
   const config = bridgeConfig(dataDir, { ipMasq: true })
-  t.equal((await call('ADD', config, pod.path)).exitCode, 0)
-  t.same(await call('DEL', { ...config, vlan: 100, macspoofchk: true }, pod.path), nothing)
+  t.equal((await callBridge('ADD', config, pod.path)).exitCode, 0)
+  t.same(await callBridge('DEL', { ...config, vlan: 100, macspoofchk: true }, pod.path), nothing)
   t.same(await linksOf(host), ['cni0'])
   t.same(leasesIn(dataDir), [])
 })
@@ -143,7 +134,7 @@ t.test('DEL never touches the interfaces of the host', async t => {
   await using host = await enterHost()
   await host.ip('link add eth0 type veth peer name other')
   const config = bridgeConfig(t.testdir())
-  t.same(await call('DEL', config, host.path), nothing)
+  t.same(await callBridge('DEL', config, host.path), nothing)
   t.same((await linksOf(host)).toSorted(), ['eth0', 'other'])
 })
 
@@ -168,7 +159,7 @@ for (const preposition of ['with', 'without']) {
     await addByReference(config, a.path, 'a')
     await addByReference(config, b.path, 'b')
     const netns = preposition === 'with' ? a.path : ''
-    t.same(await call('DEL', config, netns, { containerId: 'a' }), nothing)
+    t.same(await callBridge('DEL', config, netns, { containerId: 'a' }), nothing)
     // Its link has a random name: without the namespace it cannot be found, and goes with it.
     t.equal((await linksOf(host)).length, preposition === 'with' ? 2 : 3)
     t.same(leasesIn(dataDir), ['10.22.0.3', 'fd00:22::3'])
@@ -197,7 +188,7 @@ t.test('DEL removes the rules of the reference plugin in their nftables shape', 
   }
 `
   await host.exec('nft', ['-f', '-'], { input })
-  t.same(await call('DEL', config, ''), nothing)
+  t.same(await callBridge('DEL', config, ''), nothing)
   t.notMatch(await ruleset(host), '10.22.0.2')
   t.match(await ruleset(host), '10.22.0.3')
 })
@@ -217,11 +208,15 @@ t.test(
       ipam: { type: 'host-local', dataDir, subnet: '10.23.0.0/24' },
       bridge: 'cni1',
     }
-    await call('ADD', config, a.path, { containerId: 'a' })
-    await call('ADD', config, b.path, { containerId: 'b' })
-    await call('ADD', other, c.path, { containerId: 'c' })
+    await callBridge('ADD', config, a.path, { containerId: 'a' })
+    await callBridge('ADD', config, b.path, { containerId: 'b' })
+    await callBridge('ADD', other, c.path, { containerId: 'c' })
     const gc = (list?: readonly object[]) =>
-      call('GC', list === undefined ? config : { ...config, 'cni.dev/valid-attachments': list }, '')
+      callBridge(
+        'GC',
+        list === undefined ? config : { ...config, 'cni.dev/valid-attachments': list },
+        '',
+      )
     t.same(await gc(), nothing)
     t.equal((await linksOf(host)).length, 5, 'without a list nothing is released')
     t.same(await gc([{ containerID: 'a', ifname: 'eth0' }]), nothing)

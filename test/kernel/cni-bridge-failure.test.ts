@@ -1,12 +1,8 @@
 import t from 'tap'
-import { bridge } from '#cni/bridge/bridge.ts'
-import { callPlugin, type PluginCall } from '../helper/cni-call.ts'
+import { callBridge } from '../helper/cni-call.ts'
 import { enterHost } from '../helper/cni-host.ts'
 import { bridgeConfig, echo, hostLocal, leasesIn, linksOf } from '../helper/cni-network.ts'
 import { TestNamespace } from '../helper/namespace.ts'
-
-const call = (verb: string, config: object, netns: string, rest: Partial<PluginCall> = {}) =>
-  callPlugin(bridge, { verb, config, netns, ...rest })
 
 t.test(
   'an interface name that is taken fails the ADD and leaves the interface as it is',
@@ -15,9 +11,9 @@ t.test(
     await using pod = await TestNamespace.create('pod')
     const dataDir = t.testdir()
     const config = bridgeConfig(dataDir, { ipMasq: true })
-    t.equal((await call('ADD', config, pod.path)).exitCode, 0)
+    t.equal((await callBridge('ADD', config, pod.path)).exitCode, 0)
     for (const containerId of ['container', 'another']) {
-      const { exitCode, json } = await call('ADD', config, pod.path, { containerId })
+      const { exitCode, json } = await callBridge('ADD', config, pod.path, { containerId })
       t.equal(exitCode, 1)
       t.match(json, { code: 4, msg: /interface eth0 already exists in the container/ })
     }
@@ -93,7 +89,7 @@ for (const { title, changes, code, message } of failures) {
     await using pod = await TestNamespace.create('pod')
     const dataDir = t.testdir({ net: {} })
     const config = bridgeConfig(dataDir, changes(dataDir))
-    const { exitCode, json, stderr } = await call('ADD', config, pod.path)
+    const { exitCode, json, stderr } = await callBridge('ADD', config, pod.path)
     t.equal(exitCode, 1)
     t.match(json, { code, msg: message, cniVersion: '1.0.0' })
     t.notMatch(stderr, /veth|masquerading/, 'undoing succeeded')
@@ -158,7 +154,7 @@ for (const { title, config: changes, code, message } of refusals) {
   t.test(`refused before anything is made: ${title}`, async t => {
     await using host = await enterHost()
     await using pod = await TestNamespace.create('pod')
-    const { exitCode, json } = await call('ADD', bridgeConfig(t.testdir(), changes), pod.path)
+    const { exitCode, json } = await callBridge('ADD', bridgeConfig(t.testdir(), changes), pod.path)
     t.equal(exitCode, 1)
     t.match(json, { code, msg: message })
     t.same(await linksOf(host), [])
@@ -175,7 +171,7 @@ t.test("a namespace that is none, or the host's, is refused before anything is m
     '/proc/thread-self/ns/net',
     host.path,
   ]) {
-    const { exitCode, json } = await call('ADD', bridgeConfig(dataDir), netns)
+    const { exitCode, json } = await callBridge('ADD', bridgeConfig(dataDir), netns)
     t.equal(exitCode, 1, netns)
     t.match(json, { code: 8 }, netns)
   }
@@ -187,8 +183,8 @@ t.test('the host as container is possible where it is allowed', async t => {
   await using host = await enterHost()
   const config = bridgeConfig(t.testdir())
   const env = { CNI_NETNS_OVERRIDE: 'true' }
-  t.equal((await call('ADD', config, host.path, { ifname: 'pod0', env })).exitCode, 0)
+  t.equal((await callBridge('ADD', config, host.path, { ifname: 'pod0', env })).exitCode, 0)
   t.match(await host.ip('address show pod0'), '10.22.0.2/24')
-  t.equal((await call('DEL', config, host.path, { ifname: 'pod0', env })).exitCode, 0)
+  t.equal((await callBridge('DEL', config, host.path, { ifname: 'pod0', env })).exitCode, 0)
   t.same(await linksOf(host), ['cni0'])
 })

@@ -1,12 +1,8 @@
 import t from 'tap'
-import { bridge } from '#cni/bridge/bridge.ts'
-import { callPlugin, type PluginCall } from '../helper/cni-call.ts'
+import { callBridge } from '../helper/cni-call.ts'
 import { enterHost } from '../helper/cni-host.ts'
 import { bridgeConfig, echo, hostLocal, leasesIn, linksOf } from '../helper/cni-network.ts'
 import { TestNamespace } from '../helper/namespace.ts'
-
-const call = (verb: string, config: object, netns: string, rest: Partial<PluginCall> = {}) =>
-  callPlugin(bridge, { verb, config, netns, ...rest })
 
 t.test('twenty ADDs at once on a fresh bridge all succeed, with an address each', async t => {
   await using stack = new AsyncDisposableStack()
@@ -17,7 +13,7 @@ t.test('twenty ADDs at once on a fresh bridge all succeed, with an address each'
   const dataDir = t.testdir()
   const config = bridgeConfig(dataDir, { ipMasq: true })
   const answers = await Promise.all(
-    pods.map((pod, index) => call('ADD', config, pod.path, { containerId: `p${index}` })),
+    pods.map((pod, index) => callBridge('ADD', config, pod.path, { containerId: `p${index}` })),
   )
   t.ok(
     answers.every(({ exitCode }) => exitCode === 0),
@@ -33,7 +29,7 @@ t.test('twenty ADDs at once on a fresh bridge all succeed, with an address each'
     `${addresses[0]?.split('/')[0]} hello`,
   )
   const ends = await Promise.all(
-    pods.map((pod, index) => call('DEL', config, pod.path, { containerId: `p${index}` })),
+    pods.map((pod, index) => callBridge('DEL', config, pod.path, { containerId: `p${index}` })),
   )
   t.ok(
     ends.every(({ exitCode }) => exitCode === 0),
@@ -49,7 +45,7 @@ t.test('a link that is no bridge is refused and stays as it is', async t => {
   await using pod = await TestNamespace.create('pod')
   await host.ip('link add cni0 type veth peer name other')
   const before = await host.ip('link')
-  const { exitCode, json } = await call('ADD', bridgeConfig(t.testdir()), pod.path)
+  const { exitCode, json } = await callBridge('ADD', bridgeConfig(t.testdir()), pod.path)
   t.equal(exitCode, 1)
   t.match(json, { code: 7, msg: /"cni0" already exists but is not a bridge, it is a veth/ })
   t.equal(await host.ip('link'), before)
@@ -62,7 +58,7 @@ t.test('an existing bridge is adopted with its MTU, ports and other addresses', 
   await host.ip('link set cni0 mtu 1300')
   await host.ip('address add fd00:99::1/64 dev cni0 nodad')
   await host.ip('link add port master cni0 type veth peer name other')
-  t.equal((await call('ADD', bridgeConfig(t.testdir(), { mtu: 1400 }), pod.path)).exitCode, 0)
+  t.equal((await callBridge('ADD', bridgeConfig(t.testdir(), { mtu: 1400 }), pod.path)).exitCode, 0)
   t.match(await host.ip('link show cni0'), /mtu 1300 .*state UP/)
   t.match(await host.ip('link show port'), 'master cni0')
   t.match(await host.ip('address show cni0'), 'fd00:99::1/64')
@@ -75,7 +71,7 @@ t.test('a bridge that has lost its last port, and its MAC, can be used again', a
   await host.ip('link add cni0 type bridge')
   await host.ip('link add port master cni0 type veth peer name other')
   await host.ip('link del port')
-  t.equal((await call('ADD', bridgeConfig(t.testdir()), pod.path)).exitCode, 0)
+  t.equal((await callBridge('ADD', bridgeConfig(t.testdir()), pod.path)).exitCode, 0)
   const mac = /link\/ether (\S+)/.exec(await host.ip('link show cni0'))?.[1]
   t.not(mac, '00:00:00:00:00:00')
   await host.ip('link add port address 02:00:00:00:00:01 master cni0 type veth peer name other')
@@ -102,7 +98,7 @@ for (const { title, present, isConflict } of conflicts) {
     await host.ip('link add cni0 type bridge')
     await host.ip('link set cni0 up')
     await host.ip(`address add ${present} dev cni0${present.includes(':') ? ' nodad' : ''}`)
-    const { exitCode, json } = await call('ADD', bridgeConfig(dataDir), pod.path)
+    const { exitCode, json } = await callBridge('ADD', bridgeConfig(dataDir), pod.path)
     t.equal(exitCode, isConflict ? 1 : 0)
     t.match(await host.ip('address show cni0'), present)
     if (!isConflict) return
@@ -112,7 +108,7 @@ for (const { title, present, isConflict } of conflicts) {
     t.same(await linksOf(host), ['cni0'])
 
     const forced = bridgeConfig(dataDir, { forceAddress: true })
-    t.equal((await call('ADD', forced, pod.path)).exitCode, 0)
+    t.equal((await callBridge('ADD', forced, pod.path)).exitCode, 0)
     const addresses = await host.ip('address show cni0')
     t.notMatch(addresses, present)
     t.match(addresses, /10\.22\.0\.1\/24[^]*fd00:22::1\/64/)
@@ -125,7 +121,7 @@ t.test('two ranges of one family give the bridge two gateways', async t => {
   const config = bridgeConfig(t.testdirName, {
     ipam: hostLocal(t.testdir(), ['10.22.0.0/24', '10.23.0.0/24']),
   })
-  t.equal((await call('ADD', config, pod.path)).exitCode, 0)
+  t.equal((await callBridge('ADD', config, pod.path)).exitCode, 0)
   t.match(await host.ip('address show cni0'), /10\.22\.0\.1\/24[^]*10\.23\.0\.1\/24/)
   t.equal((await pod.ip('route show default')).trim(), 'default via 10.22.0.1 dev eth0')
 })
@@ -136,7 +132,7 @@ t.test(
     await using host = await enterHost()
     await using pod = await TestNamespace.create('pod')
     const config = bridgeConfig(t.testdir(), { isDefaultGateway: false })
-    const { json } = await call('ADD', config, pod.path)
+    const { json } = await callBridge('ADD', config, pod.path)
     t.notMatch(await host.ip('address show cni0'), '10.22.0.1')
     t.equal((await host.exec('sysctl', ['-n', 'net.ipv4.ip_forward'])).stdout.trim(), '0')
     t.notOk('routes' in json)

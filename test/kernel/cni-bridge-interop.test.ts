@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { bridge } from '#cni/bridge/bridge.ts'
 import { exec } from '#linux/exec.ts'
-import { callPlugin, environmentOf, REFERENCE_PLUGINS } from '../helper/cni-call.ts'
+import { callVerb, environmentOf, REFERENCE_PLUGINS } from '../helper/cni-call.ts'
 import { enterHost } from '../helper/cni-host.ts'
 import { bridgeConfig, echo, leasesIn, linksOf } from '../helper/cni-network.ts'
 import { TestNamespace } from '../helper/namespace.ts'
@@ -13,7 +13,7 @@ t.test('our bridge works with the reference host-local', async t => {
   const dataDir = t.testdir()
   const config = bridgeConfig(dataDir, { ipMasq: true })
   const call = (verb: string, more: object = {}) =>
-    callPlugin(bridge, { verb, config: { ...config, ...more }, netns: pod.path }, 'reference')
+    callVerb(bridge, { verb, config: { ...config, ...more }, netns: pod.path }, 'reference')
   const { json, exitCode } = await call('ADD')
   t.equal(exitCode, 0, JSON.stringify(json))
   t.match(json, { ips: [{ address: '10.22.0.2/24', interface: 2 }, { address: 'fd00:22::2/64' }] })
@@ -28,7 +28,7 @@ t.test('what we refuse with the reference host-local has its code and words', as
   await using pod = await TestNamespace.create('pod')
   const ipam = { type: 'host-local', dataDir: t.testdir(), subnet: '10.22.0.1/24' }
   const config = bridgeConfig('', { ipam })
-  const { exitCode, json } = await callPlugin(
+  const { exitCode, json } = await callVerb(
     bridge,
     { verb: 'ADD', config, netns: pod.path },
     'reference',
@@ -51,7 +51,7 @@ t.test('our bridge and the reference bridge share a bridge', async t => {
     })
   }
   const own = (verb: string) =>
-    callPlugin(bridge, { verb, config, netns: ours.path, containerId: 'ours' })
+    callVerb(bridge, { verb, config, netns: ours.path, containerId: 'ours' })
   t.equal((await own('ADD')).exitCode, 0)
   await reference('ADD')
   t.equal(await echo(ours, theirs, '10.22.0.3'), '10.22.0.2 hello')

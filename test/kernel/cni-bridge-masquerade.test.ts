@@ -1,12 +1,8 @@
 import t from 'tap'
-import { bridge } from '#cni/bridge/bridge.ts'
-import { callPlugin, type PluginCall } from '../helper/cni-call.ts'
+import { callBridge } from '../helper/cni-call.ts'
 import { enterHost } from '../helper/cni-host.ts'
 import { bridgeConfig, echo, hostLocal } from '../helper/cni-network.ts'
 import { joinNamespaces, TestNamespace } from '../helper/namespace.ts'
-
-const call = (verb: string, config: object, netns: string, rest: Partial<PluginCall> = {}) =>
-  callPlugin(bridge, { verb, config, netns, ...rest })
 
 /** Two pods on a host, and a machine outside that knows the way to the pods. */
 async function setup(stack: AsyncDisposableStack) {
@@ -28,7 +24,7 @@ t.test("with ipMasq only traffic out of the subnet has the node's address", asyn
   const { outside, a, b, host } = await setup(stack)
   const config = bridgeConfig(t.testdir(), { ipMasq: true })
   for (const [containerId, pod] of Object.entries({ a, b })) {
-    t.equal((await call('ADD', config, pod.path, { containerId })).exitCode, 0)
+    t.equal((await callBridge('ADD', config, pod.path, { containerId })).exitCode, 0)
   }
   const paths = [
     { from: a, to: outside, address: '192.0.2.99', client: '192.0.2.10' },
@@ -47,7 +43,7 @@ t.test("with ipMasq only traffic out of the subnet has the node's address", asyn
 t.test("without ipMasq the pod's address is seen outside", async t => {
   await using stack = new AsyncDisposableStack()
   const { outside, a } = await setup(stack)
-  t.equal((await call('ADD', bridgeConfig(t.testdir()), a.path)).exitCode, 0)
+  t.equal((await callBridge('ADD', bridgeConfig(t.testdir()), a.path)).exitCode, 0)
   t.equal(await echo(a, outside, '192.0.2.99'), '10.22.0.2 hello')
 })
 
@@ -59,14 +55,14 @@ t.test("a former owner's rule does not stay with an address that was given to an
     ipMasq: true,
     ipam: hostLocal(`${t.testdir()}/1`, subnets),
   })
-  t.equal((await call('ADD', first, a.path, { containerId: 'a' })).exitCode, 0)
+  t.equal((await callBridge('ADD', first, a.path, { containerId: 'a' })).exitCode, 0)
   const second = { ...first, ipam: hostLocal(`${t.testdirName}/2`, subnets) }
-  t.equal((await call('ADD', second, b.path, { containerId: 'b' })).exitCode, 0)
+  t.equal((await callBridge('ADD', second, b.path, { containerId: 'b' })).exitCode, 0)
   const rules = async () => (await host.exec('nft', ['list', 'ruleset'])).stdout
   t.match(await rules(), /10\.22\.0\.2 comment "[0-9a-f-]+ net b eth0"/)
-  t.equal((await call('DEL', first, a.path, { containerId: 'a' })).exitCode, 0)
+  t.equal((await callBridge('DEL', first, a.path, { containerId: 'a' })).exitCode, 0)
   t.match(await rules(), /10\.22\.0\.2 comment "[0-9a-f-]+ net b eth0"/, 'DEL of the former owner')
-  t.equal((await call('DEL', second, b.path, { containerId: 'b' })).exitCode, 0)
+  t.equal((await callBridge('DEL', second, b.path, { containerId: 'b' })).exitCode, 0)
   t.notMatch(await rules(), 'comment')
 })
 
@@ -74,20 +70,20 @@ t.test('after a flush of all rules the next ADD makes them anew', async t => {
   await using stack = new AsyncDisposableStack()
   const { host, outside, a, b } = await setup(stack)
   const config = bridgeConfig(t.testdir(), { ipMasq: true })
-  t.equal((await call('ADD', config, a.path, { containerId: 'a' })).exitCode, 0)
+  t.equal((await callBridge('ADD', config, a.path, { containerId: 'a' })).exitCode, 0)
   await host.exec('nft', ['flush', 'ruleset'])
-  t.equal((await call('ADD', config, b.path, { containerId: 'b' })).exitCode, 0)
+  t.equal((await callBridge('ADD', config, b.path, { containerId: 'b' })).exitCode, 0)
   t.equal(await echo(b, outside, '192.0.2.99'), '192.0.2.10 hello')
 })
 
 t.test('STATUS is fine where nft works, and says 50 where it is missing', async t => {
   await using _host = await enterHost()
   const config = bridgeConfig(t.testdir(), { ipMasq: true, cniVersion: '1.1.0' })
-  t.same(await call('STATUS', config, ''), { exitCode: 0, json: {}, stderr: '' })
+  t.same(await callBridge('STATUS', config, ''), { exitCode: 0, json: {}, stderr: '' })
   const path = process.env['PATH']
   try {
     process.env['PATH'] = t.testdirName
-    t.match(await call('STATUS', config, ''), { exitCode: 1, json: { code: 50, msg: /nft/ } })
+    t.match(await callBridge('STATUS', config, ''), { exitCode: 1, json: { code: 50, msg: /nft/ } })
   } finally {
     process.env['PATH'] = path
   }

@@ -1,15 +1,11 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { bridge } from '#cni/bridge/bridge.ts'
 import { NetworkNamespace } from '#linux/namespace.ts'
 import { readSysctl } from '#linux/sysctl.ts'
-import { callPlugin, type PluginCall } from '../helper/cni-call.ts'
+import { callBridge } from '../helper/cni-call.ts'
 import { enterHost } from '../helper/cni-host.ts'
 import { bridgeConfig, echo, hostLocal, leasesIn, linksOf } from '../helper/cni-network.ts'
 import { TestNamespace } from '../helper/namespace.ts'
-
-const call = (verb: string, config: object, netns: string, rest: Partial<PluginCall> = {}) =>
-  callPlugin(bridge, { verb, config, netns, ...rest })
 
 t.test('ADD connects pods with each other and with the node, in both families', async t => {
   await using host = await enterHost()
@@ -20,7 +16,7 @@ t.test('ADD connects pods with each other and with the node, in both families', 
     ['a', a],
     ['b', b],
   ] as const) {
-    const answer = await call('ADD', config, pod.path, { containerId })
+    const answer = await callBridge('ADD', config, pod.path, { containerId })
     t.equal(answer.exitCode, 0, answer.stderr)
   }
   const paths = [
@@ -40,7 +36,7 @@ t.test('the result names bridge, host end and container end, addresses and route
   await using host = await enterHost()
   await using pod = await TestNamespace.create('pod')
   const config = bridgeConfig(t.testdir())
-  const { json } = await call('ADD', config, pod.path)
+  const { json } = await callBridge('ADD', config, pod.path)
   const mac = /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/
   t.match(json, {
     cniVersion: '1.0.0',
@@ -74,7 +70,7 @@ t.test(
     const dataDir = t.testdir()
     const config = bridgeConfig(dataDir, { ipMasq: true, hairpinMode: true })
     await pod.exec('sysctl', ['-qw', 'net.ipv6.conf.all.disable_ipv6=1'])
-    const { json } = await call('ADD', config, pod.path)
+    const { json } = await callBridge('ADD', config, pod.path)
     const [, hostEnd] = (json['interfaces'] as { name: string }[]).map(({ name }) => name)
 
     t.match(await host.ip('-d link show cni0'), /state UP.*bridge_slave|state UP[^]*bridge /)
@@ -113,7 +109,7 @@ t.test(
     t.match((await host.exec('nft', ['list', 'ruleset'])).stdout, '10.22.0.2 comment')
 
     const before = await host.ip('-o address show cni0')
-    t.same(await call('DEL', config, pod.path), { exitCode: 0, json: {}, stderr: '' })
+    t.same(await callBridge('DEL', config, pod.path), { exitCode: 0, json: {}, stderr: '' })
     t.same(await linksOf(host), ['cni0'])
     t.same(await linksOf(pod), [])
     t.same(leasesIn(dataDir), [])
@@ -133,7 +129,7 @@ t.test('the container gets the MAC, MTU and DNS that are wished for', async t =>
     args: { cni: { mac: '02:00:00:00:00:02' } },
     runtimeConfig: { mac: '02:00:00:00:00:01' },
   })
-  const { json } = await call('ADD', config, pod.path, {
+  const { json } = await callBridge('ADD', config, pod.path, {
     env: { CNI_ARGS: 'IgnoreUnknown=1;K8S_POD_NAME=x;MAC=02:00:00:00:00:03' },
   })
   t.match(json, { dns: { nameservers: ['10.96.0.10'] } })
@@ -147,7 +143,7 @@ for (const version of ['0.1.0', '0.2.0', '0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.
     await using _host = await enterHost()
     await using pod = await TestNamespace.create('pod')
     const config = bridgeConfig(t.testdir(), { cniVersion: version })
-    const { json, exitCode } = await call('ADD', config, pod.path)
+    const { json, exitCode } = await callBridge('ADD', config, pod.path)
     t.equal(exitCode, 0, JSON.stringify(json))
     t.equal(json['cniVersion'], version)
     if (version < '0.3.0') {
@@ -157,7 +153,7 @@ for (const version of ['0.1.0', '0.2.0', '0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.
       t.equal(first?.['version'], version < '1.0.0' ? '4' : undefined)
       t.equal(first?.['interface'], 2)
     }
-    t.equal((await call('DEL', config, pod.path)).exitCode, 0)
+    t.equal((await callBridge('DEL', config, pod.path)).exitCode, 0)
   })
 }
 
@@ -166,22 +162,22 @@ t.test('without ipam the container end is up and has no address', async t => {
   await using a = await TestNamespace.create('a')
   await using b = await TestNamespace.create('b')
   const config = { cniVersion: '1.0.0', name: 'l2', type: 'bridge', bridge: 'br.2', ipam: {} }
-  const up = await call('ADD', config, a.path, { containerId: 'a' })
+  const up = await callBridge('ADD', config, a.path, { containerId: 'a' })
   t.match(up.json, { interfaces: [{ name: 'br.2' }, {}, { name: 'eth0' }] })
   t.notOk('ips' in up.json)
   t.match(await a.ip('link show eth0'), 'state UP')
   t.equal(
-    (await call('CHECK', { ...config, prevResult: up.json }, a.path, { containerId: 'a' }))
+    (await callBridge('CHECK', { ...config, prevResult: up.json }, a.path, { containerId: 'a' }))
       .exitCode,
     0,
   )
 
   const disabled = { ...config, disableContainerInterface: true, portIsolation: true }
-  t.equal((await call('ADD', disabled, b.path, { containerId: 'b' })).exitCode, 0)
+  t.equal((await callBridge('ADD', disabled, b.path, { containerId: 'b' })).exitCode, 0)
   t.notMatch(await b.ip('link show eth0'), ',UP')
   t.match(await host.ip('-d link show master br.2'), /isolated on/)
   for (const [containerId, pod] of Object.entries({ a, b })) {
-    t.equal((await call('DEL', config, pod.path, { containerId })).exitCode, 0)
+    t.equal((await callBridge('DEL', config, pod.path, { containerId })).exitCode, 0)
   }
   t.same(await linksOf(host), ['br.2'])
 })
@@ -190,7 +186,7 @@ t.test('duplicate detection, when wanted, has ended when ADD returns', async t =
   await using _host = await enterHost()
   await using pod = await TestNamespace.create('pod')
   const config = bridgeConfig(t.testdir(), { enabledad: true })
-  t.equal((await call('ADD', config, pod.path)).exitCode, 0)
+  t.equal((await callBridge('ADD', config, pod.path)).exitCode, 0)
   const addresses = await pod.ip('-6 address show dev eth0 scope global')
   t.match(addresses, 'fd00:22::2/64')
   t.notMatch(addresses, /tentative|nodad/)
@@ -205,9 +201,9 @@ t.test('a duplicate address fails an ADD that looks for it, and frees the reserv
     `${dir}/two`,
   ]) as [string, string]
   const config = bridgeConfig(dataDir)
-  t.equal((await call('ADD', config, a.path, { containerId: 'a' })).exitCode, 0)
+  t.equal((await callBridge('ADD', config, a.path, { containerId: 'a' })).exitCode, 0)
   const twin = bridgeConfig(otherDir, { enabledad: true })
-  const { exitCode, json } = await call('ADD', twin, b.path, { containerId: 'b' })
+  const { exitCode, json } = await callBridge('ADD', twin, b.path, { containerId: 'b' })
   t.equal(exitCode, 1)
   t.match(json, { msg: /fd00:22::2\/64 is in use by another machine/ })
   t.same(leasesIn(otherDir), [])
@@ -228,7 +224,7 @@ t.test('routes: given gateways, several gateways, metrics; exactly one default r
   const config = bridgeConfig(t.testdir(), {
     ipam: { ...hostLocal(t.testdirName, ['10.22.0.0/24']), routes },
   })
-  const { json, exitCode } = await call('ADD', config, pod.path)
+  const { json, exitCode } = await callBridge('ADD', config, pod.path)
   t.equal(exitCode, 0, JSON.stringify(json))
   t.same(json['routes'], routes, "IPAM's routes are reported as IPAM gave them")
   const listed = await pod.ip('route')
@@ -236,5 +232,5 @@ t.test('routes: given gateways, several gateways, metrics; exactly one default r
   t.match(listed, /^10\.96\.0\.0\/12 via 10\.22\.0\.7 dev eth0 $/m)
   t.match(listed, /nexthop via 10\.22\.0\.7[^]*nexthop via 10\.22\.0\.8/)
   t.equal(listed.match(/default/g)?.length, 1)
-  t.equal((await call('CHECK', { ...config, prevResult: json }, pod.path)).exitCode, 0)
+  t.equal((await callBridge('CHECK', { ...config, prevResult: json }, pod.path)).exitCode, 0)
 })

@@ -1,13 +1,13 @@
 import t from 'tap'
 import { loopback } from '#cni/loopback/loopback.ts'
-import { callPlugin } from '../helper/cni-call.ts'
+import { callVerb } from '../helper/cni-call.ts'
 import { enterHost } from '../helper/cni-host.ts'
 import { TestNamespace } from '../helper/namespace.ts'
 
 const config = { cniVersion: '1.0.0', name: 'lo', type: 'loopback' }
 
 const call = (verb: string, netns: string, changes: object = {}) =>
-  callPlugin(loopback, { verb, config: { ...config, ...changes }, netns, ifname: 'lo' })
+  callVerb(loopback, { verb, config: { ...config, ...changes }, netns, ifname: 'lo' })
 
 /** A pod whose loopback is down, as a runtime makes it. */
 async function freshPod(): Promise<TestNamespace> {
@@ -81,7 +81,7 @@ t.test('DEL without a namespace succeeds, and leaves the host alone', async t =>
   await using host = await enterHost()
   const env = { CNI_NETNS_OVERRIDE: '1' }
   for (const netns of ['', '/run/netns/gone', '/etc/passwd', host.path]) {
-    const answer = await callPlugin(loopback, { verb: 'DEL', config, netns, ifname: 'lo', env })
+    const answer = await callVerb(loopback, { verb: 'DEL', config, netns, ifname: 'lo', env })
     t.same(answer, { exitCode: 0, json: {}, stderr: '' }, netns)
   }
   t.match(await host.ip('link show lo'), ',UP')

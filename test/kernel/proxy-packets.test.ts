@@ -5,11 +5,11 @@ import type { IpFamily } from '#net/ip.ts'
 import { parseIp } from '#net/ip.ts'
 import { parsePrefix } from '#net/prefix.ts'
 import { type ProxySettings, primaryNodePortAddresses } from '../../src/proxy/settings.ts'
+import { endpoint, service, servicePort, slice } from '../helper/cluster.ts'
 import type { TestNamespace } from '../helper/namespace.ts'
 import { ProxyProcess } from '../helper/proxy-process.ts'
 import { Topology } from '../helper/topology.ts'
 import { ask, serve } from '../helper/traffic.ts'
-import { endpoint, service, servicePort, slice } from '../proxy/builders.ts'
 
 const net = await Topology.create(3)
 t.teardown(() => net[Symbol.asyncDispose]())

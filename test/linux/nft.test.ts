@@ -87,6 +87,21 @@ t.test('a listing gives rules per chain, and elements as nft writes them', async
   )
 })
 
+t.test('a listing gives prefixes in keys, and entries that expire, as nft writes them', async t => {
+  const prefix = { prefix: { addr: '10.0.0.0', len: 8 } }
+  const expiring = { elem: { val: { concat: ['1.1.1.1', '0:1'] }, timeout: 60, expires: 59 } }
+  const { elements } = parseNftTable(
+    JSON.stringify({
+      nftables: [
+        { set: { name: 'ranges', elem: [{ concat: ['192.0.2.1', 'tcp', 80, prefix] }] } },
+        { map: { name: 'clients', elem: [[expiring, { concat: ['10.0.0.1', 80] }]] } },
+      ],
+    }),
+  )
+  t.strictSame([...(elements.get('ranges') ?? [])], [['192.0.2.1 . tcp . 80 . 10.0.0.0/8', '']])
+  t.strictSame([...(elements.get('clients') ?? [])], [['1.1.1.1 . 0:1', '10.0.0.1 . 80']])
+})
+
 t.test('a listing that is no JSON is of nothing we made', async t => {
   t.equal(parseNftTable('{"nftables": [{"table": {"flags": ').chains.size, 0)
 })

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { parseIp } from '#net/ip.ts'
 import { endpointsOf } from '../../src/proxy/endpoint.ts'
-import { endpoint, slice } from './builders.ts'
+import { endpoint, slice } from '../helper/cluster.ts'
 
 const port = { portName: '', protocol: 'TCP', clusterIP: parseIp('10.96.0.1') as never } as const
 const draining = { conditions: { ready: false, terminating: true } }

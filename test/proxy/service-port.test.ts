@@ -5,7 +5,7 @@ import {
   servicePortKey,
   servicePortsOf,
 } from '../../src/proxy/service-port.ts'
-import { service, servicePort } from './builders.ts'
+import { service, servicePort } from '../helper/cluster.ts'
 
 const nothing: readonly { title: string; object: Service }[] = [
   { title: 'headless', object: service({ clusterIP: 'None' }) },

@@ -7,8 +7,8 @@ import type { Backend, ServiceStates } from '../../src/proxy/backend.ts'
 import { ChangeTracker } from '../../src/proxy/change-tracker.ts'
 import { createProxyMetrics } from '../../src/proxy/metrics.ts'
 import { SyncRunner } from '../../src/proxy/sync-runner.ts'
+import { endpoint, service, slice } from '../helper/cluster.ts'
 import { eventually } from '../helper/eventually.ts'
-import { endpoint, service, slice } from './builders.ts'
 
 /** A runner on a backend that notes its calls; each call ends when the test lets it. */
 function setUp() {

@@ -3,7 +3,7 @@ import type { ProxyEndpoint } from '../../src/proxy/endpoint.ts'
 import { endpointsOf } from '../../src/proxy/endpoint.ts'
 import { servicePortsOf } from '../../src/proxy/service-port.ts'
 import { selectEndpoints } from '../../src/proxy/topology.ts'
-import { endpoint, service, servicePort, slice } from './builders.ts'
+import { endpoint, service, servicePort, slice } from '../helper/cluster.ts'
 
 const place = { nodeName: 'node-1', zone: 'a' }
 const elsewhere = { nodeName: 'node-2' }

@@ -64,9 +64,9 @@ function parseYaml({ file, chunk }: Source): unknown {
     throw new ManifestError(problem)
   } catch (error) {
     if (error instanceof ManifestError) throw error
-    // Too many aliases, or nested too deeply.
-    const problem = { file, line: chunk.line, message: describeError(error) }
-    throw new ManifestError(problem, { cause: error })
+    // Aliases that multiply; or nothing but brackets, for which the parser's stack is too small.
+    const message = error instanceof RangeError ? 'nested too deeply' : describeError(error)
+    throw new ManifestError({ file, line: chunk.line, message }, { cause: error })
   }
 }
 

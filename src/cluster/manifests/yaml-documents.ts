@@ -112,11 +112,16 @@ function* listParts(bytes: Buffer, range: Range): Generator<undefined, ListParts
     : undefined
 }
 
-/** Is there something that looks like an anchor? Its aliases could stand in other items. */
+/**
+ * Is there something that looks like an anchor, whose aliases could stand in other items? `&` and a word where a value may
+ * begin: not the `&&` of a shell or the `&` of a text.
+ */
 function hasAnchor(bytes: Buffer, { start, end }: Range): boolean {
-  for (let at = bytes.indexOf(' &', start); at >= 0 && at < end; at = bytes.indexOf(' &', at + 1)) {
-    const next = bytes[at + 2] ?? NEWLINE
-    if (next !== SPACE && next !== NEWLINE && next !== CARRIAGE_RETURN) return true
+  for (let at = bytes.indexOf('&', start); at >= 0 && at < end; at = bytes.indexOf('&', at + 1)) {
+    let before = at - 1
+    while (bytes[before] === SPACE) before--
+    const around = String.fromCharCode(bytes[before] ?? NEWLINE, bytes[at + 1] ?? NEWLINE)
+    if (/[-:?,[{\n]\w/.test(around)) return true
   }
   return false
 }

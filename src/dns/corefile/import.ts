@@ -1,8 +1,8 @@
 import { dirname, resolve } from 'node:path'
 import { ConfigError, type ConfigProblem, describeError } from '#runtime/error.ts'
+import type { Position } from './directive.ts'
 import type { CorefileSystem } from './files.ts'
 import type { Token } from './lexer.ts'
-import type { Position } from './parser.ts'
 import { type Node, parseTree } from './tree.ts'
 
 /** CoreDNS's guards against import bombs, and one on what all imports together bring. */

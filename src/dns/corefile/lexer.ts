@@ -1,5 +1,5 @@
 import { ConfigError } from '#runtime/error.ts'
-import type { Position } from './parser.ts'
+import type { Position } from './directive.ts'
 
 export type Token = { readonly text: string; readonly quoted: boolean }
 

@@ -1,6 +1,6 @@
 import { ConfigError } from '#runtime/error.ts'
+import type { Position } from './directive.ts'
 import { type Line, lexLines, type Token } from './lexer.ts'
-import type { Position } from './parser.ts'
 
 /** A line of a Corefile and the lines in its braces. */
 export type Node = {

@@ -77,7 +77,7 @@ export const registry: readonly RegistryEntry[] = [
   unsupported('secondary', 'forward to a server of the zone'),
   unsupported('etcd', 'remove it'),
   // loop must see what forward would send on.
-  supported('loop', async () => (await import('./loop/plugin.ts')).loop),
+  supported('loop', async () => (await import('./loop/plugin.ts')).loopPlugin()),
   // forward answers everything, so what stands behind it is used only without it.
   supported('forward', async () => (await import('./forward/plugin.ts')).forwardPlugin()),
   unsupported('grpc', 'use forward'),

@@ -1,6 +1,7 @@
 import type { IpAddress } from '#net/ip.ts'
 import { ConfigError, type ConfigProblem } from '#runtime/error.ts'
-import type { Corefile, ServerBlock } from '../corefile/parser.ts'
+import type { ServerBlock } from '../corefile/directive.ts'
+import type { Corefile } from '../corefile/parser.ts'
 import { HttpSiteList } from '../http-sites.ts'
 import type { Query } from '../message.ts'
 import { reply } from '../message.ts'

@@ -1,6 +1,6 @@
 import { formatHostPort, type IpAddress } from '#net/ip.ts'
 import type { ConfigProblem } from '#runtime/error.ts'
-import type { ServerBlock } from '../corefile/parser.ts'
+import type { ServerBlock } from '../corefile/directive.ts'
 import { parseZoneKey } from '../corefile/zone-key.ts'
 
 /** A server block, its keys understood. */

@@ -1,5 +1,5 @@
 import { ConfigError, type ConfigProblem } from '#runtime/error.ts'
-import type { Directive } from '../corefile/parser.ts'
+import type { Directive } from '../corefile/directive.ts'
 import {
   chain,
   type Handler,

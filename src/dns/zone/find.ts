@@ -1,7 +1,7 @@
 import type { Service } from '#cluster/objects.ts'
 import { type IpAddress, parseIp } from '#net/ip.ts'
 import type { Protocol } from '#net/protocol.ts'
-import { isHostName } from './name.ts'
+import { isHostName } from '../name.ts'
 import type { Request, ServiceRequest } from './request.ts'
 import type { Member, SliceNode } from './slice-node.ts'
 import { clusterIpsOf, type ServiceNode, type ZoneIndex } from './zone-index.ts'

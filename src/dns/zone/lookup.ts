@@ -1,7 +1,6 @@
 import type { ResourceRecord } from '../message.ts'
-import { isInZone } from '../name.ts'
+import { isInZone, toFqdn } from '../name.ts'
 import { type Found, find } from './find.ts'
-import { toFqdn } from './name.ts'
 import { nameServerRecords } from './name-servers.ts'
 import type { Outcome, ZoneQuestion } from './outcome.ts'
 import { type AddressType, addressRecords, soaRecord, srvRecords } from './records.ts'

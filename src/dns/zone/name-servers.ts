@@ -1,7 +1,7 @@
 import type { IpAddress } from '#net/ip.ts'
 import type { ResourceRecord } from '../message.ts'
+import { joinName } from '../name.ts'
 import { isHeadless } from './find.ts'
-import { joinName } from './name.ts'
 import type { ZoneQuestion } from './outcome.ts'
 import { addressRecord } from './records.ts'
 import { isReverseZone } from './reverse-name.ts'

@@ -1,7 +1,7 @@
 import { familyOf, type IpAddress } from '#net/ip.ts'
 import type { ResourceRecord, SoaData } from '../message.ts'
+import { joinName } from '../name.ts'
 import type { Host } from './find.ts'
-import { joinName } from './name.ts'
 
 /** The highest TTL of an SOA record, seconds. */
 const MAX_SOA_TTL = 300

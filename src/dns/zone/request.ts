@@ -1,4 +1,4 @@
-import { splitLabels } from './name.ts'
+import { splitLabels } from '../name.ts'
 
 /** What a name below a forward zone asks for, by its form alone: whether it exists is not looked at. */
 export type Request =

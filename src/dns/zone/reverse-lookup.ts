@@ -1,6 +1,6 @@
 import type { IpAddress } from '#net/ip.ts'
 import type { ResourceRecord } from '../message.ts'
-import { joinName } from './name.ts'
+import { joinName } from '../name.ts'
 import type { Outcome, ZoneQuestion } from './outcome.ts'
 import { addressFromReverseName } from './reverse-name.ts'
 import { serviceKeyOf, type ZoneIndex } from './zone-index.ts'

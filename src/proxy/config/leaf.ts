@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { formatHostPort, type IpAddress, parseIpLenient } from '#net/ip.ts'
 import { parsePrefixLenient } from '#net/prefix.ts'
 import { isPort } from '#net/protocol.ts'
-import { formatDuration, parseDuration } from './duration.ts'
+import { formatDuration, parseDuration } from '#runtime/duration.ts'
 
 /** A duration in Go's notation; comes out as Go prints it. */
 export const duration = z.string().transform((text, context) => {

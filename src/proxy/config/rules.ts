@@ -1,5 +1,5 @@
 import { parsePrefixLenient } from '#net/prefix.ts'
-import { parseDuration } from './duration.ts'
+import { parseDuration } from '#runtime/duration.ts'
 import { isCidr } from './leaf.ts'
 
 /** What the rules that join several fields look at. */

@@ -24,6 +24,7 @@ export function settingsFrom(
   config: ProxyConfig,
   { nodeName, node, machineIPs, families = ipFamilies }: NodeFacts,
 ): ProxySettings {
+  const ips = nodeIPs(node, config.bindAddress, machineIPs)
   const zone = node?.metadata.labels[ZONE_LABEL]
   return {
     nodeName,
@@ -31,7 +32,8 @@ export function settingsFrom(
     clusterCIDRs:
       config.detectLocalMode === 'ClusterCIDR' ? prefixes(config.clusterCIDR.split(',')) : [],
     masqueradeAll: (config.mode === 'nftables' ? config.nftables : config.iptables).masqueradeAll,
-    nodePortAddresses: nodePortAddresses(config, nodeIPs(node, config.bindAddress, machineIPs)),
+    nodePortAddresses: nodePortAddresses(config, ips),
+    nodeIPs: ips,
     // An empty label is no zone.
     zone: zone === '' ? undefined : zone,
   }

@@ -1,62 +1,59 @@
-import type { Container, Element, ElementChange } from './element.ts'
+import { diffElements, type Element, type ElementChange, indexElements } from './element.ts'
 
-type Claims = {
-  readonly container: Container
-  readonly key: string
-  readonly values: Map<string, string>
-}
+/** Something that several owners may want, and the elements it is made of; those of two things never have equal keys. */
+export type Claim = { readonly name: string; readonly elements: readonly Element[] }
+
+type Claimed = Map<string, readonly Element[]>
 
 /**
- * Elements that several owners may want: two Services on one address and port, two endpoints on one pod. The owner
- * whose name sorts first has it, so the outcome does not depend on who came first.
+ * Things that several owners may want: two Services on one address and port, two endpoints on one pod. The owner whose
+ * name sorts first has it with all its elements, so the outcome does not depend on who came first.
  */
 export class SharedElements {
-  readonly #claims = new Map<string, Claims>()
-  /** What the kernel has of the elements touched since the last {@link takeChanges}. */
-  readonly #touched = new Map<
-    string,
-    { readonly claims: Claims; readonly before: string | undefined }
-  >()
+  /** The elements of each thing by owner. */
+  readonly #claims = new Map<string, Claimed>()
+  /** What the kernel has of the things touched since the last {@link takeChanges}. */
+  readonly #touched = new Map<string, readonly Element[]>()
 
-  claim(owner: string, { container, key, value }: Element): void {
-    this.#touch(container, key).values.set(owner, value)
+  claim(owner: string, { name, elements }: Claim): void {
+    this.#touch(name).set(owner, elements)
   }
 
-  release(owner: string, { container, key }: Pick<Element, 'container' | 'key'>): void {
-    this.#touch(container, key).values.delete(owner)
+  release(owner: string, name: string): void {
+    this.#touch(name).delete(owner)
   }
 
   /** What became different since the last call. */
   takeChanges(): readonly ElementChange[] {
     const changes: ElementChange[] = []
-    for (const [name, { claims, before }] of this.#touched) {
-      const { container, key } = claims
-      const after = winnerOf(claims)
-      if (before !== after) changes.push({ container, key, before, after })
-      if (claims.values.size === 0) this.#claims.delete(name)
+    for (const [name, before] of this.#touched) {
+      const claimed = this.#claims.get(name)
+      const after = winnerOf(claimed)
+      if (before !== after)
+        changes.push(...diffElements(indexElements(before), indexElements(after)))
+      if (claimed?.size === 0) this.#claims.delete(name)
     }
     this.#touched.clear()
     return changes
   }
 
   *elements(): Generator<Element> {
-    for (const claims of this.#claims.values()) {
-      const value = winnerOf(claims)
-      if (value !== undefined) yield { container: claims.container, key: claims.key, value }
-    }
+    for (const claimed of this.#claims.values()) yield* winnerOf(claimed)
   }
 
-  #touch(container: Container, key: string): Claims {
-    const name = `${container} ${key}`
-    const claims = this.#claims.get(name) ?? { container, key, values: new Map() }
-    this.#claims.set(name, claims)
-    if (!this.#touched.has(name)) this.#touched.set(name, { claims, before: winnerOf(claims) })
-    return claims
+  #touch(name: string): Claimed {
+    const claimed = this.#claims.get(name) ?? new Map<string, readonly Element[]>()
+    this.#claims.set(name, claimed)
+    if (!this.#touched.has(name)) this.#touched.set(name, winnerOf(claimed))
+    return claimed
   }
 }
 
-function winnerOf({ values }: Claims): string | undefined {
-  if (values.size < 2) return values.values().next().value
-  const first = [...values.keys()].reduce((a, b) => (a < b ? a : b))
-  return values.get(first)
+const NOTHING: readonly Element[] = []
+
+function winnerOf(claimed: Claimed | undefined): readonly Element[] {
+  if (claimed === undefined || claimed.size === 0) return NOTHING
+  if (claimed.size === 1) return claimed.values().next().value as readonly Element[]
+  const first = [...claimed.keys()].reduce((a, b) => (a < b ? a : b))
+  return claimed.get(first) as readonly Element[]
 }

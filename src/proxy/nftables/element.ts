@@ -4,13 +4,20 @@ import { protocolName } from './name.ts'
 /** The maps and sets of our table; README.md says what each is for. */
 export const containers = [
   'vips',
+  'vips-inside',
   'nodeports',
+  'nodeports-inside',
   'lb',
+  'spread',
+  'remember',
   'endpoints-tcp',
   'endpoints-udp',
   'endpoints-sctp',
+  'restricted',
+  'source-ranges',
   'cluster-ips',
   'hairpins',
+  'masquerade-vips',
   'masquerade-nodeports',
 ] as const
 export type Container = (typeof containers)[number]
@@ -42,20 +49,23 @@ export type Elements = ReadonlyMap<Container, ReadonlyMap<string, string>>
  * still look up: the kernel applies a transaction at once, but the look-ups of one packet can fall on either side of it.
  */
 export type Changes = {
-  /** Chains `lb-N` that must be there before the verdicts that name them. */
-  readonly balancers: readonly number[]
+  /** Chains made on demand that must be there before the verdicts that name them. */
+  readonly chains: readonly string[]
   readonly now: readonly ElementChange[]
   readonly later: readonly ElementChange[]
-  /** Chains `lb-N` that nothing names any more, deleted with `later`. */
-  readonly unusedBalancers: readonly number[]
+  /** Those that nothing names any more, deleted with `later`. */
+  readonly unusedChains: readonly string[]
+  /** Protocols of routes with affinity that lost an endpoint: clients may be remembered that are to be forgotten. */
+  readonly forgetful: readonly Protocol[]
 }
 
-export const isEmpty = ({ balancers, now, later, unusedBalancers }: Changes): boolean =>
-  balancers.length + now.length + later.length + unusedBalancers.length === 0
+export const isEmpty = ({ chains, now, later, unusedChains }: Changes): boolean =>
+  chains.length + now.length + later.length + unusedChains.length === 0
 
 /** Is this change to wait for a later transaction? Whoever found a `vips` element goes on to these. */
 export const isDeferred = ({ container, after }: ElementChange): boolean =>
-  after === undefined && (container === 'lb' || container.startsWith('endpoints-'))
+  after === undefined &&
+  (container === 'lb' || container === 'spread' || container.startsWith('endpoints-'))
 
 /** Elements by container and key; the last of equal keys counts. */
 export function indexElements(elements: Iterable<Element>): Elements {

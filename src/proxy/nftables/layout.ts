@@ -1,8 +1,20 @@
 import { createHash } from 'node:crypto'
-import { firstAddress, formatPrefix, type IpPrefix, prefixContains } from '#net/prefix.ts'
+import type { IpFamily } from '#net/ip.ts'
+import type { IpPrefix } from '#net/prefix.ts'
+import type { Protocol } from '#net/protocol.ts'
+import { affinityDeclarations, recallingRule } from './affinity.ts'
 import { endpointsOf } from './element.ts'
-import { DROP_CHAIN, protocolName, REJECT_CHAIN } from './name.ts'
-import { balancedProtocols, nftFamily, type Table, tableText } from './render.ts'
+import {
+  DROP_CHAIN,
+  MASQUERADE_CHAIN,
+  MASQUERADE_NODE_CHAIN,
+  protocolName,
+  REJECT_CHAIN,
+  STICKY_CHAIN,
+} from './name.ts'
+import { prefixText, prefixTexts } from './prefixes.ts'
+import { balancedProtocols } from './render.ts'
+import { nftFamily, type Table, tableText } from './table.ts'
 
 /** What the fixed part of a table depends on. All prefixes are of its family. */
 export type LayoutOptions = {
@@ -24,11 +36,14 @@ export type Layout = {
   readonly rules: ReadonlyMap<string, number>
 }
 
+/** For connections that come from inside the cluster as far as this node can tell: of pods, and its own. */
+const INSIDE_CHAIN = 'services-inside'
+
 type Chain = { readonly name: string; readonly hook?: string; readonly rules: readonly string[] }
 
 /** The fixed part of a family's table. Pure: equal options give equal text. README.md has the packet's way through it. */
 export function renderLayout(options: LayoutOptions): Layout {
-  const chains = [...regularChains(options), ...BASE_CHAINS]
+  const chains = [...regularChains(options), ...baseChains(options)]
   const body = [...declarations(options), ...chains.flatMap(chainText)]
   const marker = `layout-${createHash('sha256').update(body.join('\n')).digest('hex').slice(0, 16)}`
   const text = [
@@ -52,25 +67,41 @@ function chainText({ name, hook, rules }: Chain): readonly string[] {
 function declarations({ table }: LayoutOptions): readonly string[] {
   const ip = nftFamily(table.family)
   const address = table.family === 4 ? 'ipv4_addr' : 'ipv6_addr'
+  const vip = `${ip} daddr . meta l4proto . th dport`
+  const nodePort = 'meta l4proto . th dport'
   return [
-    `map vips { typeof ${ip} daddr . meta l4proto . th dport : meta priority; counter; }`,
-    'map nodeports { typeof meta l4proto . th dport : meta priority; }',
+    `map vips { typeof ${vip} : meta priority; counter; }`,
+    `map vips-inside { typeof ${vip} : meta priority; counter; }`,
+    `map nodeports { typeof ${nodePort} : meta priority; }`,
+    `map nodeports-inside { typeof ${nodePort} : meta priority; }`,
     'map lb { typeof meta priority : verdict; }',
-    // One map for each protocol: nft 1.0.6 refuses later rules that name a map with a `th` port ("conflicting
-    // protocols"). numgen gives the slot its type; the number does not matter.
-    ...balancedProtocols.map(
-      protocol =>
-        `map ${endpointsOf(protocol)} { typeof meta priority . numgen random mod 65536 : ${ip} daddr . ${protocolName(protocol)} dport; }`,
-    ),
+    'map spread { typeof meta priority : verdict; }',
+    'map remember { typeof meta priority : verdict; }',
+    ...balancedProtocols.flatMap(protocol => protocolMaps(table.family, protocol)),
+    `set restricted { typeof ${vip}; }`,
+    `set source-ranges { typeof ${vip} . ${ip} saddr; flags interval; }`,
     `set cluster-ips { type ${address}; }`,
     `set hairpins { type ${address} . ${address}; }`,
-    'set masquerade-nodeports { typeof meta l4proto . th dport; }',
+    // Where node ports were reached: after the DNAT nothing else tells that the original destination was local.
+    `set node-addresses { type ${address}; size 65536; flags dynamic; }`,
+    `map masquerade-vips { typeof ${vip} : verdict; }`,
+    `map masquerade-nodeports { typeof ${nodePort} : verdict; }`,
+  ]
+}
+
+/**
+ * Maps of each protocol: nft 1.0.6 refuses later rules that name a map with a `th` port ("conflicting protocols").
+ * numgen gives the slot its type; the number does not matter.
+ */
+function protocolMaps(family: IpFamily, protocol: Protocol): readonly string[] {
+  const endpoint = `${nftFamily(family)} daddr . ${protocolName(protocol)} dport`
+  return [
+    `map ${endpointsOf(protocol)} { typeof meta priority . numgen random mod 65536 : ${endpoint}; }`,
+    ...affinityDeclarations(family, protocol),
   ]
 }
 
 function regularChains(options: LayoutOptions): readonly Chain[] {
-  const ip = nftFamily(options.table.family)
-  const original = 'meta l4proto { tcp, udp, sctp } meta l4proto . ct original proto-dst'
   return [
     {
       // ICMP errors are rate-limited by the kernel, resets are not: a client must not wait for its time-out.
@@ -78,76 +109,92 @@ function regularChains(options: LayoutOptions): readonly Chain[] {
       rules: ['meta l4proto tcp reject with tcp reset', 'reject'],
     },
     { name: DROP_CHAIN, rules: ['drop'] },
-    {
-      name: 'services',
-      rules: [
-        `meta priority set ${ip} daddr . meta l4proto . th dport map @vips meta priority vmap @lb`,
-        `${ip} daddr @cluster-ips goto ${REJECT_CHAIN}`,
-        `${nodePortMatch(options)} meta priority set meta l4proto . th dport map @nodeports meta priority vmap @lb`,
-      ],
-    },
+    { name: STICKY_CHAIN, rules: stickyRules(options) },
+    { name: 'services', rules: dispatch(options, ['']) },
+    { name: INSIDE_CHAIN, rules: dispatch(options, ['-inside', '']) },
     { name: 'masquerade-cluster-ip', rules: clusterIPMasquerade(options) },
+    { name: MASQUERADE_CHAIN, rules: ['masquerade fully-random'] },
     {
-      name: 'masquerade-services',
-      rules: [
-        `${ip} saddr . ${ip} daddr @hairpins masquerade fully-random`,
-        `ct original ${ip} daddr @cluster-ips goto masquerade-cluster-ip`,
-        `${original} @masquerade-nodeports masquerade fully-random`,
-      ],
+      name: MASQUERADE_NODE_CHAIN,
+      rules: [`${notFromPods(options)}fib saddr type local masquerade fully-random`],
     },
+    { name: 'masquerade-services', rules: masqueradeRules(options) },
   ]
 }
 
-/** Nat chains see the first packet of a connection only: established ones are never looked at again. */
-const BASE_CHAINS: readonly Chain[] = [
-  {
-    name: 'prerouting',
-    hook: 'type nat hook prerouting priority -100; policy accept;',
-    rules: ['jump services'],
-  },
-  {
-    name: 'output',
-    hook: 'type nat hook output priority -100; policy accept;',
-    rules: ['jump services'],
-  },
-  {
-    name: 'postrouting',
-    hook: 'type nat hook postrouting priority 100; policy accept;',
-    rules: ['ct status dnat jump masquerade-services'],
-  },
+/** Leads a connection to the verdict of its route, found in the first of the maps with these suffixes that has it. */
+function dispatch(options: LayoutOptions, suffixes: readonly string[]): readonly string[] {
+  const ip = nftFamily(options.table.family)
+  const vip = `${ip} daddr . meta l4proto . th dport`
+  const follow = (key: string, map: string, alsoDo = '') =>
+    `meta priority set ${key} map @${map} ${alsoDo}meta priority vmap @lb`
+  return [
+    // Asked twice, since the two look-ups can fall on either side of a transaction that lifts the restriction.
+    `${vip} @restricted ${vip} . ${ip} saddr != @source-ranges ${vip} @restricted goto ${DROP_CHAIN}`,
+    ...suffixes.map(suffix => follow(vip, `vips${suffix}`)),
+    `${ip} daddr @cluster-ips goto ${REJECT_CHAIN}`,
+    ...suffixes.map(
+      suffix =>
+        `${nodePortMatch(options)} ${follow('meta l4proto . th dport', `nodeports${suffix}`, `add @node-addresses { ${ip} daddr } `)}`,
+    ),
+  ]
+}
+
+const stickyRules = ({ table: { family } }: LayoutOptions): readonly string[] => [
+  ...balancedProtocols.map(protocol => recallingRule(family, protocol)),
+  'meta priority vmap @spread',
 ]
 
-function clusterIPMasquerade({
-  table,
-  clusterCIDR,
-  masqueradeAll,
-}: LayoutOptions): readonly string[] {
-  if (masqueradeAll) return ['masquerade fully-random']
-  if (clusterCIDR === undefined) return []
-  return [`${nftFamily(table.family)} saddr != ${network(clusterCIDR)} masquerade fully-random`]
+function masqueradeRules(options: LayoutOptions): readonly string[] {
+  const ip = nftFamily(options.table.family)
+  // Only a match of the protocol gives the original port its type.
+  const typed = 'meta l4proto { tcp, udp, sctp } '
+  return [
+    `${ip} saddr . ${ip} daddr @hairpins masquerade fully-random`,
+    `ct original ${ip} daddr @cluster-ips goto masquerade-cluster-ip`,
+    `${typed}ct original ${ip} daddr . meta l4proto . ct original proto-dst vmap @masquerade-vips`,
+    `ct original ${ip} daddr @node-addresses ${typed}meta l4proto . ct original proto-dst vmap @masquerade-nodeports`,
+  ]
 }
 
-function nodePortMatch({ table, nodePortAddresses }: LayoutOptions): string {
-  const ip = nftFamily(table.family)
-  const loopback = table.family === 4 ? '127.0.0.0/8' : '::1'
-  const selected = withoutContained(nodePortAddresses).map(network)
+function baseChains(options: LayoutOptions): readonly Chain[] {
+  const { table, clusterCIDR } = options
+  const fromPods =
+    clusterCIDR === undefined
+      ? []
+      : [`${nftFamily(table.family)} saddr ${prefixText(clusterCIDR)} goto ${INSIDE_CHAIN}`]
+  // The id is still in the priority: nothing but a nat chain lies between.
+  const remember = 'ct state new ct status dnat meta priority vmap @remember'
+  return [
+    // Nat chains see the first packet of a connection only: established ones are never looked at again.
+    baseChain('prerouting', 'nat hook prerouting priority -100', [...fromPods, 'goto services']),
+    baseChain('output', 'nat hook output priority -100', [`goto ${INSIDE_CHAIN}`]),
+    baseChain('postrouting', 'nat hook postrouting priority 100', [
+      'ct status dnat jump masquerade-services',
+    ]),
+    baseChain('affinity-prerouting', 'filter hook prerouting priority -90', [remember]),
+    baseChain('affinity-output', 'filter hook output priority -90', [remember]),
+  ]
+}
+
+const baseChain = (name: string, hook: string, rules: readonly string[]): Chain => ({
+  name,
+  hook: `type ${hook}; policy accept;`,
+  rules,
+})
+
+function clusterIPMasquerade(options: LayoutOptions): readonly string[] {
+  const { clusterCIDR, masqueradeAll } = options
+  if (!masqueradeAll && clusterCIDR === undefined) return []
+  return [`${masqueradeAll ? '' : notFromPods(options)}masquerade fully-random`]
+}
+
+const notFromPods = ({ table, clusterCIDR }: LayoutOptions): string =>
+  clusterCIDR === undefined ? '' : `${nftFamily(table.family)} saddr != ${prefixText(clusterCIDR)} `
+
+function nodePortMatch({ table: { family }, nodePortAddresses }: LayoutOptions): string {
+  const ip = nftFamily(family)
+  const selected = prefixTexts(nodePortAddresses)
   const among = selected.length === 0 ? '' : `${ip} daddr { ${selected.join(', ')} } `
-  return `${among}${ip} daddr != ${loopback} fib daddr type local`
-}
-
-const network = (prefix: IpPrefix): string =>
-  formatPrefix({ ...prefix, address: firstAddress(prefix) })
-
-/** nft refuses overlapping prefixes in one set. A prefix of length 0 matches all, and nft has no text for it in a set. */
-function withoutContained(prefixes: readonly IpPrefix[]): readonly IpPrefix[] {
-  if (prefixes.some(({ length }) => length === 0)) return []
-  return prefixes.filter(
-    (prefix, index) =>
-      !prefixes.some(
-        (other, place) =>
-          place !== index &&
-          prefixContains(other, prefix.address) &&
-          (other.length < prefix.length || (other.length === prefix.length && place < index)),
-      ),
-  )
+  return `${among}${ip} daddr != ${family === 4 ? '127.0.0.0/8' : '::1'} fib daddr type local`
 }

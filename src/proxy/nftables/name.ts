@@ -20,17 +20,31 @@ export function parseId(text: string): number | undefined {
 /** Name of the chain that balances over `count` endpoints. */
 export const balancerChain = (count: number): string => `lb-${count}`
 
-/** The N of a chain `lb-N`, or undefined for any other chain. */
-export function parseBalancerChain(name: string): number | undefined {
-  const match = /^lb-([1-9][0-9]{0,4})$/.exec(name)
-  return match === null ? undefined : Number(match[1])
+/** Name of the chain that remembers a client's endpoint for so long. */
+export const rememberChain = (seconds: number): string => `remember-${seconds}`
+
+/** What the name of a chain made on demand says of it; undefined for any other chain. */
+export function parseChain(
+  name: string,
+): { readonly kind: 'lb' | 'remember'; readonly number: number } | undefined {
+  const match = /^(lb|remember)-([1-9][0-9]{0,9})$/.exec(name)
+  return match === null
+    ? undefined
+    : { kind: match[1] as 'lb' | 'remember', number: Number(match[2]) }
 }
 
 export const REJECT_CHAIN = 'refuse'
 export const DROP_CHAIN = 'ignore'
+/** Sends a client back to the endpoint it had. */
+export const STICKY_CHAIN = 'sticky'
+/** Replaces the source of every connection. */
+export const MASQUERADE_CHAIN = 'masquerade-all'
+/** Replaces the source of this node's own connections. */
+export const MASQUERADE_NODE_CHAIN = 'masquerade-node'
 
 /** Fields of a concatenated key or value. */
-export const concat = (...fields: readonly (string | number)[]): string => fields.join(' . ')
+export const concat = (...fields: readonly (string | number | undefined)[]): string =>
+  fields.join(' . ')
 
 /** A protocol as nft writes it. */
 export const protocolName = (protocol: Protocol) => protocol.toLowerCase() as Lowercase<Protocol>
@@ -44,6 +58,10 @@ export function parseSlotKey(key: string): { id: number; slot: number } | undefi
   const id = match === null ? undefined : parseId(match[1] as string)
   return id === undefined ? undefined : { id, slot: Number(match?.[2]) }
 }
+
+/** The id in a key `id . client` of an affinity map, or undefined. */
+export const parseClientKey = (key: string): number | undefined =>
+  parseId(key.split(' ', 1)[0] ?? '')
 
 /** A destination of connections. */
 export const vipKey = (ip: IpAddress, protocol: Protocol, port: number): string =>

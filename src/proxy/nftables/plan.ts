@@ -1,3 +1,5 @@
+import type { Protocol } from '#net/protocol.ts'
+import type { Remembered } from './affinity.ts'
 import { SharedElements } from './claims.ts'
 import {
   type Changes,
@@ -5,57 +7,62 @@ import {
   type Element,
   type ElementChange,
   type Elements,
-  endpointsOf,
   indexElements,
   isDeferred,
 } from './element.ts'
 import { IdPool } from './ids.ts'
-import { balancerChain, DROP_CHAIN, formatId, REJECT_CHAIN, slotKey } from './name.ts'
+import { concat, parseClientKey } from './name.ts'
+import { chainsOf, claimsOf, ownElements, type PlacedRoute, type PlacedRoutes } from './placed.ts'
 import { type Recovered, recoverIds, recoverSlots } from './recover.ts'
-import type { Route } from './route.ts'
+import type { PortRules, Route } from './route.ts'
 import { placeEndpoints } from './slots.ts'
 
-/** A route with its place in the kernel: its id, and its endpoints by slot. */
-type PlacedRoute = { readonly route: Route; readonly id: number; readonly slots: readonly string[] }
+/** What a Service has in the table. */
+type PlacedService = {
+  readonly routes: PlacedRoutes
+  /** Owner and name of each. */
+  readonly claims: readonly (readonly [string, string])[]
+}
 
 /** Where a route lies already; slots may have holes, and hold what is not wanted any more. */
 type Known = { readonly id: number; readonly slots: readonly (string | undefined)[] }
 
 /**
- * What the table of one family is to hold, in elements. Takes routes, gives the elements that change: as many as the
+ * What the table of one family is to hold, in elements. Takes rules, gives the elements that change: as many as the
  * difference has, however many Services there are. Pure: it knows of the kernel only what it is told.
  */
 export class NftPlan {
-  readonly #placed = new Map<string, ReadonlyMap<string, PlacedRoute>>()
+  readonly #placed = new Map<string, PlacedService>()
   readonly #shared = new SharedElements()
   readonly #ids: IdPool
-  /** The N of the chains `lb-N` that the kernel has, or will have by the changes given out. */
-  readonly #balancers = new Set<number>()
+  /** Routes with affinity by id. */
+  readonly #sticky = new Map<number, PlacedRoute>()
+  /** The chains made on demand that the kernel has, or will have by the changes given out. */
+  readonly #chains = new Set<string>()
   /** Those that verdicts placed since the last changes need besides. */
-  readonly #missing = new Set<number>()
+  readonly #missing = new Set<string>()
 
   private constructor(ids: IdPool) {
     this.#ids = ids
   }
 
   /**
-   * A plan for all `routes` (by Service) that keeps as much as it can of what the kernel holds, and the changes that
+   * A plan for the rules of all Services that keeps as much as it can of what the kernel holds, and the changes that
    * bring the kernel there. For an empty kernel these are everything.
    */
   static adopt(
-    routes: ReadonlyMap<string, readonly Route[]>,
+    rules: ReadonlyMap<string, readonly PortRules[]>,
     kernel: Recovered,
   ): { readonly plan: NftPlan; readonly changes: Changes } {
-    const all = [...routes.values()].flat().sort((a, b) => (a.key < b.key ? -1 : 1))
-    const ids = recoverIds(all, kernel.elements)
+    const ids = recoverIds([...rules.values()].flat(), kernel.elements)
     const plan = new NftPlan(new IdPool(ids.values()))
     const slots = {
       TCP: recoverSlots(kernel.elements, 'TCP'),
       UDP: recoverSlots(kernel.elements, 'UDP'),
       SCTP: recoverSlots(kernel.elements, 'SCTP'),
     }
-    for (const [service, list] of routes) {
-      plan.#place(service, list, ({ key, protocol }) => {
+    for (const [service, ports] of rules) {
+      plan.#place(service, ports, ({ key, protocol }) => {
         const id = ids.get(key)
         return id === undefined ? undefined : { id, slots: slots[protocol].get(id) ?? [] }
       })
@@ -64,90 +71,106 @@ export class NftPlan {
     return { plan, changes: plan.#changesFrom(kernel) }
   }
 
-  /** The changes for these Services; an empty list of routes removes a Service. */
-  update(changed: ReadonlyMap<string, readonly Route[]>): Changes {
+  /** The changes for these Services; an empty list of rules removes a Service. */
+  update(changed: ReadonlyMap<string, readonly PortRules[]>): Changes {
     const own: ElementChange[] = []
     const freed: number[] = []
-    for (const [service, routes] of changed) {
-      const before = this.#placed.get(service) ?? NONE
-      this.#place(service, routes, ({ key }) => before.get(key))
-      const after = this.#placed.get(service) ?? NONE
+    const forgetful = new Set<Protocol>()
+    for (const [service, ports] of changed) {
+      const before = this.#placed.get(service)?.routes ?? NONE
+      this.#place(service, ports, ({ key }) => before.get(key))
+      const after = this.#placed.get(service)?.routes ?? NONE
       own.push(...diffElements(ownIndex(before), ownIndex(after)))
-      for (const [key, { id }] of before) if (!after.has(key)) freed.push(id)
+      for (const [key, placed] of before) {
+        const now = after.get(key)
+        if (now === undefined) freed.push(placed.id)
+        if (mayRememberMore(placed, now)) forgetful.add(placed.route.protocol)
+      }
     }
     // An id is given out again only once its elements are gone, so not in this call.
     this.#ids.release(freed)
-    return this.#changesOf([...own, ...this.#shared.takeChanges()], [])
+    return {
+      ...this.#changesOf([...own, ...this.#shared.takeChanges()], []),
+      forgetful: [...forgetful],
+    }
   }
 
   /** All elements of the table. */
   *elements(): Generator<Element> {
     yield* this.#shared.elements()
-    for (const routes of this.#placed.values()) {
+    for (const { routes } of this.#placed.values()) {
       for (const placed of routes.values()) yield* ownElements(placed)
     }
   }
 
-  /** Replaces the routes of a Service; `known` tells where a route lies now. */
-  #place(
-    service: string,
-    routes: readonly Route[],
-    known: (route: Route) => Known | undefined,
-  ): void {
-    const after = new Map<string, PlacedRoute>()
-    for (const route of routes) {
-      const { id, slots } = known(route) ?? { id: this.#ids.take(), slots: [] }
-      const placed = { route, id, slots: placeEndpoints(route.endpoints, slots) }
-      after.set(route.key, placed)
-      if (placed.slots.length > 0) this.#missing.add(placed.slots.length)
-    }
-    for (const { route } of this.#placed.get(service)?.values() ?? []) {
-      for (const element of [...route.destinations, ...route.members]) {
-        this.#shared.release(route.key, element)
-      }
-    }
-    for (const placed of after.values()) {
-      for (const element of sharedElements(placed)) this.#shared.claim(placed.route.key, element)
-    }
-    if (after.size === 0) this.#placed.delete(service)
-    else this.#placed.set(service, after)
+  /** Which clients are remembered with endpoints that their route does not have (any more)? */
+  outdated(protocol: Protocol, clients: readonly Remembered[]): readonly Remembered[] {
+    return clients.filter(({ key, values }) => {
+      const placed = this.#sticky.get(parseClientKey(key) ?? 0)
+      return placed?.route.protocol !== protocol || !placed.slots.includes(concat(...values))
+    })
   }
 
-  #changesFrom({ elements, balancers }: Recovered): Changes {
-    const unused = balancers.difference(this.#missing)
-    for (const count of balancers.difference(unused)) this.#balancers.add(count)
+  /** Replaces the rules of a Service; `known` tells where a route lies now. */
+  #place(
+    service: string,
+    ports: readonly PortRules[],
+    known: (route: Route) => Known | undefined,
+  ): void {
+    this.#remove(service)
+    if (ports.length === 0) return
+    const routes = new Map<string, PlacedRoute>()
+    const claims: (readonly [string, string])[] = []
+    for (const route of ports.flatMap(port => port.routes)) {
+      const { id, slots } = known(route) ?? { id: this.#ids.take(), slots: [] }
+      const placed = { route, id, slots: placeEndpoints(route.endpoints, slots) }
+      routes.set(route.key, placed)
+      if (route.affinitySeconds !== undefined) this.#sticky.set(id, placed)
+      for (const chain of chainsOf(placed)) this.#missing.add(chain)
+    }
+    for (const port of ports) {
+      for (const claim of claimsOf(port, routes)) {
+        this.#shared.claim(port.key, claim)
+        claims.push([port.key, claim.name])
+      }
+    }
+    this.#placed.set(service, { routes, claims })
+  }
+
+  #remove(service: string): void {
+    const placed = this.#placed.get(service)
+    if (placed === undefined) return
+    for (const [owner, name] of placed.claims) this.#shared.release(owner, name)
+    for (const { id } of placed.routes.values()) this.#sticky.delete(id)
+    this.#placed.delete(service)
+  }
+
+  #changesFrom({ elements, chains }: Recovered): Changes {
+    const unused = chains.difference(this.#missing)
+    for (const chain of chains.difference(unused)) this.#chains.add(chain)
     return this.#changesOf(diffElements(elements, indexElements(this.elements())), [...unused])
   }
 
-  #changesOf(all: Iterable<ElementChange>, unusedBalancers: readonly number[]): Changes {
-    const balancers = [...this.#missing.difference(this.#balancers)]
-    for (const count of balancers) this.#balancers.add(count)
+  #changesOf(all: Iterable<ElementChange>, unusedChains: readonly string[]): Changes {
+    const chains = [...this.#missing.difference(this.#chains)]
+    for (const chain of chains) this.#chains.add(chain)
     this.#missing.clear()
     const { now = [], later = [] } = Object.groupBy(all, change =>
       isDeferred(change) ? 'later' : 'now',
     )
-    return { balancers, now, later, unusedBalancers }
+    return { chains, now, later, unusedChains, forgetful: [] }
   }
 }
 
-const NONE: ReadonlyMap<string, PlacedRoute> = new Map()
+const NONE: PlacedRoutes = new Map()
 
-const ownIndex = (routes: ReadonlyMap<string, PlacedRoute>): Elements =>
+const ownIndex = (routes: PlacedRoutes): Elements =>
   indexElements(routes.values().flatMap(ownElements))
 
-/** Elements that no other route can want, because their keys hold the id. */
-function* ownElements({ route, id, slots }: PlacedRoute): Generator<Element> {
-  const empty = route.whenEmpty === 'drop' ? DROP_CHAIN : REJECT_CHAIN
-  const chain = slots.length === 0 ? empty : balancerChain(slots.length)
-  yield { container: 'lb', key: formatId(id), value: `goto ${chain}` }
-  for (const [slot, value] of slots.entries()) {
-    yield { container: endpointsOf(route.protocol), key: slotKey(id, slot), value }
-  }
-}
-
-function* sharedElements({ route, id }: PlacedRoute): Generator<Element> {
-  for (const { container, key } of route.destinations) {
-    yield { container, key, value: formatId(id) }
-  }
-  for (const { container, key } of route.members) yield { container, key, value: '' }
+/** May the kernel remember endpoints of the former route that the present one does not have? */
+function mayRememberMore(former: PlacedRoute, present: PlacedRoute | undefined): boolean {
+  if (former.route.affinitySeconds === undefined) return false
+  if (present?.route.affinitySeconds === undefined) return true
+  const left = new Set(present.slots)
+  return former.slots.some(endpoint => !left.has(endpoint))
 }

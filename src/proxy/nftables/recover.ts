@@ -1,36 +1,45 @@
 import type { Protocol } from '#net/protocol.ts'
-import { type Elements, endpointsOf } from './element.ts'
+import { type Container, type Elements, endpointsOf } from './element.ts'
 import { parseId, parseSlotKey } from './name.ts'
-import type { Route } from './route.ts'
+import type { PortRules } from './route.ts'
 
 /** What an earlier run left in the kernel. */
 export type Recovered = {
   readonly elements: Elements
-  /** The N of each chain `lb-N`. */
-  readonly balancers: ReadonlySet<number>
+  /** Those made on demand. */
+  readonly chains: ReadonlySet<string>
 }
 
 /** An empty table. */
-export const nothingRecovered: Recovered = { elements: new Map(), balancers: new Set() }
+export const nothingRecovered: Recovered = { elements: new Map(), chains: new Set() }
 
-/** The ids by which the kernel knows these routes, by route key: those that their destinations lead to. */
+/** The ids by which the kernel knows the routes of these ports, by route key: those that their destinations lead to. */
 export function recoverIds(
-  routes: readonly Route[],
+  ports: readonly PortRules[],
   elements: Elements,
 ): ReadonlyMap<string, number> {
   const ids = new Map<string, number>()
   const used = new Set<number>()
-  for (const { key, destinations } of routes) {
-    for (const destination of destinations) {
-      const id = parseId(elements.get(destination.container)?.get(destination.key) ?? '')
-      // An id can be found twice: one of two Services that want the same address has lost it.
-      if (id === undefined || used.has(id)) continue
-      used.add(id)
-      ids.set(key, id)
-      break
-    }
+  for (const { route, container, key } of pathsOf(ports)) {
+    const id = parseId(elements.get(container)?.get(key) ?? '')
+    // An id can be found twice: one of two Services that want the same address has lost it.
+    if (id === undefined || used.has(id) || ids.has(route)) continue
+    used.add(id)
+    ids.set(route, id)
   }
   return ids
+}
+
+/** The elements that lead to routes, in the order of the ports' keys: the first of two that want one has it. */
+function* pathsOf(
+  ports: readonly PortRules[],
+): Generator<{ readonly route: string; readonly container: Container; readonly key: string }> {
+  for (const { destinations } of ports.toSorted((a, b) => (a.key < b.key ? -1 : 1))) {
+    for (const { at, key, route, insideRoute } of destinations) {
+      yield { route, container: at, key }
+      if (insideRoute !== undefined) yield { route: insideRoute, container: `${at}-inside`, key }
+    }
+  }
 }
 
 /** What lies in the slots of each id, in the map of one protocol. */

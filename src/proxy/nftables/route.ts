@@ -1,12 +1,14 @@
 import type { IpAddress } from '#net/ip.ts'
+import type { IpPrefix } from '#net/prefix.ts'
+import { hostPrefix, prefixContains } from '#net/prefix.ts'
 import type { Protocol } from '#net/protocol.ts'
 import type { ServicePortState } from '../change-tracker.ts'
 import type { ProxyEndpoint } from '../endpoint.ts'
 import { servicePortKey } from '../service-port.ts'
-import { type Element } from './element.ts'
 import { concat, nodePortKey, vipKey } from './name.ts'
+import { prefixTexts } from './prefixes.ts'
 
-/** A set of endpoints with an id of its own, and the destinations that lead to it. */
+/** A set of endpoints with an id of its own. */
 export type Route = {
   /** Unique and stable: names the same thing in every run. */
   readonly key: string
@@ -15,63 +17,118 @@ export type Route = {
   readonly endpoints: readonly string[]
   /** What becomes of connections when there is no endpoint. */
   readonly whenEmpty: 'reject' | 'drop'
-  /** Elements that name the route: destination → id. */
+  /** How long a client keeps its endpoint; undefined: every connection is balanced. */
+  readonly affinitySeconds: number | undefined
+}
+
+/** Where connections go to, and which route they take. */
+export type Destination = {
+  readonly at: 'vips' | 'nodeports'
+  readonly key: string
+  /** Key of the route. */
+  readonly route: string
+  /** Key of the route that connections of pods and of this node take instead. */
+  readonly insideRoute?: string | undefined
+  /** Whose source is replaced: everybody's or this node's. undefined: it goes by the rule for cluster IPs. */
+  readonly masquerade?: 'all' | 'node' | undefined
+  /** Prefixes, disjoint, as nft writes them; others are dropped. Empty: everybody is let through. */
+  readonly sourceRanges?: readonly string[] | undefined
+}
+
+/** An element of a set that goes with a service port. */
+export type Member = { readonly container: 'cluster-ips' | 'hairpins'; readonly key: string }
+
+/** What the table is to hold for one service port. */
+export type PortRules = {
+  /** Unique and stable, and what decides when two ports want the same destination. */
+  readonly key: string
+  readonly routes: readonly Route[]
+  /** Of equal ones the last counts. */
   readonly destinations: readonly Destination[]
-  /** Elements of sets that go with the route. */
   readonly members: readonly Member[]
 }
 
-export type Destination = { readonly container: 'vips' | 'nodeports'; readonly key: string }
-export type Member = Pick<Element, 'key'> & {
-  readonly container: 'cluster-ips' | 'hairpins' | 'masquerade-nodeports'
-}
+/** The node that the rules are for. */
+export type OwnNode = { readonly nodeName: string; readonly nodeIPs: readonly IpAddress[] }
 
 /**
- * The routes of a service port: one for all its destinations, or two where they use different endpoints
- * (internal traffic policy Local beside a node port).
+ * The rules of a service port (section 6 of what kube-proxy promises: the table of traffic policies). Each traffic
+ * policy that is in use has a route: a connection under policy Local that comes from a pod or from this node goes by
+ * policy Cluster, unless its destination is the cluster IP.
  */
-export function routesOf(port: ServicePortState, nodeName: string): readonly Route[] {
-  const { clusterIP, nodePort, protocol, endpoints, internalPolicyLocal } = port
-  const internal: Destination = {
-    container: 'vips',
-    key: vipKey(clusterIP, protocol, port.port),
-  }
-  const clusterIPMember: Member = { container: 'cluster-ips', key: clusterIP }
-  const external: Destination[] = []
-  const externalMembers: Member[] = []
-  if (nodePort !== 0) {
-    const key = nodePortKey(protocol, nodePort)
-    external.push({ container: 'nodeports', key })
-    externalMembers.push({ container: 'masquerade-nodeports', key })
-  }
-  const key = servicePortKey(port)
-  const common = { protocol, whenEmpty: endpoints.hasAny ? 'drop' : 'reject' } as const
-  const route = (
-    scope: 'cluster' | 'local',
-    destinations: readonly Destination[],
-    members: readonly Member[],
-  ): Route => ({
-    ...common,
-    key: scope === 'cluster' ? key : `${key} local`,
-    endpoints: endpoints[scope].map(endpoint => concat(endpoint.address, endpoint.port)),
+export function portRules(port: ServicePortState, node: OwnNode): PortRules {
+  const destinations = [...externalDestinations(port, node), clusterIPDestination(port)]
+  const used = new Set(destinations.flatMap(({ route, insideRoute }) => [route, insideRoute]))
+  const scopes = (['cluster', 'local'] as const).filter(scope => used.has(routeKey(port, scope)))
+  const hairpins = new Set(scopes.flatMap(scope => hairpinsOf(port.endpoints[scope], node)))
+  return {
+    key: servicePortKey(port),
+    routes: scopes.map(scope => routeOf(port, scope)),
     destinations,
-    members: [...members, ...hairpinsOf(endpoints[scope], nodeName)],
-  })
-  if (!internalPolicyLocal) {
-    return [route('cluster', [internal, ...external], [clusterIPMember, ...externalMembers])]
+    members: [
+      { container: 'cluster-ips', key: port.clusterIP },
+      ...[...hairpins].map(key => ({ container: 'hairpins', key }) as const),
+    ],
   }
-  const local = route('local', [internal], [clusterIPMember])
-  return external.length === 0 ? [local] : [local, route('cluster', external, externalMembers)]
+}
+
+type Scope = 'cluster' | 'local'
+
+const routeKey = (port: ServicePortState, scope: Scope): string =>
+  scope === 'cluster' ? servicePortKey(port) : `${servicePortKey(port)} local`
+
+const routeOf = (port: ServicePortState, scope: Scope): Route => ({
+  key: routeKey(port, scope),
+  protocol: port.protocol,
+  endpoints: port.endpoints[scope].map(({ address, port }) => concat(address, port)),
+  whenEmpty: port.endpoints.hasAny ? 'drop' : 'reject',
+  affinitySeconds: port.affinityTimeoutSeconds,
+})
+
+const clusterIPDestination = (port: ServicePortState): Destination => ({
+  at: 'vips',
+  key: vipKey(port.clusterIP, port.protocol, port.port),
+  route: routeKey(port, port.internalPolicyLocal ? 'local' : 'cluster'),
+})
+
+function externalDestinations(port: ServicePortState, node: OwnNode): readonly Destination[] {
+  const { protocol, nodePort, externalIPs, loadBalancerVIPs, externalPolicyLocal } = port
+  const common = externalPolicyLocal
+    ? {
+        route: routeKey(port, 'local'),
+        insideRoute: routeKey(port, 'cluster'),
+        masquerade: 'node' as const,
+      }
+    : { route: routeKey(port, 'cluster'), masquerade: 'all' as const }
+  const at = (ip: IpAddress) =>
+    ({ at: 'vips', key: vipKey(ip, protocol, port.port), ...common }) as const
+  const sourceRanges = prefixTexts(allowedSources(port, node))
+  return [
+    ...externalIPs.map(at),
+    ...loadBalancerVIPs.map(ip => ({ ...at(ip), sourceRanges })),
+    ...(nodePort === 0
+      ? []
+      : [{ at: 'nodeports', key: nodePortKey(protocol, nodePort), ...common } as const]),
+  ]
+}
+
+/** A node that has a VIP on a link of its own sees its own connections come from it, so the VIPs go with the node. */
+function allowedSources(
+  { sourceRanges, loadBalancerVIPs }: ServicePortState,
+  { nodeIPs }: OwnNode,
+): readonly IpPrefix[] {
+  const holdNode = sourceRanges.some(range => nodeIPs.some(ip => prefixContains(range, ip)))
+  return holdNode ? [...sourceRanges, ...loadBalancerVIPs.map(hostPrefix)] : sourceRanges
 }
 
 /**
  * Endpoints that may reach themselves through this node. kube-proxy leaves out endpoints whose node is unknown; we
  * keep them, since hand-written slices rarely name a node and the element changes nothing for any other connection.
  */
-function hairpinsOf(endpoints: readonly ProxyEndpoint[], nodeName: string): readonly Member[] {
-  const addresses = new Set<IpAddress>()
-  for (const endpoint of endpoints) {
-    if ((endpoint.nodeName ?? nodeName) === nodeName) addresses.add(endpoint.address)
-  }
-  return [...addresses].map(ip => ({ container: 'hairpins', key: concat(ip, ip) }))
-}
+const hairpinsOf = (
+  endpoints: readonly ProxyEndpoint[],
+  { nodeName }: OwnNode,
+): readonly string[] =>
+  endpoints
+    .filter(endpoint => (endpoint.nodeName ?? nodeName) === nodeName)
+    .map(({ address }) => concat(address, address))

@@ -1,6 +1,7 @@
 import t from 'tap'
+import type { Directive } from '../../../src/dns/corefile/directive.ts'
 import type { CorefileSystem } from '../../../src/dns/corefile/files.ts'
-import { type Directive, parseCorefile } from '../../../src/dns/corefile/parser.ts'
+import { parseCorefile } from '../../../src/dns/corefile/parser.ts'
 import { ConfigError } from '../../../src/runtime/error.ts'
 
 type Files = Readonly<Record<string, string>>

@@ -1,7 +1,8 @@
 import t from 'tap'
+import { systemClock } from '#runtime/clock.ts'
 import { type Query, reply } from '../../../src/dns/message.ts'
 import type { Handler } from '../../../src/dns/plugin.ts'
-import { loop } from '../../../src/dns/plugins/loop/plugin.ts'
+import { loopPlugin } from '../../../src/dns/plugins/loop/plugin.ts'
 import { directives, query, question, setupContext } from '../../helper/dns.ts'
 import { eventually } from '../../helper/eventually.ts'
 
@@ -16,7 +17,8 @@ async function serverWith(upstream: (ask: Handler) => Handler) {
       return handler(sent, signal)
     },
   })
-  const plugin = await loop.setup(directives('loop'), context)
+  const clock = { ...systemClock, sleep: async () => {} }
+  const plugin = await loopPlugin(clock).setup(directives('loop'), context)
   handler = plugin.wrap?.(upstream((sent, signal) => handler(sent, signal))) ?? handler
   await plugin.start?.()
   const sent = await eventually('the probe', () => asked[0])
@@ -53,6 +55,16 @@ t.test('a probe that comes back ends the server', async t => {
 t.test('an answered probe ends the search: later the name means nothing', async t => {
   const { context, sent, ask } = await serverWith(() => () => reply())
   for (let time = 0; time < 5; time++) await ask(query({ question: sent.question }))
+  t.strictSame(context.failures, [])
+})
+
+t.test('a server that is not up yet is no loop, however often it is tried', async t => {
+  let tries = 0
+  const { context } = await serverWith(() => () => {
+    if (++tries < 10) throw new Error('connection refused')
+    return reply()
+  })
+  await eventually('the answer', () => tries === 10)
   t.strictSame(context.failures, [])
 })
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { ServerBlock } from '../../../src/dns/corefile/parser.ts'
+import type { ServerBlock } from '../../../src/dns/corefile/directive.ts'
 import { planServers } from '../../../src/dns/server/plan.ts'
 import type { IpAddress } from '../../../src/net/ip.ts'
 

@@ -1,12 +1,12 @@
 import t from 'tap'
+import { longestZone } from '#dns/name.ts'
 import { lookup } from '#dns/zone/lookup.ts'
-import { longestZone } from '#dns/zone/name.ts'
 import type { Outcome } from '#dns/zone/outcome.ts'
 import type { ZoneOptions } from '#dns/zone/zone-options.ts'
 import type { IpAddress } from '#net/ip.ts'
-import { recordsAsText } from '../records-as-text.ts'
-import { endpoint, namespace, service, slice } from './cluster.ts'
-import { indexOf, sampleObjects, zoneOptions } from './sample-cluster.ts'
+import { recordsAsText } from '../../helper/records-as-text.ts'
+import { indexOf, sampleObjects, zoneOptions } from '../../helper/sample-cluster.ts'
+import { endpoint, namespace, service, slice } from '../../helper/zone-cluster.ts'
 
 /** Answers, then additionals with `+ ` in front; or the word for an answer without records. */
 type Expected = readonly string[] | 'NODATA' | 'NXDOMAIN' | 'REFUSED'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { longestZone } from '#dns/zone/name.ts'
+import { longestZone } from '#dns/name.ts'
 import { parseRequest, type Request } from '#dns/zone/request.ts'
 
 const service = { kind: 'service', namespace: 'ns', service: 'web' } as const

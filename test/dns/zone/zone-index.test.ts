@@ -6,8 +6,16 @@ import { Store } from '#cluster/store.ts'
 import { lookup } from '#dns/zone/lookup.ts'
 import { ZoneIndex } from '#dns/zone/zone-index.ts'
 import type { IpAddress } from '#net/ip.ts'
-import { added, changed, endpoint, namespace, pod, service, slice } from './cluster.ts'
-import { indexOf, zoneOptions } from './sample-cluster.ts'
+import { indexOf, zoneOptions } from '../../helper/sample-cluster.ts'
+import {
+  added,
+  changed,
+  endpoint,
+  namespace,
+  pod,
+  service,
+  slice,
+} from '../../helper/zone-cluster.ts'
 
 const kinds = ['Service', 'EndpointSlice', 'Namespace', 'Pod'] as const
 const hosts = ['10.0.0.1', '10.0.0.2', '10.0.0.3', 'fd00::1'] as const

@@ -97,6 +97,7 @@ t.test('the defaults: no detector, node ports on all addresses', async t => {
     clusterCIDRs: [],
     masqueradeAll: false,
     nodePortAddresses: [],
+    nodeIPs: ['127.0.0.1', '::1'],
     zone: undefined,
   })
 })

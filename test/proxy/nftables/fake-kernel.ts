@@ -1,7 +1,11 @@
 import assert from 'node:assert'
+import { NftError } from '#linux/nft.ts'
 import type { NftTable } from '#linux/nft-listing.ts'
+import type { IpAddress } from '#net/ip.ts'
+import { hostPrefix, parsePrefix, prefixesOverlap } from '#net/prefix.ts'
 
-type FakeTable = {
+/** What one table holds: rules by chain, elements by map or set. */
+export type Ruleset = {
   readonly chains: Map<string, string[]>
   readonly containers: Map<string, Map<string, string>>
 }
@@ -11,7 +15,7 @@ type FakeTable = {
  * of a refused text is applied.
  */
 export class FakeKernel {
-  #tables = new Map<string, FakeTable>()
+  #tables = new Map<string, Ruleset>()
   /** The transactions that were applied. */
   readonly log: string[] = []
 
@@ -37,6 +41,28 @@ export class FakeKernel {
     return { chains, elements: structuredClone(found.containers) }
   }
 
+  /** A copy of one table. */
+  ruleset(table: string): Ruleset {
+    const found = this.#tables.get(table)
+    assert(found, `no table ${table}`)
+    return structuredClone(found)
+  }
+
+  /** A client's connection to some endpoint of a route with affinity: the kernel remembers it. */
+  connect(table: string, client: string, seed: number): void {
+    const { containers } = this.#tables.get(table) ?? {}
+    const sticky = [...(containers?.get('remember')?.keys() ?? [])]
+    const id = sticky[seed % sticky.length]
+    for (const protocol of ['tcp', 'udp']) {
+      const slots = [...(containers?.get(`endpoints-${protocol}`) ?? [])]
+        .filter(([key]) => key.startsWith(`${id} . `))
+        .map(([, endpoint]) => endpoint)
+      const endpoint = slots[seed % slots.length]
+      if (endpoint === undefined) continue
+      containers?.get(`affinity-${protocol}`)?.set(`${id} . ${client}`, endpoint)
+    }
+  }
+
   /** `nft flush table`, as somebody else might do. */
   flushRules(table: string): void {
     for (const rules of this.#tables.get(table)?.chains.values() ?? []) rules.length = 0
@@ -44,7 +70,7 @@ export class FakeKernel {
 }
 
 /** `table ip x {` … `}`, one declaration or rule a line; gives the index of its last line. */
-function declare(tables: Map<string, FakeTable>, lines: readonly string[], start: number): number {
+function declare(tables: Map<string, Ruleset>, lines: readonly string[], start: number): number {
   const name = /^table (\S+ \S+) \{$/.exec(lines[start] as string)?.[1]
   assert(name, `not a table: ${lines[start]}`)
   const table = tables.get(name) ?? { chains: new Map(), containers: new Map() }
@@ -63,7 +89,7 @@ function declare(tables: Map<string, FakeTable>, lines: readonly string[], start
   throw new Error('the table does not end')
 }
 
-function command(tables: Map<string, FakeTable>, line: string): void {
+function command(tables: Map<string, Ruleset>, line: string): void {
   const [, verb, noun, name = '', rest = ''] =
     /^(add|delete) (table|chain|rule|element) (\S+ \S+) ?(.*)$/.exec(line) ?? []
   assert(verb, `not understood: ${line}`)
@@ -83,7 +109,7 @@ function command(tables: Map<string, FakeTable>, line: string): void {
   else if (!table.chains.has(chain)) table.chains.set(chain, [])
 }
 
-function element(table: FakeTable, verb: string, rest: string, line: string): void {
+function element(table: Ruleset, verb: string, rest: string, line: string): void {
   const [, name = '', list = ''] = /^(\S+) \{ (.*) \}$/.exec(rest) ?? []
   const container = table.containers.get(name)
   assert(container, `no map or set: ${line}`)
@@ -93,12 +119,34 @@ function element(table: FakeTable, verb: string, rest: string, line: string): vo
       assert(container.delete(key), `no element ${key} in ${name}`)
       continue
     }
-    assert((container.get(key) ?? value) === value, `${name} has ${key} with another value`)
+    if ((container.get(key) ?? value) !== value) {
+      throw new NftError(`${name} has ${key} with another value`, line)
+    }
+    if (name === 'source-ranges') checkOverlap(container.keys(), key)
     container.set(key, value)
   }
 }
 
-function checkVerdicts(table: FakeTable): void {
+/** Keys end in a prefix or an address; those of one destination must be disjoint. */
+function checkOverlap(keys: Iterable<string>, added: string): void {
+  const parse = (key: string) => {
+    const [, destination, source = ''] = /^(.*) \. (\S+)$/.exec(key) ?? []
+    const prefix = parsePrefix(source) ?? hostPrefix(source as IpAddress)
+    return { destination, prefix }
+  }
+  const one = parse(added)
+  for (const key of keys) {
+    const other = parse(key)
+    assert(
+      key === added ||
+        other.destination !== one.destination ||
+        !prefixesOverlap(other.prefix, one.prefix),
+      `${added} overlaps ${key}`,
+    )
+  }
+}
+
+function checkVerdicts(table: Ruleset): void {
   for (const container of table.containers.values()) {
     for (const value of container.values()) {
       const target = /^goto (\S+)$/.exec(value)?.[1]

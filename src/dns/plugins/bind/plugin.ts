@@ -1,7 +1,7 @@
 import type { NetworkInterfaceInfo } from 'node:os'
 import { type IpAddress, parseIp } from '#net/ip.ts'
 import { ConfigError } from '#runtime/error.ts'
-import type { Directive } from '../../corefile/parser.ts'
+import type { Directive } from '../../corefile/directive.ts'
 import { directiveError } from '../../corefile/problem.ts'
 import type { PluginDefinition } from '../../plugin.ts'
 

@@ -1,6 +1,6 @@
-import { DirectiveProblems, parseInteger, readZones } from '../../corefile/directive-problems.ts'
-import { parseDuration } from '../../corefile/duration.ts'
-import type { Directive } from '../../corefile/parser.ts'
+import { parseInteger, parseSpan, readZones } from '../../corefile/arguments.ts'
+import type { Directive } from '../../corefile/directive.ts'
+import { DirectiveProblems } from '../../corefile/problem.ts'
 
 /** How one of the two kinds of answers is kept. */
 export type StoreOptions = {
@@ -110,7 +110,7 @@ const optionReaders: Readonly<Record<string, (option: Directive, reading: Readin
     draft[kind] = { ...draft[kind], disabledZones }
   },
   servfail(option, { draft, problems }) {
-    const duration = option.args.length === 1 ? parseDuration(option.args[0] ?? '') : undefined
+    const duration = option.args.length === 1 ? parseSpan(option.args[0] ?? '') : undefined
     if (duration === undefined || duration > MAX_SERVFAIL_MS) {
       problems.add(option, 'needs one duration of at most 5m')
     } else draft.servfailTtl = Math.floor(duration / 1000)
@@ -123,7 +123,7 @@ const optionReaders: Readonly<Record<string, (option: Directive, reading: Readin
     const [amount, gap = '1m', share = '10%'] = option.args
     const prefetch = {
       amount: parseInteger(amount, 0, MAX_CAPACITY),
-      maxGapMs: parseDuration(gap),
+      maxGapMs: parseSpan(gap),
       share: /^\d+%$/.test(share) ? parseInteger(share.slice(0, -1), 10, 90) : undefined,
     }
     const { amount: count, maxGapMs, share: percent } = prefetch
@@ -133,11 +133,11 @@ const optionReaders: Readonly<Record<string, (option: Directive, reading: Readin
   },
   serve_stale(option, { draft, problems }) {
     const [first, ...others] = option.args
-    const duration = first === undefined || isStaleMode(first) ? undefined : parseDuration(first)
+    const duration = first === undefined || isStaleMode(first) ? undefined : parseSpan(first)
     const [mode = 'immediate', ...more] = duration === undefined ? option.args : others
     const [timeout, ttl, ...rest] = mode === 'verify' ? more : ['0', ...more]
-    const verifyTimeoutMs = parseDuration(timeout ?? '0')
-    const ttlMs = parseDuration(ttl ?? '0')
+    const verifyTimeoutMs = parseSpan(timeout ?? '0')
+    const ttlMs = parseSpan(ttl ?? '0')
     if (!isStaleMode(mode) || verifyTimeoutMs === undefined || ttlMs === undefined) {
       problems.add(option, 'needs [DURATION] [immediate [TTL] | verify [TIMEOUT [TTL]]]')
     } else if (rest.length > 0)

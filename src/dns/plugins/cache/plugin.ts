@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '#runtime/clock.ts'
 import type { Query, Reply } from '../../message.ts'
+import { longestZone } from '../../name.ts'
 import type { Handler, Plugin, PluginDefinition, SetupContext } from '../../plugin.ts'
-import { longestZone } from '../../zone/name.ts'
 import { AnswerCache, type Found, keyOf, visibleTo } from './answer-cache.ts'
 import { lifeLeftMs } from './answer-store.ts'
 import { type CacheMetrics, cacheMetrics } from './cache-metrics.ts'

@@ -1,5 +1,5 @@
-import { parseDuration } from '../../corefile/duration.ts'
-import type { Directive } from '../../corefile/parser.ts'
+import { parseSpan } from '../../corefile/arguments.ts'
+import type { Directive } from '../../corefile/directive.ts'
 import { directiveError } from '../../corefile/problem.ts'
 import type { LineLevel } from '../../line-log.ts'
 import { parseRegex } from '../../regex.ts'
@@ -35,7 +35,7 @@ export function parseErrors(directive: Directive): readonly ConsolidateRule[] {
 
 function parseRule(line: Directive): ConsolidateRule {
   const [period = '', source, ...words] = line.args
-  const periodMs = parseDuration(period)
+  const periodMs = parseSpan(period)
   if (periodMs === undefined || periodMs === 0) {
     throw directiveError(line, `'${period}' is no duration, write for example 5m`)
   }

@@ -1,8 +1,8 @@
-import { DirectiveProblems, parseInteger, readZones } from '../../corefile/directive-problems.ts'
-import { parseDuration } from '../../corefile/duration.ts'
-import type { Directive } from '../../corefile/parser.ts'
+import { parseInteger, parseSpan, readZones } from '../../corefile/arguments.ts'
+import type { Directive } from '../../corefile/directive.ts'
+import { DirectiveProblems } from '../../corefile/problem.ts'
+import { toFqdn } from '../../name.ts'
 import { rcodes } from '../../wire/mnemonics.ts'
-import { toFqdn } from '../../zone/name.ts'
 import { parseTarget, type UpstreamAddress } from './targets.ts'
 
 export type Policy = 'random' | 'round_robin' | 'sequential'
@@ -194,7 +194,7 @@ const optionReaders: Readonly<Record<string, (option: Directive, reading: Readin
 
 function readHealthCheck(option: Directive, { draft, problems }: Reading): void {
   const [duration = '', ...words] = option.args
-  const intervalMs = parseDuration(duration)
+  const intervalMs = parseSpan(duration)
   let { name, recursionDesired } = draft.health
   let isKnown = intervalMs !== undefined && intervalMs > 0
   for (let word = words.shift(); word !== undefined; word = words.shift()) {
@@ -220,7 +220,7 @@ function readNumber(option: Directive, problems: DirectiveProblems): number | un
 }
 
 function readDuration(option: Directive, problems: DirectiveProblems): number | undefined {
-  const value = option.args.length === 1 ? parseDuration(option.args[0] ?? '') : undefined
+  const value = option.args.length === 1 ? parseSpan(option.args[0] ?? '') : undefined
   if (value !== undefined && value > 0) return value
   problems.add(option, 'needs one duration above 0, e.g. 10s')
   return undefined

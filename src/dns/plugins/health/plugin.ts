@@ -1,8 +1,8 @@
 import { get } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Metrics } from '#runtime/metrics.ts'
-import { parseDuration } from '../../corefile/duration.ts'
-import type { Directive } from '../../corefile/parser.ts'
+import { parseSpan } from '../../corefile/arguments.ts'
+import type { Directive } from '../../corefile/directive.ts'
 import { directiveError } from '../../corefile/problem.ts'
 import type { HttpAddress } from '../../http-sites.ts'
 import { counter, histogram } from '../../metric.ts'
@@ -47,7 +47,7 @@ function parseHealth(directive: Directive): { address: HttpAddress; lameduckMs: 
       throw directiveError(line, `unknown option '${line.name}', there is: lameduck`)
     }
     const [text = '', ...more] = line.args
-    const ms = parseDuration(text)
+    const ms = parseSpan(text)
     if (ms === undefined || more.length > 0) {
       throw directiveError(line, `'${line.args.join(' ')}' is no duration, write for example 5s`)
     }

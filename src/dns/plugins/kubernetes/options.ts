@@ -1,9 +1,9 @@
 import { resolve } from 'node:path'
 import type { Labels } from '#cluster/objects.ts'
 import { parseLabelSelector, SelectorError, selectorMatches } from '#cluster/selector.ts'
-import { DirectiveProblems, parseInteger, readZones } from '../../corefile/directive-problems.ts'
-import { parseDuration } from '../../corefile/duration.ts'
-import type { Directive } from '../../corefile/parser.ts'
+import { parseInteger, parseSpan, readZones } from '../../corefile/arguments.ts'
+import type { Directive } from '../../corefile/directive.ts'
+import { DirectiveProblems } from '../../corefile/problem.ts'
 import type { ClusterConnection } from '../../plugin.ts'
 import { isReverseZone } from '../../zone/reverse-name.ts'
 import type { PodMode } from '../../zone/zone-options.ts'
@@ -136,7 +136,7 @@ const optionReaders: Readonly<Record<string, (option: Directive, reading: Readin
     draft.fallthrough = option.args.length === 0 ? ['.'] : readZones(option, option.args, problems)
   },
   startup_timeout(option, { draft, problems }) {
-    const duration = option.args.length === 1 ? parseDuration(option.args[0] ?? '') : undefined
+    const duration = option.args.length === 1 ? parseSpan(option.args[0] ?? '') : undefined
     if (duration === undefined) problems.add(option, 'needs one duration, e.g. 5s')
     else draft.startupTimeoutMs = duration
   },

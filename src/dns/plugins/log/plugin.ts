@@ -1,4 +1,4 @@
-import type { Directive } from '../../corefile/parser.ts'
+import type { Directive } from '../../corefile/directive.ts'
 import { directiveError } from '../../corefile/problem.ts'
 import { isInZone, normalizeName } from '../../name.ts'
 import type { Exchange, PluginDefinition } from '../../plugin.ts'

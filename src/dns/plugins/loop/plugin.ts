@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto'
 import type { IpAddress } from '#net/ip.ts'
+import { type Clock, systemClock } from '#runtime/clock.ts'
 import type { Query } from '../../message.ts'
 import type { PluginDefinition, SetupContext } from '../../plugin.ts'
 import { noArguments } from '../no-arguments.ts'
@@ -7,7 +8,7 @@ import { noArguments } from '../no-arguments.ts'
 /** How long the probe is tried (CoreDNS: 30 s), and the wait between tries, milliseconds. */
 const PROBE_MS = 30_000
 const RETRY_MS = 2_000
-/** The own query arrives once when it is sent and once more from a client that repeats it; a third time is a loop. */
+/** In one try the own query arrives when it is sent, and once more if somebody repeats it; a third time is a loop. */
 const MAX_ARRIVALS = 2
 
 /**
@@ -15,7 +16,7 @@ const MAX_ARRIVALS = 2
  *
  * The probe is asked through the chain and not over the network, as CoreDNS does: it counts the same and needs no address.
  */
-export const loop: PluginDefinition = {
+export const loopPlugin = (clock: Clock = systemClock): PluginDefinition => ({
   name: 'loop',
   repeatable: false,
   setup([directive], context) {
@@ -32,6 +33,7 @@ export const loop: PluginDefinition = {
         const isProbe = isActive && query.question.type === 'HINFO' && query.question.name === probe
         if (isProbe && ++arrivals > MAX_ARRIVALS) {
           isActive = false
+          stopped.abort()
           const cause = `Loop (${query.client.address}:${query.client.port} -> ${context.server}) detected for zone "${zone}"`
           context.lines.line(
             'FATAL',
@@ -46,19 +48,34 @@ export const loop: PluginDefinition = {
         return next(query, signal)
       },
       start() {
-        void sendProbe(probe, context, stopped.signal).finally(() => {
+        const onFailedTry = () => {
+          // A server that is not up yet is no loop: the next try counts anew.
+          arrivals = 0
+        }
+        void sendProbe(
+          { probe, lookup: context.lookup, clock, onFailedTry },
+          stopped.signal,
+        ).finally(() => {
           isActive = false
         })
       },
       stop: () => stopped.abort(),
     }
   },
-}
+})
 
 /** Asks until there is an answer: then the way out was tried. */
 async function sendProbe(
-  probe: string,
-  { lookup }: SetupContext,
+  {
+    probe,
+    lookup,
+    clock,
+    onFailedTry,
+  }: {
+    readonly probe: string
+    readonly clock: Clock
+    readonly onFailedTry: () => void
+  } & Pick<SetupContext, 'lookup'>,
   stopped: AbortSignal,
 ): Promise<void> {
   const signal = AbortSignal.any([stopped, AbortSignal.timeout(PROBE_MS)])
@@ -68,17 +85,11 @@ async function sendProbe(
       return
     } catch {
       // No upstream yet: there is time.
-      await waited(RETRY_MS, signal)
+      onFailedTry()
+      await clock.sleep(RETRY_MS, signal).catch(() => undefined)
     }
   }
 }
-
-const waited = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise(resolve => {
-    const timer = setTimeout(resolve, ms)
-    timer.unref()
-    signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true })
-  })
 
 const LOOPBACK = { address: '127.0.0.1' as IpAddress, port: 0 }
 

@@ -1,4 +1,4 @@
-import type { Directive } from '../../corefile/parser.ts'
+import type { Directive } from '../../corefile/directive.ts'
 import { directiveError } from '../../corefile/problem.ts'
 import type { BlockView, Plugin, PluginDefinition } from '../../plugin.ts'
 import { httpAddressOf } from '../http-address.ts'

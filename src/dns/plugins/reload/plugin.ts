@@ -1,5 +1,5 @@
-import { parseDuration } from '../../corefile/duration.ts'
-import type { Directive } from '../../corefile/parser.ts'
+import { parseSpan } from '../../corefile/arguments.ts'
+import type { Directive } from '../../corefile/directive.ts'
 import { directiveError } from '../../corefile/problem.ts'
 import { gauge } from '../../metric.ts'
 import type { PluginDefinition } from '../../plugin.ts'
@@ -61,7 +61,7 @@ function parseReload(directive: Directive): Timing {
     { defaultMs, minMs }: typeof INTERVAL | typeof JITTER,
   ) => {
     if (text === undefined) return defaultMs
-    const ms = parseDuration(text)
+    const ms = parseSpan(text)
     if (ms !== undefined && ms >= minMs) return ms
     throw directiveError(directive, `'${text}' is not a duration of ${minMs / 1000}s or more`)
   }

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { parseCache } from '#dns/plugins/cache/options.ts'
-import { directive } from '../harness.ts'
+import { directive } from '../../../helper/dns.ts'
 
 const parse = (text: string) => parseCache(directive(text), ['example.org.'])
 const store = { capacity: 9984, minTtl: 5, disabledZones: [] }
@@ -43,27 +43,27 @@ t.test('what a cache directive means', async t => {
 
 t.test('what is wrong is said with file, line and option', async t => {
   for (const [text, message] of [
-    ['cache 0', 'Corefile:1: cache: TTL 0 is not above 0'],
-    ['cache -5', 'Corefile:1: cache: TTL -5 is not above 0'],
-    ['cache a..b', 'Corefile:1: cache: "a..b" is no zone'],
-    ['cache\nsuccess many', 'Corefile:2: cache success: needs a capacity'],
-    ['cache\ndenial 1000 0', 'Corefile:2: cache denial: needs a capacity'],
-    ['cache\ndenial 1000 5 -1', 'Corefile:2: cache denial: needs a capacity'],
-    ['cache\ndisable all', 'Corefile:2: cache disable: needs success or denial'],
-    ['cache\nservfail 6m', 'Corefile:2: cache servfail: needs one duration of at most 5m'],
-    ['cache\nprefetch', 'Corefile:2: cache prefetch: needs a number of hits'],
-    ['cache\nprefetch 1 1m 95%', 'Corefile:2: cache prefetch: needs a number of hits'],
-    ['cache\nserve_stale 1h later', 'Corefile:2: cache serve_stale: needs [DURATION]'],
+    ['cache 0', 'Corefile:2: cache: TTL 0 is not above 0'],
+    ['cache -5', 'Corefile:2: cache: TTL -5 is not above 0'],
+    ['cache a..b', 'Corefile:2: cache: "a..b" is no zone'],
+    ['cache\nsuccess many', 'Corefile:3: cache success: needs a capacity'],
+    ['cache\ndenial 1000 0', 'Corefile:3: cache denial: needs a capacity'],
+    ['cache\ndenial 1000 5 -1', 'Corefile:3: cache denial: needs a capacity'],
+    ['cache\ndisable all', 'Corefile:3: cache disable: needs success or denial'],
+    ['cache\nservfail 6m', 'Corefile:3: cache servfail: needs one duration of at most 5m'],
+    ['cache\nprefetch', 'Corefile:3: cache prefetch: needs a number of hits'],
+    ['cache\nprefetch 1 1m 95%', 'Corefile:3: cache prefetch: needs a number of hits'],
+    ['cache\nserve_stale 1h later', 'Corefile:3: cache serve_stale: needs [DURATION]'],
     [
       'cache\nserve_stale 1h verify 1s 5s 1m',
-      'Corefile:2: cache serve_stale: a recheck time is not',
+      'Corefile:3: cache serve_stale: a recheck time is not',
     ],
     [
       'cache\nserve_stale_policy prefer_positive',
-      'Corefile:2: cache serve_stale_policy: not supported',
+      'Corefile:3: cache serve_stale_policy: not supported',
     ],
-    ['cache\nkeepttl 5', 'Corefile:2: cache keepttl: takes no argument'],
-    ['cache\nttl 5', 'Corefile:2: cache ttl: unknown option'],
+    ['cache\nkeepttl 5', 'Corefile:3: cache keepttl: takes no argument'],
+    ['cache\nttl 5', 'Corefile:3: cache ttl: unknown option'],
   ] as const) {
     t.throws(() => parse(text), { message: new RegExp(`^${RegExp.escape(message)}`) }, text)
   }

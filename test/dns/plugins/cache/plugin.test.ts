@@ -5,9 +5,9 @@ import type { Handler } from '#dns/plugin.ts'
 import { cachePlugin } from '#dns/plugins/cache/plugin.ts'
 import { soaRecord } from '#dns/zone/records.ts'
 import type { IpAddress } from '#net/ip.ts'
+import { directive, edns, patience, queryFor, setupContext } from '../../../helper/dns.ts'
 import { eventually } from '../../../helper/eventually.ts'
-import { directive, edns, patience, query, setupContext } from '../harness.ts'
-import { HeldClock } from '../held-clock.ts'
+import { HeldClock } from '../../../helper/held-clock.ts'
 
 const NAME = 'www.example.org.'
 const a = (ttl: number, name = NAME): ResourceRecord => ({
@@ -33,7 +33,7 @@ async function serve(text: string, upstream: (query: Query, count: number) => Re
   let count = 0
   const handler = plugin.wrap?.(async asked => upstream(asked, ++count)) as Handler
   const ask = (parts: Partial<Query> & { name?: string; type?: string } = {}) =>
-    Promise.resolve(handler(query(parts.name ?? NAME, parts.type ?? 'A', parts), patience()))
+    Promise.resolve(handler(queryFor(parts.name ?? NAME, parts.type ?? 'A', parts), patience()))
   return { ask, clock, context, asked: () => count }
 }
 

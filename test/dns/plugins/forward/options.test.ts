@@ -1,7 +1,7 @@
 import t from 'tap'
 import { parseForward } from '#dns/plugins/forward/options.ts'
 import { parseResolvConf } from '#dns/plugins/forward/targets.ts'
-import { directive } from '../harness.ts'
+import { directive } from '../../../helper/dns.ts'
 
 const folder = t.testdir({
   'resolv.conf':
@@ -73,46 +73,46 @@ t.test('options', async t => {
 
 t.test('what is wrong is said with file, line and option', async t => {
   for (const [text, message] of [
-    ['forward', 'Corefile:1: forward: needs a zone and at least one server'],
-    ['forward .', 'Corefile:1: forward: needs a zone and at least one server'],
+    ['forward', 'Corefile:2: forward: needs a zone and at least one server'],
+    ['forward .', 'Corefile:2: forward: needs a zone and at least one server'],
     [
       'forward . tls://192.0.2.1',
-      'Corefile:1: forward: tls://192.0.2.1: tls:// is not supported yet',
+      'Corefile:2: forward: tls://192.0.2.1: tls:// is not supported yet',
     ],
     [
       'forward . https://dns.example',
-      'Corefile:1: forward: https://dns.example: https:// is not supported yet',
+      'Corefile:2: forward: https://dns.example: https:// is not supported yet',
     ],
-    ['forward . ftp://192.0.2.1', 'Corefile:1: forward: ftp://192.0.2.1: unknown scheme ftp://'],
-    ['forward . dns.example', 'Corefile:1: forward: dns.example is neither an address nor a file'],
-    ['forward . 192.0.2.1:0', 'Corefile:1: forward: 192.0.2.1:0 is neither an address'],
-    ['forward . ./missing', `Corefile:1: forward: ${folder}/missing cannot be read: ENOENT`],
-    ['forward . ./empty', `Corefile:1: forward: ${folder}/empty names no nameserver`],
+    ['forward . ftp://192.0.2.1', 'Corefile:2: forward: ftp://192.0.2.1: unknown scheme ftp://'],
+    ['forward . dns.example', 'Corefile:2: forward: dns.example is neither an address nor a file'],
+    ['forward . 192.0.2.1:0', 'Corefile:2: forward: 192.0.2.1:0 is neither an address'],
+    ['forward . ./missing', `Corefile:2: forward: ${folder}/missing cannot be read: ENOENT`],
+    ['forward . ./empty', `Corefile:2: forward: ${folder}/empty names no nameserver`],
     [
       `forward . ${'192.0.2.1 '.repeat(16).trim()}`,
-      'Corefile:1: forward: has 16 servers: at most 15',
+      'Corefile:2: forward: has 16 servers: at most 15',
     ],
-    ['forward a..b 192.0.2.1', 'Corefile:1: forward: "a..b" is no zone'],
+    ['forward a..b 192.0.2.1', 'Corefile:2: forward: "a..b" is no zone'],
     [
       'forward . 192.0.2.1\npolicy best',
-      'Corefile:2: forward policy: needs one of random, round_robin',
+      'Corefile:3: forward policy: needs one of random, round_robin',
     ],
     [
       'forward . 192.0.2.1\nmax_concurrent many',
-      'Corefile:2: forward max_concurrent: needs one number',
+      'Corefile:3: forward max_concurrent: needs one number',
     ],
     [
       'forward . 192.0.2.1\nhealth_check 1s often',
-      'Corefile:2: forward health_check: needs a duration',
+      'Corefile:3: forward health_check: needs a duration',
     ],
-    ['forward . 192.0.2.1\nexpire 0', 'Corefile:2: forward expire: needs one duration above 0'],
-    ['forward . 192.0.2.1\nfailover NOERROR', 'Corefile:2: forward failover: cannot be NOERROR'],
+    ['forward . 192.0.2.1\nexpire 0', 'Corefile:3: forward expire: needs one duration above 0'],
+    ['forward . 192.0.2.1\nfailover NOERROR', 'Corefile:3: forward failover: cannot be NOERROR'],
     [
       'forward . 192.0.2.1\nnext SOON',
-      'Corefile:2: forward next: needs rcodes, e.g. SERVFAIL REFUSED, not SOON',
+      'Corefile:3: forward next: needs rcodes, e.g. SERVFAIL REFUSED, not SOON',
     ],
-    ['forward . 192.0.2.1\ntls a b c', 'Corefile:2: forward tls: not supported yet'],
-    ['forward . 192.0.2.1\nforce_udp', 'Corefile:2: forward force_udp: unknown option'],
+    ['forward . 192.0.2.1\ntls a b c', 'Corefile:3: forward tls: not supported yet'],
+    ['forward . 192.0.2.1\nforce_udp', 'Corefile:3: forward force_udp: unknown option'],
   ] as const) {
     await t.rejects(parse(text), { message: new RegExp(`^${RegExp.escape(message)}`) }, text)
   }

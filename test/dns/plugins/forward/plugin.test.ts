@@ -3,9 +3,9 @@ import { type Query, type Reply, type ResourceRecord, reply } from '#dns/message
 import type { Handler } from '#dns/plugin.ts'
 import { forwardPlugin } from '#dns/plugins/forward/plugin.ts'
 import type { IpAddress } from '#net/ip.ts'
+import { directive, edns, patience, queryFor, setupContext } from '../../../helper/dns.ts'
 import { eventually } from '../../../helper/eventually.ts'
-import { directive, edns, patience, query, setupContext } from '../harness.ts'
-import { type Asked, FakeUpstream, packetOf } from './fake-upstream.ts'
+import { type Asked, FakeUpstream, packetOf } from '../../../helper/fake-upstream.ts'
 
 const NAME = 'www.example.org.'
 const a = (address: string): ResourceRecord => ({
@@ -25,7 +25,7 @@ async function serve(...texts: readonly string[]) {
   t.teardown(() => plugin.stop?.())
   const handler = plugin.wrap?.(() => reply({ rcode: 'NEXT' })) as Handler
   const ask = (parts: Partial<Query> & { name?: string } = {}) =>
-    Promise.resolve(handler(query(parts.name ?? NAME, 'A', parts), patience())) as Promise<Reply>
+    Promise.resolve(handler(queryFor(parts.name ?? NAME, 'A', parts), patience())) as Promise<Reply>
   return { ask, plugin, handler, metrics: () => context.metrics.metrics() }
 }
 
@@ -335,7 +335,7 @@ t.test('a client that gives up waits no longer; the others do', async t => {
   await using upstream = await FakeUpstream.start(question => asked.push(question))
   const { ask, handler } = await serve(`forward . ${upstream.address}`)
   const giveUp = new AbortController()
-  const impatient = Promise.resolve(handler(query(NAME), giveUp.signal))
+  const impatient = Promise.resolve(handler(queryFor(NAME), giveUp.signal))
   const patient = ask()
   await eventually('the question', () => asked.length === 1)
   giveUp.abort(new Error('gave up'))

@@ -4,7 +4,7 @@ import t from 'tap'
 import { parseCorefile } from '#dns/corefile/parser.ts'
 import { parseKubernetes } from '#dns/plugins/kubernetes/options.ts'
 import { ConfigError } from '#runtime/error.ts'
-import { directive } from '../harness.ts'
+import { directive } from '../../../helper/dns.ts'
 
 const context = { zones: ['cluster.local.'], directory: '/etc/nodeplane' }
 const parse = (text: string) => parseKubernetes(directive(text), context)
@@ -71,42 +71,42 @@ t.test('every option', async t => {
 
 t.test('what is wrong is said with file, line and option', async t => {
   for (const [text, message] of [
-    ['kubernetes in-addr.arpa', 'Corefile:1: kubernetes: has reverse zones only'],
-    ['kubernetes 10.0.0.0/33', 'Corefile:1: kubernetes: "10.0.0.0/33" is no zone'],
-    ['kubernetes\nttl', 'Corefile:2: kubernetes ttl: needs one number of seconds, 0 to 3600'],
-    ['kubernetes\nttl 3601', 'Corefile:2: kubernetes ttl: needs one number'],
-    ['kubernetes\nttl -1', 'Corefile:2: kubernetes ttl: needs one number'],
+    ['kubernetes in-addr.arpa', 'Corefile:2: kubernetes: has reverse zones only'],
+    ['kubernetes 10.0.0.0/33', 'Corefile:2: kubernetes: "10.0.0.0/33" is no zone'],
+    ['kubernetes\nttl', 'Corefile:3: kubernetes ttl: needs one number of seconds, 0 to 3600'],
+    ['kubernetes\nttl 3601', 'Corefile:3: kubernetes ttl: needs one number'],
+    ['kubernetes\nttl -1', 'Corefile:3: kubernetes ttl: needs one number'],
     [
       'kubernetes\npods maybe',
-      'Corefile:2: kubernetes pods: needs one of disabled, insecure, verified',
+      'Corefile:3: kubernetes pods: needs one of disabled, insecure, verified',
     ],
-    ['kubernetes\nnamespaces', 'Corefile:2: kubernetes namespaces: needs at least one namespace'],
-    ['kubernetes\nnamespace_labels', 'Corefile:2: kubernetes namespace_labels: needs a label'],
-    ['kubernetes\nlabels a b', 'Corefile:2: kubernetes labels: selector "a b": '],
+    ['kubernetes\nnamespaces', 'Corefile:3: kubernetes namespaces: needs at least one namespace'],
+    ['kubernetes\nnamespace_labels', 'Corefile:3: kubernetes namespace_labels: needs a label'],
+    ['kubernetes\nlabels a b', 'Corefile:3: kubernetes labels: selector "a b": '],
     [
       'kubernetes\nnamespaces a\nnamespace_labels b=c',
-      'Corefile:1: kubernetes: has both namespaces and namespace_labels',
+      'Corefile:2: kubernetes: has both namespaces and namespace_labels',
     ],
-    ['kubernetes\nignore everything', 'Corefile:2: kubernetes ignore: knows empty_service only'],
+    ['kubernetes\nignore everything', 'Corefile:3: kubernetes ignore: knows empty_service only'],
     [
       'kubernetes\ntls a b',
-      'Corefile:2: kubernetes tls: takes certificate, key and CA, not 2 arguments',
+      'Corefile:3: kubernetes tls: takes certificate, key and CA, not 2 arguments',
     ],
-    ['kubernetes\ntls a b c', 'Corefile:1: kubernetes: has tls without endpoint'],
+    ['kubernetes\ntls a b c', 'Corefile:2: kubernetes: has tls without endpoint'],
     [
       'kubernetes\nmanifests a\nkubeconfig b',
-      'Corefile:1: kubernetes: has manifests and kubeconfig: choose one',
+      'Corefile:2: kubernetes: has manifests and kubeconfig: choose one',
     ],
-    ['kubernetes\nendpoint nonsense', 'Corefile:2: kubernetes endpoint: needs one URL'],
+    ['kubernetes\nendpoint nonsense', 'Corefile:3: kubernetes endpoint: needs one URL'],
     [
       'kubernetes\nstartup_timeout soon',
-      'Corefile:2: kubernetes startup_timeout: needs one duration',
+      'Corefile:3: kubernetes startup_timeout: needs one duration',
     ],
-    ['kubernetes\nmulticluster x', 'Corefile:2: kubernetes multicluster: not supported yet'],
-    ['kubernetes\nzonal', 'Corefile:2: kubernetes zonal: not supported yet'],
-    ['kubernetes\napiserver_qps 5', 'Corefile:2: kubernetes apiserver_qps: not needed'],
-    ['kubernetes\nttk 5', 'Corefile:2: kubernetes ttk: unknown option'],
-    ['kubernetes\ntoString', 'Corefile:2: kubernetes toString: unknown option'],
+    ['kubernetes\nmulticluster x', 'Corefile:3: kubernetes multicluster: not supported yet'],
+    ['kubernetes\nzonal', 'Corefile:3: kubernetes zonal: not supported yet'],
+    ['kubernetes\napiserver_qps 5', 'Corefile:3: kubernetes apiserver_qps: not needed'],
+    ['kubernetes\nttk 5', 'Corefile:3: kubernetes ttk: unknown option'],
+    ['kubernetes\ntoString', 'Corefile:3: kubernetes toString: unknown option'],
   ] as const) {
     t.throws(() => parse(text), { message: new RegExp(`^${RegExp.escape(message)}`) }, text)
   }

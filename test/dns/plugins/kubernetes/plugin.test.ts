@@ -6,11 +6,11 @@ import { type Query, type Reply, reply } from '#dns/message.ts'
 import type { Handler, SetupContext } from '#dns/plugin.ts'
 import { kubernetesPlugin } from '#dns/plugins/kubernetes/plugin.ts'
 import type { IpAddress } from '#net/ip.ts'
+import { directive, patience, queryFor, setupContext } from '../../../helper/dns.ts'
 import { eventually } from '../../../helper/eventually.ts'
-import { recordsAsText } from '../../records-as-text.ts'
-import { endpoint, namespace, pod, service, slice } from '../../zone/cluster.ts'
-import { directive, patience, query, setupContext } from '../harness.ts'
-import { HeldClock } from '../held-clock.ts'
+import { HeldClock } from '../../../helper/held-clock.ts'
+import { recordsAsText } from '../../../helper/records-as-text.ts'
+import { endpoint, namespace, pod, service, slice } from '../../../helper/zone-cluster.ts'
 
 const kinds = ['Service', 'EndpointSlice', 'Namespace', 'Pod'] as const
 const objects: readonly ClusterObject[] = [
@@ -50,7 +50,7 @@ async function serve(
   t.teardown(() => plugin.stop?.())
   const handler = plugin.wrap?.(() => reply({ rcode: 'NEXT' })) as Handler
   const ask = (name: string, type = 'A', parts: Partial<Query> = {}) =>
-    handler(query(name, type, parts), patience()) as Promise<Reply>
+    handler(queryFor(name, type, parts), patience()) as Promise<Reply>
   return { ask, plugin, store, clock, wanted: () => asked }
 }
 

@@ -1,7 +1,7 @@
 import type { ClusterObject } from '#cluster/objects.ts'
 import { ZoneIndex } from '#dns/zone/zone-index.ts'
 import type { ZoneOptions } from '#dns/zone/zone-options.ts'
-import { added, endpoint, namespace, pod, service, slice } from './cluster.ts'
+import { added, endpoint, namespace, pod, service, slice } from './zone-cluster.ts'
 
 /** A cluster with one example of everything that has names. */
 export const sampleObjects: readonly ClusterObject[] = [

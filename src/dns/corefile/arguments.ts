@@ -1,27 +1,14 @@
 import { parsePrefix } from '#net/prefix.ts'
-import { ConfigError, type ConfigProblem } from '#runtime/error.ts'
-import type { Directive } from './parser.ts'
+import { parseDuration } from '#runtime/duration.ts'
+import type { Directive } from './directive.ts'
+import type { DirectiveProblems } from './problem.ts'
 import { parseZones } from './zone-key.ts'
 
-/** Collects what is wrong with the directives of one plugin, so that all of it is shown together. */
-export class DirectiveProblems {
-  readonly #plugin: string
-  readonly #problems: ConfigProblem[] = []
-
-  constructor(plugin: string) {
-    this.#plugin = plugin
-  }
-
-  /** `message` says what is wrong and what would be right. */
-  add({ name, position }: Directive, message: string): void {
-    const field = name === this.#plugin ? name : `${this.#plugin} ${name}`
-    this.#problems.push({ ...position, field, message })
-  }
-
-  /** @throws {ConfigError} when there was a problem. */
-  throwIfAny(): void {
-    if (this.#problems.length > 0) throw new ConfigError(this.#problems)
-  }
+/** The milliseconds of a duration as Go writes it, if it is not below zero; else undefined. */
+export function parseSpan(text: string): number | undefined {
+  const ms = parseDuration(text)
+  // `-0s` is zero without a sign.
+  return ms !== undefined && ms >= 0 ? Math.abs(ms) : undefined
 }
 
 /** The whole number that a text is, if it lies in the range; else undefined. */

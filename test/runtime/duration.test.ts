@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { formatDuration, parseDuration } from '../../../src/proxy/config/duration.ts'
+import { formatDuration, parseDuration } from '../../src/runtime/duration.ts'
 
 const cases: readonly [text: string, ms: number | undefined, printed?: string][] = [
   ['0', 0, '0s'],
@@ -13,6 +13,8 @@ const cases: readonly [text: string, ms: number | undefined, printed?: string][]
   ['.5s', 500, '500ms'],
   ['100ms', 100, '100ms'],
   ['250us', 0.25, '250µs'],
+  ['1h20m', 4_800_000, '1h20m0s'],
+  ['250µs', 0.25, '250µs'],
   ['3ns', 3e-6, '3ns'],
   ['-2m', -120_000, '-2m0s'],
   ['+2m', 120_000, '2m0s'],
@@ -25,7 +27,8 @@ const cases: readonly [text: string, ms: number | undefined, printed?: string][]
   ['1.2.3s', undefined],
 ]
 for (const [text, ms, printed] of cases) {
-  t.test(`duration ${JSON.stringify(text)}`, async t => {
+  const title = ms === undefined ? 'no duration' : `${ms} ms`
+  t.test(`${JSON.stringify(text)} is ${title}`, async t => {
     t.equal(parseDuration(text), ms)
     if (ms !== undefined) t.equal(formatDuration(ms), printed)
   })

@@ -10,24 +10,20 @@ import type {
 } from '#cluster/objects.ts'
 import { keyOf, SERVICE_NAME_LABEL } from '#cluster/objects.ts'
 import type { Change } from '#cluster/store.ts'
+import * as cluster from './cluster.ts'
 
 type Named = { readonly name: string; readonly namespace?: string }
 
-const metadata = ({ name, namespace = 'testns' }: Named, labels: Record<string, string> = {}) => ({
-  name,
-  namespace,
-  labels,
-})
+const NAMESPACE = 'testns'
 
 /** `http/TCP/80`; an empty name is the unnamed port. */
 export function port(text: string): ServicePortSpec {
   const [name = '', protocol = 'TCP', number = '0'] = text.split('/')
-  return {
+  return cluster.servicePort({
     name,
     protocol: protocol as ServicePortSpec['protocol'],
     port: Number(number),
-    nodePort: 0,
-  }
+  })
 }
 
 /** A Service of the namespace `testns`; with cluster IPs, or `None`, or an external name. */
@@ -42,36 +38,23 @@ export function service(
     readonly labels?: Record<string, string>
   },
 ): Service {
-  const { ips = [], ports = ['http/TCP/80'], externalName = '' } = options
-  return {
-    kind: 'Service',
-    metadata: metadata(options, options.labels),
-    type: options.type ?? (externalName === '' ? 'ClusterIP' : 'ExternalName'),
+  const { ips = [], ports = ['http/TCP/80'], ...fields } = options
+  const isExternal = (fields.externalName ?? '') !== ''
+  return cluster.service({
+    namespace: NAMESPACE,
+    type: isExternal ? 'ExternalName' : 'ClusterIP',
+    ...fields,
     clusterIP: ips[0] ?? '',
     clusterIPs: ips,
-    ipFamilies: [],
     ports: ports.map(port),
-    externalIPs: options.externalIPs ?? [],
-    externalName,
-    loadBalancerIngress: [],
-    loadBalancerSourceRanges: [],
-    internalTrafficPolicy: 'Cluster',
-    externalTrafficPolicy: 'Cluster',
-    healthCheckNodePort: 0,
-    publishNotReadyAddresses: false,
-    selector: options.selector,
-  }
+  })
 }
 
 /** An endpoint; ready unless it says otherwise. */
 export const endpoint = (
   address: string,
-  options: Partial<Endpoint> & { readonly ready?: boolean } = {},
-): Endpoint => ({
-  addresses: [address],
-  conditions: { ready: options.ready ?? true, serving: true, terminating: false },
-  ...options,
-})
+  { ready = true, ...fields }: Partial<Endpoint> & { readonly ready?: boolean } = {},
+): Endpoint => cluster.endpoint(address, { conditions: { ready }, nodeName: undefined, ...fields })
 
 /** A slice of the Service `of`. */
 export function slice(
@@ -83,15 +66,15 @@ export function slice(
     readonly labels?: Record<string, string>
   },
 ): EndpointSlice {
-  const { of, endpoints, ports = ['http/TCP/80'], name = `${of}-1`, namespace = 'testns' } = options
-  return {
-    kind: 'EndpointSlice',
-    metadata: metadata({ name, namespace }, { ...options.labels, [SERVICE_NAME_LABEL]: of }),
-    addressType: endpoints[0]?.addresses[0]?.includes(':') === true ? 'IPv6' : 'IPv4',
+  const { of, ports = ['http/TCP/80'], labels, ...fields } = options
+  return cluster.slice({
+    name: `${of}-1`,
+    namespace: NAMESPACE,
+    ...fields,
+    labels: { ...labels, [SERVICE_NAME_LABEL]: of },
+    addressType: fields.endpoints[0]?.addresses[0]?.includes(':') === true ? 'IPv6' : 'IPv4',
     ports: ports.map(port) satisfies readonly EndpointPort[],
-    endpoints,
-    lastChangeTriggerTimeMs: options.lastChangeTriggerTimeMs,
-  }
+  })
 }
 
 export const namespace = (name: string, labels: Record<string, string> = {}): Namespace => ({
@@ -103,7 +86,7 @@ export const pod = (
   options: Named & { readonly ips: readonly string[]; readonly phase?: string },
 ): Pod => ({
   kind: 'Pod',
-  metadata: metadata(options),
+  metadata: { name: options.name, namespace: options.namespace ?? NAMESPACE, labels: {} },
   dnsPolicy: 'ClusterFirst',
   hostNetwork: false,
   hostname: '',

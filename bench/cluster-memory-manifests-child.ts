@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { manifestSource } from '#cluster/manifests/source.ts'
@@ -7,16 +6,11 @@ import { Store } from '#cluster/store.ts'
 import { createLogger } from '#runtime/log.ts'
 import { keepHeapSmall } from '#runtime/memory.ts'
 import type { MemoryResult } from './cluster-memory-manifests.ts'
+import { residentMiB } from './measure.ts'
 
 // Loads the directory named on the command line as an agent would, and prints what that took.
 const directory = process.argv[2] ?? '.'
 const kinds = ['Service', 'EndpointSlice', 'Node', 'Namespace'] as const satisfies readonly Kind[]
-
-const mebibytes = async (field: string): Promise<number> => {
-  const status = await readFile('/proc/self/status', 'utf8')
-  const [, kibibytes] = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status) ?? []
-  return Math.round(Number(kibibytes) / 1024)
-}
 
 keepHeapSmall()
 const store = new Store()
@@ -39,8 +33,8 @@ const result: MemoryResult = {
   slices: [...store.list('EndpointSlice')].length,
   loadMs: Math.round(loadMs),
   longestPauseMs: Math.round(delay.max / 1e6),
-  rssMiB: await mebibytes('VmRSS'),
-  peakMiB: await mebibytes('VmHWM'),
+  rssMiB: await residentMiB('VmRSS'),
+  peakMiB: await residentMiB('VmHWM'),
 }
 console.log(JSON.stringify(result))
 abort.abort()

@@ -1,0 +1,59 @@
+import t from 'tap'
+import type { TestNamespace } from '../helper/namespace.ts'
+import { ProxyProcess } from '../helper/proxy-process.ts'
+import { type TestPod, Topology } from '../helper/topology.ts'
+import { serve } from '../helper/traffic.ts'
+import { external, numbered, outcomesOn, settings, slices } from './proxy-numbered.ts'
+
+const net = await Topology.create(3)
+t.teardown(() => net[Symbol.asyncDispose]())
+const [podA, podB, client] = net.pods as [TestPod, TestPod, TestPod]
+await Promise.all([serve(podA.namespace, 'a', [8080]), serve(podB.namespace, 'b', [8080])])
+const outcomes = outcomesOn(net)
+const clients = [client.namespace, net.outside, net.node]
+
+/** A proxy that has programmed Service 5, with affinity, and the slices of these pods. */
+async function start(...pods: readonly TestPod[]): Promise<ProxyProcess> {
+  const proxy = new ProxyProcess(net.node, settings)
+  proxy.set(numbered(5, { affinityTimeoutSeconds: 600 }), ...slices(5, pods))
+  proxy.sync()
+  await proxy.programmed()
+  return proxy
+}
+
+/** The endpoints that a client was sent to, by each address of the Service. */
+async function endpointsOf(from: TestNamespace, family: 4 | 6): Promise<string> {
+  const names = new Set<string>()
+  for (const [index, to] of (['clusterIP', ...external] as const).entries()) {
+    // Each protocol is a port of its own, with a memory of its own.
+    const way = { number: 5, family, protocol: index % 2 === 0 ? 'tcp' : 'udp' } as const
+    for (const answer of await outcomes(from, to, way, 8)) {
+      names.add(`${way.protocol} ${answer.split(' ')[0]}`)
+    }
+  }
+  return [...names].sort((a, b) => (a < b ? -1 : 1)).join(', ')
+}
+
+for (const family of [4, 6] as const) {
+  t.test(`IPv${family}: a client stays with its endpoint`, async t => {
+    let proxy = await start(podA, podB)
+    const stayed = () => Promise.all(clients.map(namespace => endpointsOf(namespace, family)))
+    const first = await stayed()
+    for (const names of first) t.match(names, /^tcp [ab], udp [ab]$/)
+
+    await proxy.stop('SIGKILL')
+    proxy = await start(podA, podB)
+    t.strictSame(await stayed(), first, 'over a restart')
+
+    proxy.set(...slices(5, [podB]))
+    await proxy.programmed()
+    // New sources: an old UDP flow would go on to where it went.
+    await net.node.exec('conntrack', ['-F'])
+    t.strictSame(new Set(await stayed()), new Set(['tcp b, udp b']), 'only while it is there')
+
+    proxy.set(...slices(5, [podA, podB]))
+    await proxy.programmed()
+    t.strictSame(new Set(await stayed()), new Set(['tcp b, udp b']), 'a new one moves nobody')
+    await proxy.stop('SIGTERM')
+  })
+}

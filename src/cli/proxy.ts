@@ -136,7 +136,10 @@ function createCommand(): Command {
     .option('--machine-id-file <files>', 'no effect')
     .optionsGroup('Fields of a KubeProxyConfiguration (docs/proxy-config.md):')
   for (const flag of fieldFlags) command.addOption(optionOf(flag))
-  return command
+  return command.addHelpText(
+    'after',
+    '\nExample:\n  nodeplane proxy --config /var/lib/kube-proxy/config.conf --hostname-override node-a',
+  )
 }
 
 function optionOf({ name, kind, fields }: FieldFlag): Option {

@@ -19,6 +19,11 @@ if (import.meta.main) {
     server.set('Service', managed(rawService(i, shape), 'kubectl'))
     server.set('EndpointSlice', managed(rawSlice(i, shape), 'kube-controller-manager'))
   }
+  for (let i = 0; i < 50; i++) server.set('Namespace', { metadata: { name: `team-${i}` } })
+  server.set('Node', {
+    metadata: { name: 'node-0' },
+    status: { addresses: [{ type: 'InternalIP', address: '127.0.0.1' }] },
+  })
   // Its log of events would only be needed by watches from before.
   server.compact()
   console.log(await server.writeKubeconfig())

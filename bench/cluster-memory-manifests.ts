@@ -46,7 +46,8 @@ export async function measureManifests(
   }
 }
 
-function renderObjects(services: number, form: ManifestForm): string {
+/** The objects of that many Services in one text. */
+export function renderObjects(services: number, form: ManifestForm): string {
   const indexes = Array.from({ length: services }, (_, index) => index)
   const objects = indexes.flatMap(index => [rawService(index, SHAPE), rawSlice(index, SHAPE)])
   const list = { apiVersion: 'v1', items: objects, kind: 'List', metadata: { resourceVersion: '' } }

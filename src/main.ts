@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { errnoCode } from '#runtime/error.ts'
 import {
   type CommandIo,
   type CommandModule,
@@ -78,7 +79,18 @@ function stopSignal(): AbortSignal {
   return controller.signal
 }
 
+/**
+ * Who reads our output may stop to (`nodeplane proxy --help | head`). An answer ends with that, quietly; a server goes on
+ * without its lines, for a node must not lose its network with the reader of a log.
+ */
+function ignoreBrokenPipe(stream: NodeJS.WriteStream): void {
+  stream.on('error', error => {
+    if (errnoCode(error) !== 'EPIPE') throw error
+  })
+}
+
 if (import.meta.main) {
   const { stdin, stdout, stderr, env, argv } = process
+  for (const stream of [stdout, stderr]) ignoreBrokenPipe(stream)
   process.exitCode = await main(argv.slice(2), { stdin, stdout, stderr, env, signal: stopSignal() })
 }

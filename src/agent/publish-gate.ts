@@ -75,10 +75,10 @@ class GatedFeed implements Feed {
       try {
         const released = this.#release([])
         if (released !== undefined) return released
-        const batch = await this.#inner.next(AbortSignal.any([signal, this.#interrupt.signal]))
-        if (batch === undefined) return undefined
-        const admitted = this.#release(this.#admit(batch), batch)
-        if (admitted !== undefined) return admitted
+        // Not kept in a variable: a suspended function would hold the batch, a whole cluster at first.
+        const next = this.#inner.next(AbortSignal.any([signal, this.#interrupt.signal]))
+        const admitted = await next.then(batch => this.#pass(batch))
+        if (admitted !== 'held') return admitted
       } catch (error) {
         if (signal.aborted || !this.#interrupt.signal.aborted) throw error
       }
@@ -93,6 +93,11 @@ class GatedFeed implements Feed {
   [Symbol.dispose](): void {
     this.#onDispose()
     this.#inner[Symbol.dispose]()
+  }
+
+  /** What may pass of a batch, undefined at the end, or `held` when nothing may. */
+  #pass(batch: Batch | undefined): Batch | 'held' | undefined {
+    return batch && (this.#release(this.#admit(batch), batch) ?? 'held')
   }
 
   /** The changes that may pass at once; the others are remembered, merged per object. */

@@ -16,6 +16,7 @@ type Options = { readonly config: string }
 
 /** `nodeplane agent`: the service proxy and DNS in one process; docs/agent.md. */
 export function run(args: readonly string[], io: CommandIo): Promise<number> {
+  keepHeapSmall()
   const command = new Command('nodeplane agent')
     .description(
       'Runs the service proxy and the DNS server of a node over one view of the cluster.',
@@ -23,7 +24,6 @@ export function run(args: readonly string[], io: CommandIo): Promise<number> {
     .requiredOption('--config <file>', "the agent's configuration, see docs/agent.md")
     .addHelpText('after', '\nExample:\n  nodeplane agent --config /etc/nodeplane/agent.yaml')
   return runCommand<Options>(command, args, io, async options => {
-    keepHeapSmall()
     const file = resolve(options.config)
     const config = parseAgentConfig(await readConfig(file, '--config'), file)
     const log = await createLogger(config.log.level, io.stderr.isTTY === true)

@@ -10,6 +10,7 @@ import type { DnsServer } from '#dns/server/dns-server.ts'
 import type { CorefileSource } from '#dns/server/read-corefile.ts'
 import { startDns } from '#dns/start.ts'
 import { createLogger, type Logger, type LogLevel, logLevels } from '#runtime/log.ts'
+import { keepHeapSmall } from '#runtime/memory.ts'
 import { createMetrics, Gauge, type Metrics } from '#runtime/metrics.ts'
 import { type CommandIo, EXIT_OK, runCommand } from './command-line.ts'
 import { version } from './version.ts'
@@ -26,6 +27,7 @@ type Options = {
 
 /** `nodeplane dns`: the DNS server, with CoreDNS's flags. */
 export function run(args: readonly string[], io: CommandIo): Promise<number> {
+  keepHeapSmall()
   const command = new Command('nodeplane dns')
     .description('Serves the names of a cluster, and whatever else a Corefile says.')
     .option(

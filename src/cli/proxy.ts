@@ -13,6 +13,7 @@ import { nodeNameFrom } from '#proxy/config/to-settings.ts'
 import { cleanupProxy } from '#proxy/main.ts'
 import { ConfigError, type ConfigProblem, describeError, formatProblem } from '#runtime/error.ts'
 import { createLogger, type LogLevel } from '#runtime/log.ts'
+import { keepHeapSmall } from '#runtime/memory.ts'
 import { version } from '#runtime/version.ts'
 import { type CommandIo, EXIT_OK, runCommand } from './command-line.ts'
 import { runStandaloneProxy } from './standalone-proxy.ts'
@@ -32,6 +33,7 @@ type Options = {
 
 /** `nodeplane proxy`: kube-proxy's place, with its flags and its file; docs/proxy-config.md. */
 export function run(args: readonly string[], io: CommandIo): Promise<number> {
+  keepHeapSmall()
   const command = createCommand()
   return runCommand<Options>(command, args, io, async options => {
     const given = givenFlags(command)
@@ -134,7 +136,10 @@ function createCommand(): Command {
     .option('--machine-id-file <files>', 'no effect')
     .optionsGroup('Fields of a KubeProxyConfiguration (docs/proxy-config.md):')
   for (const flag of fieldFlags) command.addOption(optionOf(flag))
-  return command
+  return command.addHelpText(
+    'after',
+    '\nExample:\n  nodeplane proxy --config /var/lib/kube-proxy/config.conf --hostname-override node-a',
+  )
 }
 
 function optionOf({ name, kind, fields }: FieldFlag): Option {

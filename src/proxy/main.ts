@@ -19,7 +19,7 @@ import { SyncRunner } from './sync-runner.ts'
 
 /** Waits after failed syncs. */
 const RETRY_INITIAL_MS = 100
-const RETRY_MAX_MS = 30_000
+const RETRY_MAX_MS = 5_000
 
 /** One family's rules hold everything that the store had at this revision. */
 export type Programmed = { readonly family: IpFamily; readonly revision: number }

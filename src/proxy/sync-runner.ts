@@ -48,11 +48,10 @@ export class SyncRunner {
     metrics.queued(clock.now())
     try {
       for (;;) {
-        const batch = await feed.next(signal)
-        if (batch === undefined) return
-        this.#takeIn(batch)
+        const synced = await this.#takeNext(signal)
+        if (synced === undefined) return
         // Rules from half a list would refuse connections that have endpoints.
-        if (!batch.synced) continue
+        if (!synced) continue
         if (this.#changed.size > 0) this.#options.onQueued()
         while (!(await this.#sync(signal))) {
           await clock.sleep(backoff.next(), signal)
@@ -64,6 +63,13 @@ export class SyncRunner {
     } catch (error) {
       if (!signal.aborted) throw error
     }
+  }
+
+  /** A function of its own, for a suspended one holds its variables: a whole cluster at first. Undefined at the end. */
+  async #takeNext(signal: AbortSignal): Promise<boolean | undefined> {
+    const batch = await this.#options.feed.next(signal)
+    if (batch !== undefined) this.#takeIn(batch)
+    return batch?.synced
   }
 
   #takeIn({ changes, revision }: Batch): void {

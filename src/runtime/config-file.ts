@@ -13,7 +13,7 @@ export type ParsedConfig<T> = {
  * Reads YAML (JSON is YAML) by a schema. Objects of the schema should be strict (`z.strictObject`), so that unknown
  * fields are found.
  * @param file name for messages.
- * @throws {ConfigError} with every problem but unknown fields, each with line, column and path.
+ * @throws {ConfigError} something else than unknown fields is wrong: every problem, each with line, column and path.
  */
 export function parseConfig<T>(schema: ZodType<T>, text: string, file: string): ParsedConfig<T> {
   const lines = new LineCounter()
@@ -42,13 +42,18 @@ function checkDocument<T>(
   const result = schema.safeParse(value)
   if (result.success) return { value: result.data, unknownFields }
   for (const issue of result.error.issues) {
-    if (issue.code !== 'unrecognized_keys') problems.push(at(issue.path, messageOf(issue)))
+    if (issue.code !== 'unrecognized_keys')
+      problems.push(at(issue.path, messageOf(issue, valueAt(value, issue.path))))
     else for (const key of issue.keys) unknownFields.push(at([...issue.path, key], 'unknown field'))
   }
-  if (problems.length > 0) throw new ConfigError(problems)
+  if (problems.length > 0) throw new ConfigError([...problems, ...unknownFields])
   // Only unknown fields were wrong: without them the rest must fit.
   const known = schema.safeParse(withoutPaths(value, result.error.issues))
-  if (!known.success) throw new ConfigError(known.error.issues.map(i => at(i.path, messageOf(i))))
+  if (!known.success) {
+    throw new ConfigError(
+      known.error.issues.map(issue => at(issue.path, messageOf(issue, valueAt(value, issue.path)))),
+    )
+  }
   return { value: known.data, unknownFields }
 }
 
@@ -60,10 +65,15 @@ export function syntaxProblem(error: YAMLError, file: string): ConfigProblem {
   return { file, line: place?.line, column: place?.col, message }
 }
 
-function messageOf(issue: core.$ZodIssue): string {
-  const message = issue.message.replace(/^Invalid input: /, '')
-  return message.charAt(0).toLowerCase() + message.slice(1)
+/** What is wrong; with the word itself where it is none of those allowed. */
+function messageOf(issue: core.$ZodIssue, value: unknown): string {
+  const message = issue.message.replace(/^Invalid (?:input|option): /, '')
+  const why = message.charAt(0).toLowerCase() + message.slice(1)
+  return issue.code === 'invalid_value' ? `${JSON.stringify(value)}: ${why}` : why
 }
+
+const valueAt = (value: unknown, path: readonly PropertyKey[]): unknown =>
+  path.reduce<unknown>((parent, part) => (parent as Record<PropertyKey, unknown>)?.[part], value)
 
 /** The path that {@link formatPath} wrote. */
 export const parsePath = (field: string): readonly PropertyKey[] =>

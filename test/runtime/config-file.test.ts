@@ -37,6 +37,12 @@ t.test('every problem is told, each with its line, column and path', async t => 
   t.match(said[2], /^f\.yaml:5:5: list\[0\]\.port: .*number/)
 })
 
+t.test('the offending value is named, and unknown fields are told with the rest', async t => {
+  const said = messages('mode: c\nmod: a\n')
+  t.match(said[0], /^f\.yaml:1:1: mode: "c": expected one of "a"\|"b"$/)
+  t.match(said[1], /^f\.yaml:2:1: mod: unknown field$/)
+})
+
 t.test('a missing field is placed at what should hold it', async t => {
   t.match(messages('mode: a\nconntrack: {}\n')[0], /^f\.yaml:2:1: conntrack\.min: /)
 })

@@ -60,14 +60,17 @@ export class ClusterNames {
 
   async #run(signal: AbortSignal): Promise<void> {
     try {
-      for (;;) {
-        const batch = await this.#feed.next(signal)
-        if (batch === undefined) return
-        await this.#take(batch)
-      }
+      while (await this.#takeNext(signal));
     } catch (error) {
       if (!isAbort(error)) throw error
     }
+  }
+
+  /** A function of its own, for a suspended one holds its variables: a whole cluster at first. False at the end. */
+  async #takeNext(signal: AbortSignal): Promise<boolean> {
+    const batch = await this.#feed.next(signal)
+    if (batch !== undefined) await this.#take(batch)
+    return batch !== undefined
   }
 
   async #take(batch: Batch): Promise<void> {

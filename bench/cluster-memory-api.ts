@@ -25,7 +25,7 @@ export type ApiMemoryResult = {
   readonly peakMiB: number
 }
 
-/** Budget of design: 10,000 Services with 2 endpoints each. */
+/** What an agent may take with 10,000 Services of 2 endpoints each. */
 const BUDGET_MIB = 150
 
 /**

@@ -25,7 +25,7 @@ export type MemoryResult = {
   readonly peakMiB: number
 }
 
-/** Budget of the design, for 10,000 Services with 2 endpoints each. */
+/** What an agent may take with 10,000 Services of 2 endpoints each. */
 const BUDGET_MIB = 150
 
 /** Loads that many Services, each with a slice of two endpoints, through the manifest source in a process of its own. */

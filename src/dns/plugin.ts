@@ -72,7 +72,7 @@ export type SetupContext = {
   readonly directory: string
   readonly log: Logger
   readonly metrics: Metrics
-  /** Looks a name up through the server, from the choice of the server block on (spec: 3.8). */
+  /** Looks a name up through the server, from the choice of the server block on. */
   readonly lookup: Handler
   readonly cluster: ClusterAccess
   /** All plugins of all blocks, once every block is set up: `ready` asks them. */

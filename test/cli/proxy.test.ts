@@ -84,7 +84,7 @@ t.test('--init-only checks the configuration, then ends', async t => {
   t.match(await call('--init-only', '--cluster-cidr=x'), { code: 2 })
 })
 
-t.test('--version', async t => {
+t.test('--version tells the version', async t => {
   t.match(await call('--version'), { code: 0, stdout: /^nodeplane \d/ })
 })
 

@@ -18,7 +18,7 @@ const addresses: readonly [text: string, want: ReturnType<typeof parseHttpAddres
   [':70000', undefined],
 ]
 for (const [written, want] of addresses) {
-  t.test(`the address ${written}`, async t => {
+  t.test(`${written} is ${want === undefined ? 'no address' : JSON.stringify(want)}`, async t => {
     t.strictSame(parseHttpAddress(written), want)
   })
 }

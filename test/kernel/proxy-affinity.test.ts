@@ -1,9 +1,9 @@
 import t from 'tap'
 import type { TestNamespace } from '../helper/namespace.ts'
+import { external, numbered, outcomesOn, settings, slices } from '../helper/numbered-services.ts'
 import { ProxyProcess } from '../helper/proxy-process.ts'
 import { type TestPod, Topology } from '../helper/topology.ts'
 import { serve } from '../helper/traffic.ts'
-import { external, numbered, outcomesOn, settings, slices } from './proxy-numbered.ts'
 
 const net = await Topology.create(3)
 t.teardown(() => net[Symbol.asyncDispose]())

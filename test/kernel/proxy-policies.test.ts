@@ -1,9 +1,16 @@
 import t from 'tap'
 import type { EndpointSlice, Service } from '#cluster/objects.ts'
+import {
+  external,
+  numbered,
+  outcomesOn,
+  settings,
+  slices,
+  type Way,
+} from '../helper/numbered-services.ts'
 import { ProxyProcess } from '../helper/proxy-process.ts'
 import { type TestPod, Topology } from '../helper/topology.ts'
 import { ask, serve } from '../helper/traffic.ts'
-import { external, numbered, outcomesOn, settings, slices, type Way } from './proxy-numbered.ts'
 
 const net = await Topology.create(3)
 t.teardown(() => net[Symbol.asyncDispose]())

@@ -43,7 +43,10 @@ const strict: readonly { text: string; want: string | undefined }[] = [
   { text: '', want: undefined },
 ]
 for (const { text, want } of strict) {
-  t.test(`parseIp ${JSON.stringify(text)}`, async t => t.equal(parseIp(text), want))
+  t.test(
+    `${JSON.stringify(text)} is ${want === undefined ? 'no address' : `the address ${want}`}`,
+    async t => t.equal(parseIp(text), want),
+  )
 }
 
 t.test('lenient: leading zeros are decimal, not octal', async t => {
@@ -123,7 +126,7 @@ t.test('order: family, then number', async t => {
   t.strictSame(sorted, ['10.0.0.9', '10.0.0.10', 'fd00::', 'fd00::1'])
 })
 
-t.test('host and port', async t => {
+t.test('a port follows its address after a colon, IPv6 in brackets', async t => {
   t.equal(formatHostPort('10.0.0.1' as IpAddress, 53), '10.0.0.1:53')
   t.equal(formatHostPort('fd00::1' as IpAddress, 53), '[fd00::1]:53')
 })

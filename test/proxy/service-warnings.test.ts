@@ -3,8 +3,8 @@ import t from 'tap'
 import type { Service } from '#cluster/objects.ts'
 import { Store } from '#cluster/store.ts'
 import { unhonoured, warnOfServices } from '../../src/proxy/service-warnings.ts'
+import { service } from '../helper/cluster.ts'
 import { eventually } from '../helper/eventually.ts'
-import { service } from './builders.ts'
 
 const checked = {
   type: 'LoadBalancer',

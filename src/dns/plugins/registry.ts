@@ -16,7 +16,7 @@ const supported = (name: string, load: () => Promise<PluginDefinition>): Registr
 const unsupported = (name: string, instead: string): RegistryEntry => ({ name, instead })
 
 /**
- * Every plugin, in the order of the chain, outer to inner. The order in a Corefile means nothing (spec: CoreDNS 1.14's plugin.cfg);
+ * Every plugin, in the order of the chain, outer to inner. The order in a Corefile means nothing (CoreDNS 1.14: plugin.cfg);
  * moving a line here changes answers. To add a plugin: write its folder, put its line here.
  */
 export const registry: readonly RegistryEntry[] = [

@@ -58,7 +58,7 @@ const endOfChain: Handler = () => {
   throw new Unanswered('SERVFAIL', 'no plugin of the server block answers this name')
 }
 
-/** Does the block forward or answer class CHAOS? Then its listener takes every class (spec: CoreDNS's server.go). */
+/** Does the block forward or answer class CHAOS? Then its listener takes every class (CoreDNS: core/dnsserver/server.go). */
 export const takesAnyClass = (directives: readonly Directive[]): boolean =>
   directives.some(({ name }) => name === 'forward' || name === 'chaos')
 

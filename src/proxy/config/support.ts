@@ -110,11 +110,11 @@ function* modeWarnings({ mode, detectLocalMode }: ProxyConfig): Generator<Config
   // In every other respect the settings mean what they mean in that mode, so that a take-over changes nothing else.
   if (mode !== 'nftables') {
     const name = mode === '' ? "'' (in kube-proxy iptables)" : mode
-    const message = `${name} is not there yet: nftables is used, without node ports on loopback addresses`
+    const message = `${name} is not supported: nftables is used, without node ports on loopback addresses`
     yield { field: 'mode', message }
   }
   if (detectLocalMode !== 'ClusterCIDR') {
-    const message = `${detectLocalMode} is not there yet: no traffic counts as pod traffic`
+    const message = `${detectLocalMode} is not supported: no traffic counts as pod traffic`
     yield { field: 'detectLocalMode', message }
   }
 }

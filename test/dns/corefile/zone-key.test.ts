@@ -19,7 +19,7 @@ const keys: readonly { key: string; zones: readonly string[]; port?: number }[] 
   { key: 'a\\.b.org', zones: ['a\\.b.org.'] },
 ]
 for (const { key, zones, port } of keys) {
-  t.test(`the key ${key}`, async t => {
+  t.test(`the key ${key} is ${zones.join(' and ')}, port ${port ?? 'of the server'}`, async t => {
     t.strictSame(parseZoneKey(key), { zones, port })
   })
 }

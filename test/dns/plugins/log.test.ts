@@ -50,7 +50,7 @@ t.test('the common format', async t => {
   ])
 })
 
-t.test('over TCP, IPv6, with EDNS, in mixed case', async t => {
+t.test('a line tells TCP, IPv6 and EDNS; the name is in lower case', async t => {
   const asked = query({
     transport: 'tcp',
     client: { address: '2001:db8::1' as IpAddress, port: 5 },

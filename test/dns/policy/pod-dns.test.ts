@@ -60,7 +60,7 @@ const node: Result = {
   warnings: [],
 }
 
-t.test('policy selection', async t => {
+t.test('the policy, hostNetwork and the cluster’s DNS decide where a pod asks', async t => {
   const table: readonly [policy: string, hostNetwork: boolean, want: Result][] = [
     ['None', false, empty],
     ['None', true, empty],

@@ -7,25 +7,10 @@ import type { Edns, Message, ResourceRecord } from '../../../src/dns/message.ts'
 import { decodeMessage } from '../../../src/dns/wire/decode.ts'
 import { encodeMessage } from '../../../src/dns/wire/encode.ts'
 import { labelsOf, nameOf, readName } from '../../../src/dns/wire/name.ts'
+import { message as plainMessage } from '../../helper/dns.ts'
 
-const message = (parts: Partial<Message> = {}): Message => ({
-  id: 1,
-  opcode: 'QUERY',
-  isResponse: true,
-  authoritative: false,
-  truncated: false,
-  recursionDesired: false,
-  recursionAvailable: false,
-  authenticData: false,
-  checkingDisabled: false,
-  rcode: 'NOERROR',
-  question: { name: 'example.org.', type: 'A', class: 'IN' },
-  answers: [],
-  authorities: [],
-  additionals: [],
-  edns: undefined,
-  ...parts,
-})
+const message = (parts: Partial<Message> = {}): Message =>
+  plainMessage({ id: 1, isResponse: true, ...parts })
 
 const hex = (text: string): Uint8Array =>
   new Uint8Array(Buffer.from(text.replaceAll(' ', ''), 'hex'))

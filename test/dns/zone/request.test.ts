@@ -1,5 +1,4 @@
 import t from 'tap'
-import { longestZone } from '#dns/name.ts'
 import { parseRequest, type Request } from '#dns/zone/request.ts'
 
 const service = { kind: 'service', namespace: 'ns', service: 'web' } as const
@@ -35,20 +34,3 @@ for (const zone of ['cluster.local.', 'k8s.']) {
   }
 }
 t.strictSame(parseRequest('web.ns.svc.', '.'), service, 'the root zone')
-
-t.test('the zone of a name is the longest that ends it at a label', async t => {
-  const zones = ['cluster.local.', 'a.cluster.local.', 'in-addr.arpa.']
-  for (const [name, zone] of [
-    ['cluster.local.', 'cluster.local.'],
-    ['x.cluster.local.', 'cluster.local.'],
-    ['x.a.cluster.local.', 'a.cluster.local.'],
-    ['notcluster.local.', undefined],
-    ['local.', undefined],
-    ['x\\.cluster.local.', undefined],
-    ['x\\\\.cluster.local.', 'cluster.local.'],
-    ['y.x\\.cluster.local.', undefined],
-  ] as const) {
-    t.equal(longestZone(zones, name), zone, name)
-  }
-  t.equal(longestZone(['.'], 'anything.'), '.')
-})

@@ -22,7 +22,7 @@ t.test('the address of a complete reverse name', async t => {
   }
 })
 
-t.test('reverse zones', async t => {
+t.test('zones below in-addr.arpa and ip6.arpa are reverse ones', async t => {
   for (const zone of ['in-addr.arpa.', '10.in-addr.arpa.', 'ip6.arpa.', 'd.f.ip6.arpa.']) {
     t.ok(isReverseZone(zone), zone)
   }

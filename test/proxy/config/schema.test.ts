@@ -178,7 +178,7 @@ for (const { title, body, want } of accepted) {
   t.test(title, async t => t.match(config(body), want))
 }
 
-t.test('JSON works too', async t => {
+t.test('a file in JSON is read like one in YAML', async t => {
   const text = JSON.stringify({
     apiVersion: 'kubeproxy.config.k8s.io/v1alpha1',
     kind: 'KubeProxyConfiguration',

@@ -5,7 +5,7 @@ import { type EndpointSlice, SERVICE_NAME_LABEL, type Service } from '#cluster/o
 import type { Protocol } from '#net/protocol.ts'
 import type { ServiceStates } from '../../../src/proxy/backend.ts'
 import type { ServicePortState } from '../../../src/proxy/change-tracker.ts'
-import { endpoint, service, servicePort, slice } from '../builders.ts'
+import { endpoint, service, servicePort, slice } from '../../helper/cluster.ts'
 import { FakeKernel } from './fake-kernel.ts'
 import { backendOn, Machine, noSignal, statesOf } from './machine.ts'
 import { type Meaning, meaningOf } from './meaning.ts'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { endpoint, service, servicePort, slice } from '../builders.ts'
+import { endpoint, service, servicePort, slice } from '../../helper/cluster.ts'
 import { Machine } from './machine.ts'
 import { meaningOf } from './meaning.ts'
 

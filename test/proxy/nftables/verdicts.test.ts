@@ -7,7 +7,7 @@ import { type IpPrefix, parsePrefix } from '#net/prefix.ts'
 import { ChangeTracker } from '../../../src/proxy/change-tracker.ts'
 import { NftablesBackend } from '../../../src/proxy/nftables/backend.ts'
 import { nftFamily } from '../../../src/proxy/nftables/table.ts'
-import { endpoint, service, servicePort, slice } from '../builders.ts'
+import { endpoint, service, servicePort, slice } from '../../helper/cluster.ts'
 import { FakeKernel, type Ruleset } from './fake-kernel.ts'
 import { trace } from './interpreter.ts'
 

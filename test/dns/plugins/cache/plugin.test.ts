@@ -88,7 +88,7 @@ t.test('how long an answer is kept', async t => {
   }
 })
 
-t.test('what is not kept', async t => {
+t.test('answers that say nothing lasting are not kept', async t => {
   const kept = reply({ answers: [a(60)] })
   for (const [fact, options, upstream, parts] of [
     ['truncated', 'cache', { ...kept, truncated: true }, {}],

@@ -10,7 +10,7 @@ const folder = t.testdir({
 })
 const parse = async (text: string) => (await parseForward([directive(text)], folder))[0]
 
-t.test('where to', async t => {
+t.test('servers are addresses, with or without port, and resolv.conf files', async t => {
   for (const [to, upstreams] of [
     ['192.0.2.1', ['192.0.2.1 53']],
     ['192.0.2.1:5353', ['192.0.2.1 5353']],
@@ -30,7 +30,7 @@ t.test('where to', async t => {
   }
 })
 
-t.test('options', async t => {
+t.test('every option is read', async t => {
   for (const [text, want] of [
     [
       '',

@@ -6,7 +6,7 @@ import { directive } from '../../../helper/dns.ts'
 const context = { zones: ['cluster.local.'], directory: '/etc/nodeplane' }
 const parse = (text: string) => parseKubernetes(directive(text), context)
 
-t.test('defaults', async t => {
+t.test('without options every one has CoreDNS’s default', async t => {
   t.strictSame(parse('kubernetes'), {
     zones: ['cluster.local.'],
     primaryZone: 'cluster.local.',
@@ -24,7 +24,7 @@ t.test('defaults', async t => {
   })
 })
 
-t.test('every option', async t => {
+t.test('every option is read', async t => {
   for (const [text, want] of [
     [
       'kubernetes Cluster.Example 10.0.0.0/15',

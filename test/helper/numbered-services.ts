@@ -2,10 +2,10 @@ import type { EndpointSlice, Service } from '#cluster/objects.ts'
 import { SERVICE_NAME_LABEL } from '#cluster/objects.ts'
 import { parsePrefix } from '#net/prefix.ts'
 import type { ProxySettings } from '../../src/proxy/settings.ts'
-import type { TestNamespace } from '../helper/namespace.ts'
-import type { TestPod, Topology } from '../helper/topology.ts'
-import { ask } from '../helper/traffic.ts'
-import { endpoint, service, servicePort, slice } from '../proxy/builders.ts'
+import { endpoint, service, servicePort, slice } from './cluster.ts'
+import type { TestNamespace } from './namespace.ts'
+import type { TestPod, Topology } from './topology.ts'
+import { ask } from './traffic.ts'
 
 /** Pods are known by their prefixes, and node ports answer on all addresses. */
 export const settings: ProxySettings = {

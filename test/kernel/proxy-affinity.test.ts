@@ -57,3 +57,13 @@ for (const family of [4, 6] as const) {
     await proxy.stop('SIGTERM')
   })
 }
+
+t.test('nft shows the whole ruleset as text, with clients remembered', async t => {
+  const proxy = await start(podA, podB)
+  for (const family of [4, 6] as const) await endpointsOf(client.namespace, family)
+  // nft 1.0.6 dies of some declarations only when it lists them.
+  const { stdout } = await net.node.exec('nft', ['list', 'ruleset'])
+  for (const family of ['ip', 'ip6']) t.match(stdout, `table ${family} nodeplane {`)
+  t.match(stdout, /map affinity-tcp \{[^}]*expires/)
+  await proxy.stop('SIGTERM')
+})

@@ -41,11 +41,15 @@ export function affinityMaps(family: IpFamily, protocol: Protocol): readonly Aff
 const clientKey = (family: IpFamily): string =>
   concat('meta priority', family === 4 ? 'ip saddr' : 'jhash ip6 saddr mod 4294967295 seed 0x1')
 
+/** What {@link clientKey} is of the type of. Not itself: nft 1.0.6 dies of a map that says `jhash` when it lists it. */
+const clientKeyType = (family: IpFamily): string =>
+  concat('meta priority', family === 4 ? 'ip saddr' : 'numgen random mod 65536')
+
 /** The declarations of these maps. */
 export const affinityDeclarations = (family: IpFamily, protocol: Protocol): readonly string[] =>
   affinityMaps(family, protocol).map(
     ({ name, holds }) =>
-      `map ${name} { typeof ${clientKey(family)} : ${holds}; size ${REMEMBERED_CLIENTS}; flags dynamic,timeout; }`,
+      `map ${name} { typeof ${clientKeyType(family)} : ${holds}; size ${REMEMBERED_CLIENTS}; flags dynamic,timeout; }`,
   )
 
 /** Sends a client to the endpoint that it had. */

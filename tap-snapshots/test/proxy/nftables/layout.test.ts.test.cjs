@@ -108,14 +108,14 @@ map spread { typeof meta priority : verdict; }
 map remember { typeof meta priority : verdict; }
 set sticky-endpoints { typeof meta priority . ip6 daddr . th dport; }
 map endpoints-tcp { typeof meta priority . numgen random mod 65536 : ip6 daddr . tcp dport; }
-map affinity-tcp { typeof meta priority . jhash ip6 saddr mod 4294967295 seed 0x1 : ip6 daddr; size 262144; flags dynamic,timeout; }
-map affinity-port-tcp { typeof meta priority . jhash ip6 saddr mod 4294967295 seed 0x1 : tcp dport; size 262144; flags dynamic,timeout; }
+map affinity-tcp { typeof meta priority . numgen random mod 65536 : ip6 daddr; size 262144; flags dynamic,timeout; }
+map affinity-port-tcp { typeof meta priority . numgen random mod 65536 : tcp dport; size 262144; flags dynamic,timeout; }
 map endpoints-udp { typeof meta priority . numgen random mod 65536 : ip6 daddr . udp dport; }
-map affinity-udp { typeof meta priority . jhash ip6 saddr mod 4294967295 seed 0x1 : ip6 daddr; size 262144; flags dynamic,timeout; }
-map affinity-port-udp { typeof meta priority . jhash ip6 saddr mod 4294967295 seed 0x1 : udp dport; size 262144; flags dynamic,timeout; }
+map affinity-udp { typeof meta priority . numgen random mod 65536 : ip6 daddr; size 262144; flags dynamic,timeout; }
+map affinity-port-udp { typeof meta priority . numgen random mod 65536 : udp dport; size 262144; flags dynamic,timeout; }
 map endpoints-sctp { typeof meta priority . numgen random mod 65536 : ip6 daddr . sctp dport; }
-map affinity-sctp { typeof meta priority . jhash ip6 saddr mod 4294967295 seed 0x1 : ip6 daddr; size 262144; flags dynamic,timeout; }
-map affinity-port-sctp { typeof meta priority . jhash ip6 saddr mod 4294967295 seed 0x1 : sctp dport; size 262144; flags dynamic,timeout; }
+map affinity-sctp { typeof meta priority . numgen random mod 65536 : ip6 daddr; size 262144; flags dynamic,timeout; }
+map affinity-port-sctp { typeof meta priority . numgen random mod 65536 : sctp dport; size 262144; flags dynamic,timeout; }
 set restricted { typeof ip6 daddr . meta l4proto . th dport; }
 set source-ranges { typeof ip6 daddr . meta l4proto . th dport . ip6 saddr; flags interval; }
 set cluster-ips { type ipv6_addr; }
@@ -186,7 +186,7 @@ chain affinity-output {
 type filter hook output priority -90; policy accept;
 ct state new ct status dnat meta priority . ip6 daddr . th dport @sticky-endpoints meta priority vmap @remember
 }
-chain layout-b9bf892df42704f9 {
+chain layout-c2b21e5eb0749b01 {
 }
 }
 

@@ -13,8 +13,8 @@ import { renderObjects } from './cluster-memory-manifests.ts'
 
 const BUDGET_MIB = 150
 const READY_LIMIT_MS = 120_000
-/** Long enough for everything that is put off until after a change. */
-const REST_MS = 5_000
+/** V8 collects what a process at rest still holds after about 20 s. */
+const REST_MS = 30_000
 const AGENT = join(import.meta.dirname, '../dist/nodeplane')
 const COREFILE = `.:53 {
   errors

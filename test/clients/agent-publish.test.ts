@@ -22,8 +22,8 @@ async function takeTable(): Promise<() => void> {
     other.stdin?.write(`add table ${family} nodeplane { flags owner; }\n`)
   }
   await eventually('the tables to be taken', async () => {
-    const rules = await node.rules()
-    return rules.match(/flags owner/g)?.length === 2
+    const { stdout } = await net.node.exec('nft', ['list', 'ruleset'])
+    return stdout.match(/flags owner/g)?.length === 2
   })
   return () => other.stdin?.end()
 }

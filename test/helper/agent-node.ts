@@ -111,9 +111,9 @@ export class AgentNode implements AsyncDisposable {
     return outcome
   }
 
-  /** All rules with their handles: equal only if nothing was made anew. */
+  /** All rules with their handles, as JSON: equal only if nothing was made anew. */
   async rules(): Promise<string> {
-    return (await this.net.node.exec('nft', ['-a', '-s', 'list', 'ruleset'])).stdout
+    return (await this.net.node.exec('nft', ['-j', '-a', '-s', 'list', 'ruleset'])).stdout
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { formatHostPort, type IpAddress, parseIpLenient } from '#net/ip.ts'
 import { parsePrefixLenient } from '#net/prefix.ts'
 import { isPort } from '#net/protocol.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { formatHostPort, type IpAddress } from '#net/ip.ts'
 import { parsePath } from '#runtime/config-file.ts'
 import {

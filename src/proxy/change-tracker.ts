@@ -1,12 +1,16 @@
 import { type EndpointSlice, keyOf, SERVICE_NAME_LABEL, type Service } from '#cluster/objects.ts'
 import type { Change } from '#cluster/store.ts'
 import type { IpFamily } from '#net/ip.ts'
-import { endpointsOf } from './endpoint.ts'
+import type { Protocol } from '#net/protocol.ts'
+import { endpointsOf, type ProxyEndpoint } from './endpoint.ts'
 import { type ServicePort, servicePortsOf } from './service-port.ts'
 import { type Place, type SelectedEndpoints, selectEndpoints } from './topology.ts'
 
 /** A service port and what it may use now: all a backend needs to know of it. */
 export type ServicePortState = ServicePort & { readonly endpoints: SelectedEndpoints }
+
+/** A service port and all its endpoints, usable or not. */
+export type ServicePortEndpoints = ServicePort & { readonly endpoints: readonly ProxyEndpoint[] }
 
 const HEADLESS_LABEL = 'service.kubernetes.io/headless'
 
@@ -52,11 +56,25 @@ export class ChangeTracker {
   stateOf(service: string): readonly ServicePortState[] {
     const object = this.#services.get(service)
     if (object === undefined) return []
-    const slices = this.#slices.get(service)?.values().toArray() ?? []
+    const slices = this.#slicesFor(service)
     return servicePortsOf(object, this.#family).map(port => ({
       ...port,
       endpoints: selectEndpoints(port, endpointsOf(port, slices), this.#place),
     }))
+  }
+
+  /** The ports of one protocol of a Service; empty when it has none, is gone or not the proxy's business. */
+  endpointsOf(service: string, protocol: Protocol): readonly ServicePortEndpoints[] {
+    const object = this.#services.get(service)
+    if (!object?.ports.some(port => port.protocol === protocol)) return []
+    const slices = this.#slicesFor(service)
+    return servicePortsOf(object, this.#family)
+      .filter(port => port.protocol === protocol)
+      .map(port => ({ ...port, endpoints: endpointsOf(port, slices) }))
+  }
+
+  #slicesFor(service: string): readonly EndpointSlice[] {
+    return this.#slices.get(service)?.values().toArray() ?? []
   }
 
   #applyService(key: string, after: Service | undefined): readonly string[] {

@@ -1,5 +1,6 @@
 import type { Wanted } from '#cluster/source.ts'
 import type { StoreReader } from '#cluster/store.ts'
+import { Conntrack } from '#linux/conntrack.ts'
 import { childWriter, type NftWriter } from '#linux/nft.ts'
 import { listNftMap, listNftTable } from '#linux/nft-listing.ts'
 import { createNftWriter } from '#linux/nft-writer.ts'
@@ -9,6 +10,7 @@ import { type Clock, systemClock } from '#runtime/clock.ts'
 import type { Logger } from '#runtime/log.ts'
 import type { Metrics } from '#runtime/metrics.ts'
 import { ChangeTracker } from './change-tracker.ts'
+import { ConntrackCleanup } from './conntrack-cleanup.ts'
 import { createProxyMetrics, type FamilyMetrics } from './metrics.ts'
 import { NftablesBackend } from './nftables/backend.ts'
 import { renderRemoval } from './nftables/render.ts'
@@ -75,33 +77,54 @@ type FamilyOptions = Omit<ProxyOptions, 'metrics'> & {
 }
 
 async function runFamily(options: FamilyOptions, signal: AbortSignal): Promise<void> {
-  const { family, store, settings, writer, metrics, onQueued, onProgrammed } = options
+  const { family, store, settings, metrics, onQueued, onProgrammed } = options
   using feed = store.feed(['Service', 'EndpointSlice'])
-  const runner = new SyncRunner({
-    feed,
-    tracker: new ChangeTracker(family, settings),
-    backend: new NftablesBackend({
-      table: tableOf(family, settings),
-      clusterCIDR: settings.clusterCIDRs.find(prefix => prefix.family === family),
-      masqueradeAll: settings.masqueradeAll,
-      nodePortAddresses: settings.nodePortAddresses.filter(prefix => prefix.family === family),
-      node: {
-        nodeName: settings.nodeName,
-        nodeIPs: (settings.nodeIPs ?? []).filter(ip => familyOf(ip) === family),
-      },
-      writer,
-      list: listNftTable,
-      listMap: listNftMap,
-    }),
+  const tracker = new ChangeTracker(family, settings)
+  const common = {
+    tracker,
     metrics,
     log: options.log.child({ component: 'proxy', family }),
     clock: options.clock ?? systemClock,
+  }
+  const cleanup = new ConntrackCleanup({
+    ...common,
+    family,
+    nodePortAddresses: nodePortAddressesOf(options),
+    open: () => Conntrack.open(),
+  })
+  const runner = new SyncRunner({
+    ...common,
+    feed,
+    backend: createBackend(options),
     backoff: new Backoff({ initialMs: RETRY_INITIAL_MS, maxMs: RETRY_MAX_MS }),
     onQueued: () => onQueued?.(family),
-    onProgrammed: revision => onProgrammed?.({ family, revision }),
+    onProgrammed(revision, changed) {
+      onProgrammed?.({ family, revision })
+      cleanup.note(changed)
+    },
   })
-  await runner.run(signal)
+  await Promise.all([runner.run(signal), cleanup.run(signal)])
 }
+
+function createBackend(options: FamilyOptions): NftablesBackend {
+  const { family, settings, writer } = options
+  return new NftablesBackend({
+    table: tableOf(family, settings),
+    clusterCIDR: settings.clusterCIDRs.find(prefix => prefix.family === family),
+    masqueradeAll: settings.masqueradeAll,
+    nodePortAddresses: nodePortAddressesOf(options),
+    node: {
+      nodeName: settings.nodeName,
+      nodeIPs: (settings.nodeIPs ?? []).filter(ip => familyOf(ip) === family),
+    },
+    writer,
+    list: listNftTable,
+    listMap: listNftMap,
+  })
+}
+
+const nodePortAddressesOf = ({ family, settings }: Pick<FamilyOptions, 'family' | 'settings'>) =>
+  settings.nodePortAddresses.filter(prefix => prefix.family === family)
 
 /**
  * Removes all rules that any earlier run installed. Idempotent; established connections live on.

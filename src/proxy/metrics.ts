@@ -30,6 +30,8 @@ export type FamilyMetrics = {
     readonly atMs: number
   }): void
   failed(): void
+  /** Stale UDP conntrack entries were looked for and deleted. */
+  cleanedUp(cleanup: { readonly durationMs: number; readonly deleted: number }): void
   /** This long after the trigger named in a slice its rules are in the kernel. */
   programmed(latencyMs: number): void
 }
@@ -66,6 +68,16 @@ export function createProxyMetrics(registry: Metrics): (family: IpFamily) => Fam
     registers,
     buckets: PROGRAMMING_BUCKETS,
   })
+  const cleanups = syncs(
+    'kubeproxy_conntrack_reconciler_sync_duration_seconds',
+    'Length of each clean-up of UDP conntrack entries',
+  )
+  const deletions = new Counter({
+    name: 'kubeproxy_conntrack_reconciler_deleted_entries_total',
+    help: 'UDP conntrack entries deleted',
+    labelNames,
+    registers,
+  })
   const changes = {
     Service: changeMetrics('service', prefix, registers),
     EndpointSlice: changeMetrics('endpoint', prefix, registers),
@@ -92,6 +104,10 @@ export function createProxyMetrics(registry: Metrics): (family: IpFamily) => Fam
         }
       },
       failed: () => failures.inc(labels),
+      cleanedUp({ durationMs, deleted }) {
+        cleanups.observe(labels, durationMs / 1000)
+        deletions.inc(labels, deleted)
+      },
       programmed: latencyMs => latency.observe(labels, latencyMs / 1000),
     }
   }

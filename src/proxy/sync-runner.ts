@@ -19,8 +19,11 @@ export type SyncRunnerOptions = {
   readonly backoff: Backoff
   /** There are changes that the kernel lacks. */
   readonly onQueued: () => void
-  /** The kernel has everything up to this revision of the store. */
-  readonly onProgrammed: (revision: number) => void
+  /**
+   * The kernel has everything up to this revision of the store, which is what the tracker holds during this call. Since
+   * the last one these Services changed, at the first all.
+   */
+  readonly onProgrammed: (revision: number, changed: ReadonlySet<string>) => void
 }
 
 /**
@@ -122,9 +125,9 @@ export class SyncRunner {
     metrics.synced({ full, durationMs, atMs })
     for (const triggerMs of this.#triggersMs) metrics.programmed(Math.max(0, atMs - triggerMs))
     this.#triggersMs.length = 0
-    this.#changed.clear()
     this.#full = false
-    onProgrammed(this.#revision)
+    onProgrammed(this.#revision, this.#changed)
+    this.#changed.clear()
   }
 }
 

@@ -107,11 +107,14 @@ async function monitored(action: () => Promise<unknown>): Promise<readonly strin
 }
 
 /**
- * Thousands of UDP flows of the load before are still known to conntrack. A new socket that gets the source port of one of
- * them continues it, at the endpoint of then: Service rules see only what is new.
+ * Until no UDP flow of the load before leads to the pod: a new socket that gets the source port of one continues it. They
+ * are cleaned up after the rules are programmed.
  */
-async function forgetUdpFlows(): Promise<void> {
-  await net.node.exec('conntrack', ['-D', '-p', 'udp'])
+async function udpFlowsEnd(pod: TestPod): Promise<void> {
+  const args = ['-L', '-p', 'udp', '--reply-src', pod.ip4]
+  await eventually('the UDP flows to end', async () => {
+    return (await net.node.exec('conntrack', args)).stdout === ''
+  })
 }
 
 const onlyAnswers = (outcomes: readonly string[]) =>
@@ -143,13 +146,14 @@ t.test('a new endpoint is used, a removed one no more', async t => {
   const proxy = await start(podA)
   proxy.set(...slicesOf(podB))
   await proxy.programmed()
-  await forgetUdpFlows()
+  await udpFlowsEnd(podA)
   for (const target of [tcp, udp, tcp6]) {
     const answers = await ask(client.namespace, target, 5)
     t.strictSame(new Set(answers.map(([name]) => name)), new Set('b'))
   }
   proxy.set(...slicesOf())
   await proxy.programmed()
+  await udpFlowsEnd(podB)
   for (const target of [tcp, udp, tcp6]) {
     t.strictSame(await ask(client.namespace, target), ['ECONNREFUSED'])
   }

@@ -8,7 +8,7 @@ export type Attribute = {
 }
 
 /** Marks an attribute that holds attributes; some messages (IFLA_PROTINFO) change their meaning by it. */
-const NLA_F_NESTED = 0x8000
+export const NLA_F_NESTED = 0x8000
 /** The bits of nla_type that are the type: all but NESTED and NET_BYTEORDER. */
 const NLA_TYPE_MASK = 0x3fff
 const HEADER_BYTES = 4

@@ -44,12 +44,14 @@ type Answer = { readonly parts: readonly Message[]; readonly isInterrupted: bool
 type Pending = {
   readonly operation: string
   readonly parts: Message[]
+  /** Gets the parts of the answer instead of {@link parts}. */
+  readonly visit: ((part: Message) => void) | undefined
   isInterrupted: boolean
   readonly resolve: (answer: Answer) => void
   readonly reject: (error: Error) => void
 }
 
-/** A routing netlink socket. It belongs for ever to the network namespace it was opened in. */
+/** A netlink socket. It belongs for ever to the network namespace it was opened in. */
 export class NetlinkSocket implements Disposable {
   readonly #socket: RawNetlinkSocket
   readonly #fd: number
@@ -62,9 +64,9 @@ export class NetlinkSocket implements Disposable {
   #isSending = false
   #isClosed = false
 
-  private constructor() {
+  private constructor(protocol: number) {
     const before = new Set(readdirSync('/proc/self/fd'))
-    this.#socket = new (loadRawSocket())(NETLINK_ROUTE)
+    this.#socket = new (loadRawSocket())(protocol)
     try {
       this.#fd = findDescriptor(before, this.#socket.address().port)
       for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) {
@@ -83,10 +85,13 @@ export class NetlinkSocket implements Disposable {
     this.#socket.unref()
   }
 
-  /** Opens a socket in `namespace`, or in that of the calling thread. @throws {SystemCallError} */
-  static open(namespace?: NetworkNamespace): NetlinkSocket {
-    if (namespace === undefined) return new NetlinkSocket()
-    return namespace.run(() => new NetlinkSocket())
+  /**
+   * Opens a socket in `namespace`, or in that of the calling thread; a routing one unless `protocol` (NETLINK_…) says
+   * otherwise. @throws {SystemCallError}
+   */
+  static open(namespace?: NetworkNamespace, protocol: number = NETLINK_ROUTE): NetlinkSocket {
+    if (namespace === undefined) return new NetlinkSocket(protocol)
+    return namespace.run(() => new NetlinkSocket(protocol))
   }
 
   /**
@@ -111,6 +116,20 @@ export class NetlinkSocket implements Disposable {
     return list
   }
 
+  /**
+   * Reads a list part by part, so that a long one is never held whole and other work goes on between its parts. It may
+   * lack what changed while it was read. @throws {NetlinkError} the kernel refused, or `visit` failed.
+   */
+  async visit(
+    request: Omit<Request, 'flags' | 'isSlow'>,
+    visit: (part: Message) => void,
+  ): Promise<void> {
+    const flags = Flag.request | Flag.dump
+    const list = this.#lastDump.then(() => this.#exchange({ ...request, flags }, visit))
+    this.#lastDump = list.catch(() => {})
+    await list
+  }
+
   async #dump(request: Request): Promise<readonly Message[]> {
     for (let attempt = 0; attempt < MAX_DUMP_ATTEMPTS; attempt++) {
       const answer = await this.#exchange({ ...request, flags: Flag.request | Flag.dump })
@@ -119,7 +138,8 @@ export class NetlinkSocket implements Disposable {
     throw new NetlinkError(request.operation, EINTR, 'the list kept changing while it was read')
   }
 
-  #exchange({ operation, type, flags = 0, payload, isSlow }: Request): Promise<Answer> {
+  #exchange(request: Request, visit?: (part: Message) => void): Promise<Answer> {
+    const { operation, type, flags = 0, payload, isSlow } = request
     if (this.#isClosed) {
       return Promise.reject(new NetlinkError(operation, ENOTCONN, 'the socket is closed'))
     }
@@ -128,7 +148,8 @@ export class NetlinkSocket implements Disposable {
     const bytes = encodeMessage({ type, flags, sequence, payload })
     const { promise, resolve, reject } = Promise.withResolvers<Answer>()
     if (this.#pending.size === 0) this.#socket.ref()
-    this.#pending.set(sequence, { operation, parts: [], isInterrupted: false, resolve, reject })
+    const answer = { parts: [], visit, isInterrupted: false }
+    this.#pending.set(sequence, { operation, ...answer, resolve, reject })
     const sent = isSlow === true ? this.#sendFromPool(bytes) : this.#send(bytes)
     sent.catch((error: Error) => {
       this.#take(sequence)
@@ -170,7 +191,8 @@ export class NetlinkSocket implements Disposable {
     if (message.flags & Flag.dumpInterrupted) pending.isInterrupted = true
     const outcome = outcomeOf(message)
     if (outcome === undefined) {
-      pending.parts.push(message)
+      if (pending.visit === undefined) pending.parts.push(message)
+      else pending.visit(message)
       return
     }
     this.#take(message.sequence)

@@ -1,0 +1,152 @@
+import type { IpAddress, IpFamily } from '#net/ip.ts'
+import { ipFromBytes } from '#net/ip.ts'
+import { addressFamily } from './netlink/address.ts'
+import {
+  type AttributeMap,
+  decodeAttributes,
+  encodeAttributes,
+  NLA_F_NESTED,
+  readNested,
+  readUint,
+  u8Attribute,
+  u32Attribute,
+} from './netlink/attribute.ts'
+import { isNotFound } from './netlink/error.ts'
+import type { Message } from './netlink/message.ts'
+import { NetlinkSocket } from './netlink/socket.ts'
+
+const NETLINK_NETFILTER = 12
+
+/** NFNL_SUBSYS_CTNETLINK in the high byte, IPCTNL_MSG_CT_… in the low one (linux/netfilter/nfnetlink*.h). */
+const CT_GET = (1 << 8) | 1
+const CT_DELETE = (1 << 8) | 2
+
+/** Bytes of struct nfgenmsg: family u8, version u8 (0), resource id u16 (0). */
+const NFGENMSG_BYTES = 4
+
+/** CTA_… */
+const Cta = { tupleOrig: 1, tupleReply: 2, id: 12, zone: 18, filter: 25 } as const
+/** CTA_TUPLE_… */
+const CtaTuple = { ip: 1, proto: 2 } as const
+/** CTA_IP_… */
+const CtaIp = { v4Src: 1, v4Dst: 2, v6Src: 3, v6Dst: 4 } as const
+/** CTA_PROTO_…; ports are in network order. */
+const CtaProto = { num: 1, srcPort: 2, dstPort: 3 } as const
+/** CTA_FILTER_…, and the flag that asks for comparing CTA_PROTO_NUM. */
+const CtaFilter = { origFlags: 1, replyFlags: 2 } as const
+const COMPARE_PROTOCOL = 1 << 3
+
+const IPPROTO_UDP = 17
+
+/** A UDP flow that the kernel tracks: where its first packet was sent, and where answers come from after any DNAT. */
+export type UdpFlow = {
+  readonly destination: IpAddress
+  readonly destinationPort: number
+  readonly replySource: IpAddress
+  readonly replySourcePort: number
+}
+
+/** What names one entry of the table: its original tuple and zone, and an id, which a new entry does not inherit. */
+export type EntryKey = { readonly family: IpFamily; readonly attributes: Buffer }
+
+/** The conntrack table of a network namespace, by ctnetlink. */
+export class Conntrack implements Disposable {
+  readonly #socket: NetlinkSocket
+
+  private constructor(socket: NetlinkSocket) {
+    this.#socket = socket
+  }
+
+  /** That of the calling thread's namespace. @throws {SystemCallError} */
+  static open(): Conntrack {
+    return new Conntrack(NetlinkSocket.open(undefined, NETLINK_NETFILTER))
+  }
+
+  /** The keys of the UDP entries that `isWanted`; those made or gone meanwhile may be missing. @throws {NetlinkError} */
+  async listUdp(
+    family: IpFamily,
+    isWanted: (flow: UdpFlow) => boolean,
+  ): Promise<readonly EntryKey[]> {
+    const keys: EntryKey[] = []
+    const request = {
+      operation: `list IPv${family} UDP conntrack entries`,
+      type: CT_GET,
+      payload: encodeUdpQuery(family),
+    }
+    const visit = ({ payload }: Message) => {
+      const attributes = decodeAttributes(payload.subarray(NFGENMSG_BYTES))
+      const flow = udpFlowOf(attributes)
+      if (flow === undefined || !isWanted(flow)) return
+      keys.push({ family, attributes: encodeKey(attributes) })
+    }
+    await this.#socket.visit(request, visit)
+    return keys
+  }
+
+  /** Deletes an entry; false when it is gone already. @throws {NetlinkError} */
+  async delete({ family, attributes }: EntryKey): Promise<boolean> {
+    try {
+      await this.#socket.request({
+        operation: `delete IPv${family} conntrack entry`,
+        type: CT_DELETE,
+        payload: Buffer.concat([nfgenmsg(family), attributes]),
+      })
+      return true
+    } catch (error) {
+      if (isNotFound(error)) return false
+      throw error
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket[Symbol.dispose]()
+  }
+}
+
+const nfgenmsg = (family: IpFamily): Buffer => Buffer.of(addressFamily(family), 0, 0, 0)
+
+/** A list of a family's UDP entries; kernels before 5.8 know no filter and give all protocols. */
+export function encodeUdpQuery(family: IpFamily): Buffer {
+  const filter = [
+    u32Attribute(CtaFilter.origFlags, COMPARE_PROTOCOL),
+    u32Attribute(CtaFilter.replyFlags, 0),
+  ]
+  const protocol = { type: CtaTuple.proto, value: [u8Attribute(CtaProto.num, IPPROTO_UDP)] }
+  const attributes = [
+    { type: Cta.tupleOrig, value: [protocol] },
+    { type: Cta.filter, value: filter },
+  ]
+  return Buffer.concat([nfgenmsg(family), encodeAttributes(attributes)])
+}
+
+/** The flow of an entry, or undefined when it is not UDP. */
+export function udpFlowOf(entry: AttributeMap): UdpFlow | undefined {
+  const original = readNested(entry, Cta.tupleOrig)
+  const protocol = readNested(original, CtaTuple.proto)
+  if (readUint(protocol, CtaProto.num) !== IPPROTO_UDP) return undefined
+  const reply = readNested(entry, Cta.tupleReply)
+  const destination = addressIn(original, CtaIp.v4Dst, CtaIp.v6Dst)
+  const replySource = addressIn(reply, CtaIp.v4Src, CtaIp.v6Src)
+  const destinationPort = protocol.get(CtaProto.dstPort)?.readUInt16BE()
+  const replySourcePort = readNested(reply, CtaTuple.proto).get(CtaProto.srcPort)?.readUInt16BE()
+  if (destination === undefined || replySource === undefined) return undefined
+  if (destinationPort === undefined || replySourcePort === undefined) return undefined
+  return { destination, destinationPort, replySource, replySourcePort }
+}
+
+function addressIn(tuple: AttributeMap, v4: number, v6: number): IpAddress | undefined {
+  const ip = readNested(tuple, CtaTuple.ip)
+  const bytes = ip.get(v4) ?? ip.get(v6)
+  return bytes === undefined ? undefined : ipFromBytes(bytes)
+}
+
+/** As they were listed, so that nothing gets lost; copied, since the bytes are part of a long message. */
+function encodeKey(entry: AttributeMap): Buffer {
+  const attributes = []
+  for (const type of [Cta.tupleOrig, Cta.zone, Cta.id]) {
+    const value = entry.get(type)
+    const isNested = type === Cta.tupleOrig
+    if (value !== undefined) attributes.push({ type: isNested ? type | NLA_F_NESTED : type, value })
+  }
+  return encodeAttributes(attributes)
+}

@@ -1,0 +1,134 @@
+import t from 'tap'
+import { type IpAddress, parseIp } from '#net/ip.ts'
+import type { Clock } from '#runtime/clock.ts'
+import { silentLogger } from '#runtime/log.ts'
+import { createMetrics } from '#runtime/metrics.ts'
+import { ChangeTracker } from '../../src/proxy/change-tracker.ts'
+import { ConntrackCleanup } from '../../src/proxy/conntrack-cleanup.ts'
+import { createProxyMetrics } from '../../src/proxy/metrics.ts'
+import type { Flow } from '../../src/proxy/udp-destinations.ts'
+import { endpoint, service, servicePort, slice } from '../helper/cluster.ts'
+import { eventually } from '../helper/eventually.ts'
+
+const flow = (replySource: string): Flow => ({
+  destination: parseIp('10.96.0.10') as IpAddress,
+  destinationPort: 53,
+  replySource: parseIp(replySource) as IpAddress,
+  replySourcePort: 5353,
+})
+
+const objects = (protocol: 'TCP' | 'UDP', ...pods: readonly string[]) => [
+  service({ ports: [servicePort({ protocol, port: 53 })] }),
+  slice({ ports: [{ name: '', protocol, port: 5353 }], endpoints: pods.map(ip => endpoint(ip)) }),
+]
+
+/** A clean-up on a table that notes what is done to it; the clock's second passes with each listing. */
+function setUp() {
+  const stop = new AbortController()
+  const registry = createMetrics()
+  const tracker = new ChangeTracker(4, { nodeName: 'node-1' })
+  const state = { flows: [] as Flow[], fail: 0, listings: 0, closed: 0, now: 0 }
+  const waits: number[] = []
+  const hold = { release: () => {}, isOn: false }
+  const clock: Clock = {
+    now: () => 0,
+    monotonic: () => state.now,
+    sleep: async ms => {
+      waits.push(ms)
+    },
+  }
+  const cleanup = new ConntrackCleanup<Flow>({
+    family: 4,
+    tracker,
+    nodePortAddresses: [],
+    open: () => ({
+      async listUdp(_, isWanted) {
+        state.listings++
+        state.now += 1000
+        if (hold.isOn) await new Promise<void>(resolve => (hold.release = resolve))
+        if (state.fail-- > 0) throw new Error('refused')
+        return state.flows.filter(isWanted)
+      },
+      async delete(entry) {
+        const isThere = state.flows.includes(entry)
+        state.flows = state.flows.filter(other => other !== entry)
+        return isThere
+      },
+      [Symbol.dispose]: () => state.closed++,
+    }),
+    metrics: createProxyMetrics(registry)(4),
+    log: silentLogger(),
+    clock,
+  })
+  const apply = (list: ReturnType<typeof objects>) => {
+    const changed = list.flatMap(after =>
+      tracker.apply({ kind: after.kind, key: `default/${after.metadata.name}`, after } as never),
+    )
+    cleanup.note(new Set(changed))
+  }
+  const ended = cleanup.run(stop.signal)
+  t.teardown(() => stop.abort())
+  return { state, hold, waits, registry, apply, stop, ended }
+}
+
+t.test('stale flows are deleted and counted, others stay', async t => {
+  const { state, apply, registry, waits } = setUp()
+  const [old, good] = [flow('10.0.0.1'), flow('10.0.0.2')]
+  state.flows = [old, good]
+  apply(objects('UDP', '10.0.0.2'))
+  await eventually('the end of the clean-up', () => waits.length === 1)
+  t.strictSame(state.flows, [good])
+  t.equal(state.closed, 1)
+  const text = await registry.metrics()
+  for (const line of [
+    'kubeproxy_conntrack_reconciler_sync_duration_seconds_count{ip_family="IPv4"} 1',
+    'kubeproxy_conntrack_reconciler_sync_duration_seconds_bucket{le="16.384",ip_family="IPv4"} 1',
+    'kubeproxy_conntrack_reconciler_deleted_entries_total{ip_family="IPv4"} 1',
+  ]) {
+    t.ok(text.split('\n').includes(line), line)
+  }
+  // A tenth of the time at most.
+  t.strictSame(waits, [9000])
+})
+
+t.test('nothing is listed when no UDP port changed', async t => {
+  const { state, apply, waits } = setUp()
+  apply(objects('TCP', '10.0.0.2'))
+  apply(objects('UDP', '10.0.0.2'))
+  await eventually('the end of the clean-up', () => waits.length === 1)
+  apply(objects('UDP', '10.0.0.2'))
+  await new Promise(resolve => setImmediate(resolve))
+  t.equal(state.listings, 1)
+})
+
+t.test('changes during a clean-up are one afterwards', async t => {
+  const { state, hold, apply, waits } = setUp()
+  hold.isOn = true
+  apply(objects('UDP', '10.0.0.1'))
+  await eventually('the listing', () => state.listings === 1)
+  apply(objects('UDP', '10.0.0.2'))
+  apply(objects('UDP', '10.0.0.3'))
+  hold.isOn = false
+  hold.release()
+  await eventually('the second clean-up', () => waits.length === 2)
+  t.equal(state.listings, 2)
+})
+
+t.test('a failure ends that clean-up only', async t => {
+  const { state, apply, waits } = setUp()
+  state.fail = 1
+  state.flows = [flow('10.0.0.1')]
+  apply(objects('UDP', '10.0.0.2'))
+  await eventually('the failure', () => waits.length === 1)
+  t.equal(state.closed, 1)
+  t.equal(state.flows.length, 1)
+  apply(objects('UDP', '10.0.0.3'))
+  await eventually('the next', () => waits.length === 2)
+  t.strictSame(state.flows, [])
+})
+
+t.test('it ends when it is aborted', async t => {
+  const { stop, ended } = setUp()
+  stop.abort()
+  await t.resolves(ended)
+})

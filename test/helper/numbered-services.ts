@@ -80,7 +80,7 @@ export const outcomesOn =
     from: TestNamespace,
     to: To,
     { number, family, protocol }: Way,
-    count = 12,
+    count = 20,
   ): Promise<readonly string[]> => {
     const nodeIP = family === 4 ? net.nodeIp4 : net.nodeIp6
     const host = to === 'nodePort' ? nodeIP : address(to, number, family)

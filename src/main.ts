@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { errnoCode } from '#runtime/error.ts'
+import { version } from '#runtime/version.ts'
 import {
   type CommandIo,
   type CommandModule,
@@ -7,7 +8,6 @@ import {
   EXIT_USAGE,
   reportFailure,
 } from './cli/command-line.ts'
-import { version } from './cli/version.ts'
 
 /** Commands are loaded when they are called: a CNI plugin must not pay for the DNS server. */
 const commands: Readonly<Record<string, { summary: string; load: () => Promise<CommandModule> }>> =

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import type { Kind } from '#cluster/objects.ts'
 import type { Connection } from '#cluster/open-source.ts'
 import type { Wanted } from '#cluster/source.ts'
@@ -13,8 +12,8 @@ import { runProxyService, wantedByProxyService } from '#proxy/service.ts'
 import { metricsRoute, startHttpServer } from '#runtime/http-server.ts'
 import type { Logger } from '#runtime/log.ts'
 import { createMetrics, type Metrics } from '#runtime/metrics.ts'
-import { type Part, runTogether } from '#runtime/run-together.ts'
-import { AgentCluster, describeSourceFailure } from './cluster.ts'
+import { type Part, runTogether, untilAborted } from '#runtime/run-together.ts'
+import { AgentCluster } from './cluster.ts'
 import { PublishGate } from './publish-gate.ts'
 import { type ReadinessCheck, readinessRoute } from './readiness.ts'
 
@@ -83,7 +82,7 @@ class Agent {
     const { connection, proxy, dns, log } = this.#options
     const failure = Promise.withResolvers<never>()
     const onFailure = (error: unknown) =>
-      failure.reject(new Error(describeSourceFailure(error), { cause: error }))
+      failure.reject(new Error('the source of cluster objects ended', { cause: error }))
     const parts: Part[] = []
     const sources = new AbortController()
     const cluster = new AgentCluster(
@@ -171,8 +170,4 @@ class Agent {
     if (this.#dns === undefined) return 'not started yet'
     return this.#dns.isReady() ? undefined : 'a plugin is not ready'
   }
-}
-
-async function untilAborted(signal: AbortSignal): Promise<void> {
-  if (!signal.aborted) await once(signal, 'abort')
 }

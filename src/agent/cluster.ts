@@ -3,7 +3,7 @@ import { type Connection, openSource } from '#cluster/open-source.ts'
 import type { Wanted } from '#cluster/source.ts'
 import type { Store, StoreReader } from '#cluster/store.ts'
 import type { ClusterAccess } from '#dns/plugin.ts'
-import { ConfigError, describeError } from '#runtime/error.ts'
+import { ConfigError } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
 
 type AgentClusterOptions = {
@@ -79,7 +79,3 @@ function asProblemOf(field: string, error: unknown): unknown {
   )
   return new ConfigError(problems)
 }
-
-/** What a failed source has to say, as one line. */
-export const describeSourceFailure = (error: unknown): string =>
-  `the source of cluster objects ended: ${describeError(error)}`

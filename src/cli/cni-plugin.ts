@@ -2,8 +2,8 @@
 import { servePlugin } from '#cni/main.ts'
 import { renderError } from '#cni/spec/error.ts'
 import { newestCniVersion } from '#cni/spec/version.ts'
+import { version } from '#runtime/version.ts'
 import { readStdin, writeStderr, writeStdout } from './standard-io.ts'
-import { version } from './version.ts'
 
 /** Where nft and iptables are: nobody promises a plugin a PATH, or one with the folders of administrators in it. */
 const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'

@@ -1,8 +1,8 @@
 import type { Readable, Writable } from 'node:stream'
 import { Command } from 'commander'
 import { serveConfigured } from '#cni/main.ts'
+import { version } from '#runtime/version.ts'
 import { type CommandIo, runCommand } from './command-line.ts'
-import { version } from './version.ts'
 
 /** `nodeplane cni`: a CNI call on environment and stdin; the plugin is the configuration's `type`. */
 export const run = (args: readonly string[], io: CommandIo): Promise<number> =>

@@ -12,8 +12,8 @@ import { startDns } from '#dns/start.ts'
 import { createLogger, type Logger, type LogLevel, logLevels } from '#runtime/log.ts'
 import { keepHeapSmall } from '#runtime/memory.ts'
 import { createMetrics, Gauge, type Metrics } from '#runtime/metrics.ts'
+import { version } from '#runtime/version.ts'
 import { type CommandIo, EXIT_OK, runCommand } from './command-line.ts'
-import { version } from './version.ts'
 
 type Options = {
   readonly conf?: string

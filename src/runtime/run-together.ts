@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { isAbort } from './error.ts'
 
 /** Runs until the signal is aborted, then returns. */
@@ -23,4 +24,9 @@ export async function runTogether(parts: readonly Part[], stop: AbortSignal): Pr
     }),
   )
   if (failures.length > 0) throw failures[0]
+}
+
+/** Resolves when the signal is aborted, also when it was before. */
+export async function untilAborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort')
 }

@@ -1,8 +1,8 @@
-import { once } from 'node:events'
 import type { Clock } from '#runtime/clock.ts'
 import { describeError } from '#runtime/error.ts'
 import { type HttpRoutes, type HttpServer, startHttpServer } from '#runtime/http-server.ts'
 import type { Logger } from '#runtime/log.ts'
+import { untilAborted } from '#runtime/run-together.ts'
 import { parseAddressWithPort } from '../config/leaf.ts'
 
 /** kube-proxy tries a bind again after this. */
@@ -31,7 +31,7 @@ export async function serve(options: ServeOptions, signal: AbortSignal): Promise
   if (server === undefined) return
   const { name, log } = options
   log.info({ server: name, host: server.host, port: server.port }, 'listening')
-  if (!signal.aborted) await once(signal, 'abort')
+  await untilAborted(signal)
 }
 
 /** undefined when the signal was aborted first. */

@@ -1,0 +1,202 @@
+import type { Node } from '#cluster/objects.ts'
+import type { Feed } from '#cluster/store.ts'
+import type { Link } from '#linux/netlink/link.ts'
+import type { IpFamily } from '#net/ip.ts'
+import { formatPrefix } from '#net/prefix.ts'
+import type { Backoff } from '#runtime/backoff.ts'
+import type { Clock } from '#runtime/clock.ts'
+import { describeError } from '#runtime/error.ts'
+import type { Logger } from '#runtime/log.ts'
+import { runTogether } from '#runtime/run-together.ts'
+import { type Applied, applyPlan, listNetwork, type RoutesKernel } from './apply.ts'
+import { type Members, membersOf } from './members.ts'
+import type { RoutesMetrics } from './metrics.ts'
+import { type Plan, planRoutes } from './plan.ts'
+import type { RoutesSettings } from './settings.ts'
+import { Trigger } from './trigger.ts'
+import { TroubleLog } from './trouble-log.ts'
+import { type Uplink, uplinkOf } from './uplink.ts'
+import type { Watched } from './watch.ts'
+
+/** Everything is compared at least so often, should an event have been missed. */
+const RECHECK_MS = 30_000
+/** Between two comparisons, so that changes which come in bursts cost one. */
+const PAUSE_MS = 100
+
+export type RunnerOptions = {
+  /** Of Nodes. */
+  readonly feed: Feed
+  readonly settings: RoutesSettings
+  readonly kernel: RoutesKernel
+  readonly metrics: RoutesMetrics
+  readonly log: Logger
+  readonly clock: Clock
+  /** Waits after a sync in which something failed. */
+  readonly backoff: Backoff
+  /** Why the routes are not in the kernel, or undefined when they are. */
+  readonly onStatus: (whyNot: string | undefined) => void
+}
+
+/**
+ * Keeps the kernel like the Nodes until the signal is aborted. Every sync plans from all Nodes and compares with all that
+ * is in the kernel: there is no order of events that it depends on.
+ */
+export class RoutesRunner {
+  readonly #options: RunnerOptions
+  readonly #nodes = new Map<string, Node>()
+  /** The own Node as last seen: should it be deleted, the pods that are here go on. */
+  #own: Node | undefined
+  #isListed = false
+  readonly #trigger: Trigger
+  readonly #troubles: TroubleLog
+  #watched: Watched = { links: new Set(), destinations: new Set(), isIncomplete: true }
+  #mtu: number | undefined
+
+  constructor(options: RunnerOptions) {
+    this.#options = options
+    this.#trigger = new Trigger(options.clock)
+    this.#troubles = new TroubleLog(options.log)
+  }
+
+  /** What to look at of the kernel's events; a change of it is told to {@link kernelChanged}. */
+  get watched(): Watched {
+    return this.#watched
+  }
+
+  kernelChanged(): void {
+    this.#trigger.fire()
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    await runTogether([stop => this.#follow(stop), stop => this.#syncAll(stop)], signal)
+  }
+
+  /** Takes in the Nodes as they change. */
+  async #follow(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const batch = await this.#options.feed.next(signal)
+      if (batch === undefined) return
+      for (const change of batch.changes) {
+        if (change.kind !== 'Node') continue
+        if (change.after === undefined) this.#nodes.delete(change.key)
+        else this.#nodes.set(change.key, change.after)
+      }
+      this.#isListed = batch.synced
+      this.#trigger.fire()
+    }
+  }
+
+  async #syncAll(signal: AbortSignal): Promise<void> {
+    const { backoff, clock } = this.#options
+    let limitMs = RECHECK_MS
+    for (;;) {
+      await this.#trigger.wait(limitMs, signal)
+      // Half a list of Nodes would take away the routes to the other half.
+      if (!this.#isListed) continue
+      if (await this.#sync(signal)) {
+        backoff.reset()
+        limitMs = RECHECK_MS
+      } else limitMs = backoff.next()
+      await clock.sleep(PAUSE_MS, signal)
+    }
+  }
+
+  /** One sync; false when something is to be tried again. */
+  async #sync(signal: AbortSignal): Promise<boolean> {
+    const { onStatus, settings } = this.#options
+    this.#own = this.#nodes.get(settings.nodeName) ?? this.#own
+    if (this.#own === undefined || this.#own.podCIDRs.length === 0) {
+      const what = this.#own === undefined ? 'is no such Node' : 'is no podCIDR'
+      return this.#wait(`there ${what} yet: ${settings.nodeName}`)
+    }
+    const nodes = [...new Map([...this.#nodes, [settings.nodeName, this.#own]]).values()]
+    try {
+      return await this.#syncNodes(membersOf(nodes, settings), signal)
+    } catch (error) {
+      if (signal.aborted) throw error
+      const reason = describeError(error)
+      this.#troubles.report([reason])
+      onStatus(reason)
+      return false
+    }
+  }
+
+  /** The own node is not known enough: nothing is touched. A change of its Node is what is waited for. */
+  #wait(why: string): true {
+    this.#options.onStatus(why)
+    this.#troubles.report([why])
+    return true
+  }
+
+  async #syncNodes({ members, refusals }: Members, signal: AbortSignal): Promise<boolean> {
+    const { kernel, settings, metrics, clock } = this.#options
+    const startMs = clock.monotonic()
+    const { links, addresses } = await listNetwork(kernel.socket)
+    const own = members.filter(
+      ({ node, family, podCIDR }) =>
+        node === settings.nodeName && podCIDR !== undefined && settings.families.includes(family),
+    )
+    const uplinks = new Map<IpFamily, Uplink>()
+    const homeless: string[] = []
+    for (const { family, address } of own) {
+      const uplink = uplinkOf(address, links, addresses)
+      if (uplink === undefined) homeless.push(`no link has the node's address ${address}`)
+      else uplinks.set(family, uplink)
+    }
+    const plan = planRoutes({ settings, members, uplinks })
+    // A family whose uplink is away for a moment keeps what it has.
+    const families = settings.families.filter(
+      family => uplinks.has(family) || own.every(each => each.family !== family),
+    )
+    const all = { ...plan, refusals: [...refusals, ...plan.refusals] }
+    metrics.planned(all)
+    this.#watch({ plan, uplinks, links, isIncomplete: homeless.length > 0 })
+    const applied = await applyPlan(kernel, { plan, families }, signal)
+    this.#watch({ plan, uplinks, links, isIncomplete: homeless.length > 0, applied })
+    this.#report({ plan: all, applied, homeless, durationMs: clock.monotonic() - startMs })
+    return applied.failures.length === 0 && homeless.length === 0
+  }
+
+  #watch(state: {
+    plan: Plan
+    uplinks: ReadonlyMap<IpFamily, Uplink>
+    links: readonly Link[]
+    isIncomplete: boolean
+    applied?: Applied
+  }): void {
+    const { plan, uplinks, links, isIncomplete, applied } = state
+    const names = new Set([...uplinks.values()].map(({ link }) => link))
+    const indexes = links.filter(({ name }) => names.has(name)).map(({ index }) => index)
+    this.#watched = {
+      links: new Set([...indexes, ...(applied?.tunnels ?? this.#watched.links)]),
+      destinations: new Set(plan.routes.map(({ destination }) => formatPrefix(destination))),
+      isIncomplete,
+    }
+  }
+
+  #report(outcome: {
+    plan: Plan
+    applied: Applied
+    homeless: readonly string[]
+    durationMs: number
+  }): void {
+    const { plan, applied, homeless, durationMs } = outcome
+    const { metrics, log, onStatus } = this.#options
+    const { writes, failures } = applied
+    metrics.synced({ durationMs, writes, failures: failures.length })
+    const failed = failures.map(({ what, reason }) => `${what}: ${reason}`)
+    const refused = plan.refusals.map(({ node, message }) => `node ${node}: ${message}`)
+    this.#troubles.report([...homeless, ...failed, ...refused])
+    onStatus([...homeless, ...failed][0])
+    if (writes > 0) {
+      log.info({ writes, routes: plan.routes.length, mtu: plan.mtu, durationMs }, 'routes written')
+    }
+    if (this.#mtu !== undefined && plan.mtu !== undefined && this.#mtu !== plan.mtu) {
+      log.warn(
+        { before: this.#mtu, now: plan.mtu },
+        'the MTU of pods changed; those that run keep theirs',
+      )
+    }
+    this.#mtu = plan.mtu ?? this.#mtu
+  }
+}

@@ -34,8 +34,14 @@ const MIN_LENGTH: Readonly<Record<IpFamily, number>> = { 4: 8, 6: 16 }
 
 /** Ranges that cannot be routed (RFC 6890): they lead nowhere, to this machine, to the link, or to groups. */
 const unroutable: readonly IpPrefix[] = [
-  ...['0.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/3'],
-  ...['::/128', '::1/128', 'fe80::/10', 'ff00::/8'],
+  '0.0.0.0/8',
+  '127.0.0.0/8',
+  '169.254.0.0/16',
+  '224.0.0.0/3',
+  '::/127',
+  '::ffff:0:0/96',
+  'fe80::/10',
+  'ff00::/8',
 ].map(text => parsePrefix(text) as IpPrefix)
 
 /**

@@ -26,6 +26,7 @@ export const routesSchema = z.strictObject({
       port: z.number().int().min(1).max(65535).default(DEFAULT_PORT),
     })
     .prefault({}),
+  mtuFile: z.string().startsWith('/', 'must be an absolute path').default(OFFERED_MTU_FILE),
 })
 
 export type RoutesConfig = z.infer<typeof routesSchema>
@@ -41,7 +42,6 @@ export function routesSettings(
     mtu: config.mtu,
     clusterCIDRs: prefixes(config.clusterCIDRs),
     noMasqueradeCIDRs: prefixes(config.noMasqueradeCIDRs),
-    mtuFile: OFFERED_MTU_FILE,
   }
 }
 

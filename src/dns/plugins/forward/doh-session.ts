@@ -114,10 +114,10 @@ function readBody(stream: ClientHttp2Stream): Promise<Uint8Array> {
   const chunks: Buffer[] = []
   let length = 0
   stream.on('response', headers => {
-    const status = headers[constants.HTTP2_HEADER_STATUS]
-    const type = headers[constants.HTTP2_HEADER_CONTENT_TYPE]
-    if (Number(status) === 200 && type === MEDIA_TYPE) return
-    reject(new ForwardError(`HTTP status ${status}, content type ${type ?? 'none'}`))
+    const status = String(headers[constants.HTTP2_HEADER_STATUS])
+    const type = String(headers[constants.HTTP2_HEADER_CONTENT_TYPE] ?? 'none')
+    if (status === '200' && type === MEDIA_TYPE) return
+    reject(new ForwardError(`HTTP status ${status}, content type ${type}`))
     stream.close()
   })
   stream.on('data', (chunk: Buffer) => {

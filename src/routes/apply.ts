@@ -70,19 +70,24 @@ const FORWARDING: Readonly<Record<IpFamily, string>> = {
 }
 
 /** A router in the families that have pods; not strict about the ways back where answers come through a tunnel. */
-async function forwardPackets(plan: Plan, attempts: Attempts): Promise<void> {
-  for (const { family } of plan.masquerades) {
+async function forwardPackets({ uplinks, tunnels }: Plan, attempts: Attempts): Promise<void> {
+  for (const { family, link } of uplinks) {
     await attempts.step(`forwarding of IPv${family}`, async () => {
+      if (family === 6) keepAdvertisedRoutes(link)
       if (ensureSysctl(FORWARDING[family], '1')) attempts.noteWrite()
     })
-  }
-  for (const { uplink, family } of plan.tunnels) {
     // IPv6 has no such setting.
-    if (family === 6) continue
-    await attempts.step(`reverse path filter of ${uplink}`, async () => {
-      if (loosenReversePath(uplink)) attempts.noteWrite()
+    if (family === 6 || tunnels.every(tunnel => tunnel.family !== family)) continue
+    await attempts.step(`reverse path filter of ${link}`, async () => {
+      if (loosenReversePath(link)) attempts.noteWrite()
     })
   }
+}
+
+/** A router ignores advertisements, and the node's own default route may have come by one: 2 listens all the same. */
+function keepAdvertisedRoutes(link: string): void {
+  const accept = interfaceSysctl('ipv6', link, 'accept_ra')
+  if (readSysctl(FORWARDING[6]) !== '1' && readSysctl(accept) === '1') writeSysctl(accept, '2')
 }
 
 /** The stricter of `all` and the link's own setting holds; 2 is loose and counts more than 1, strict. */

@@ -33,8 +33,6 @@ export type TunnelPeer = {
 export type Tunnel = {
   readonly family: IpFamily
   readonly name: string
-  /** Name of the link that the outer packets leave by. */
-  readonly uplink: string
   readonly vni: number
   readonly port: number
   readonly local: IpAddress
@@ -56,6 +54,8 @@ export type Masquerade = {
 
 /** All that is to be in the kernel, and nothing else of ours. Equal clusters give equal plans. */
 export type Plan = {
+  /** The families that packets are forwarded in, and the link that the node is reached by. */
+  readonly uplinks: readonly { readonly family: IpFamily; readonly link: string }[]
   readonly routes: readonly PlannedRoute[]
   readonly tunnels: readonly Tunnel[]
   readonly masquerades: readonly Masquerade[]
@@ -86,6 +86,7 @@ export function planRoutes({ settings, members, uplinks }: PlanInput): Plan {
     return [planFamily({ settings, own: { ...own, podCIDR: own.podCIDR }, others, uplink })]
   })
   return {
+    uplinks: families.map(({ masquerade: { family }, uplink }) => ({ family, link: uplink })),
     routes: families.flatMap(({ routes }) => routes),
     tunnels: families.flatMap(({ tunnel }) => tunnel ?? []),
     masquerades: families.map(({ masquerade }) => masquerade),
@@ -104,6 +105,7 @@ type FamilyInput = {
 }
 
 type FamilyPlan = {
+  readonly uplink: string
   readonly routes: readonly PlannedRoute[]
   readonly tunnel: Tunnel | undefined
   readonly masquerade: Masquerade
@@ -124,6 +126,7 @@ function planFamily(input: FamilyInput): FamilyPlan {
   const tunnelled = settings.mode === 'hostGW' ? [] : far
   const tunnel = tunnelled.length === 0 ? undefined : planTunnel(input, tunnelled)
   return {
+    uplink: uplink.link,
     routes: [
       ...near.map(each => directRoute(each, uplink)),
       ...tunnelled.map(each => tunnelRoute(each, own)),
@@ -172,7 +175,6 @@ function planTunnel({ settings, own, uplink }: FamilyInput, peers: readonly Loca
     ...settings.vxlan,
     family,
     name: tunnelName(family),
-    uplink: uplink.link,
     local: uplink.address,
     mtu: uplink.mtu - TUNNEL_OVERHEAD[family],
     mac: vtep.mac,

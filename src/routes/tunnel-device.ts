@@ -96,19 +96,18 @@ export async function setPeers(
   { tunnel, linkIndex }: { tunnel: Tunnel; linkIndex: number },
   attempts: Attempts,
 ): Promise<StaleEntries> {
-  const present = new Map(
-    [
-      ...(await listNeighbours(socket, linkIndex, tunnel.family)),
-      ...(await listNeighbours(socket, linkIndex, 'forwarding')),
-    ].map(entry => [textOf(entry), entry]),
-  )
-  for (const { node, ...entry } of entriesOf(tunnel, linkIndex)) {
-    const text = textOf(entry)
-    if (!present.delete(text)) {
-      await attempts.write(`peer ${node}`, () => replaceNeighbour(socket, entry))
-    }
+  const present = [
+    ...(await listNeighbours(socket, linkIndex, tunnel.family)),
+    ...(await listNeighbours(socket, linkIndex, 'forwarding')),
+  ]
+  const known = new Set(present.map(textOf))
+  const wanted = entriesOf(tunnel, linkIndex)
+  for (const { node, ...entry } of wanted) {
+    if (known.has(textOf(entry))) continue
+    await attempts.write(`peer ${node}`, () => replaceNeighbour(socket, entry))
   }
-  return [...present.values()]
+  const kept = new Set(wanted.map(keyOf))
+  return present.filter(entry => !kept.has(keyOf(entry)))
 }
 
 /** Removes entries that are still there. */
@@ -127,5 +126,9 @@ const entriesOf = ({ peers }: Tunnel, linkIndex: number) =>
     { node, linkIndex, mac, table: 'neighbours', address: gateway } as const,
     { node, linkIndex, mac, table: 'forwarding', address: remote } as const,
   ])
+
+/** What the kernel finds an entry by to remove it: a next hop has one MAC, but a MAC may have several machines. */
+const keyOf = (entry: NeighbourEntry): string =>
+  entry.table === 'neighbours' ? `neighbours ${entry.address}` : textOf(entry)
 
 const textOf = ({ table, address, mac }: NeighbourEntry): string => `${table} ${address} ${mac}`

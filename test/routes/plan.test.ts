@@ -70,7 +70,6 @@ t.test('a tunnel: device, own end, peers', async t => {
   t.match(four, {
     family: 4,
     name: 'nodeplane-vx4',
-    uplink: 'eth0',
     vni: 110,
     port: 8472,
     local: '192.0.2.1',
@@ -174,6 +173,7 @@ for (const { title, nodes, links } of without) {
 
 t.test('nothing of the own node: nothing is planned', async t => {
   t.strictSame(plan([b, c]), {
+    uplinks: [],
     routes: [],
     tunnels: [],
     masquerades: [],

@@ -1,12 +1,13 @@
 import type { IpAddress, IpFamily } from '#net/ip.ts'
 import { ipFamilies } from '#net/ip.ts'
 import type { MacAddress } from '#net/mac.ts'
-import { hostPrefix, type IpPrefix, prefixContains } from '#net/prefix.ts'
-import type { Member, Refusal } from './members.ts'
+import { hostPrefix, type IpPrefix } from '#net/prefix.ts'
+import type { Refusal } from './members.ts'
 import { mergePrefixes } from './merge-prefixes.ts'
+import type { Member, PodRange } from './node-reader.ts'
+import { rangeOf, rangesOverlap } from './range.ts'
 import type { RoutesSettings } from './settings.ts'
 import type { Uplink } from './uplink.ts'
-import { type Vtep, vtepOf } from './vtep.ts'
 
 /** A route to the pods of another node. */
 export type PlannedRoute = {
@@ -81,9 +82,9 @@ export function planRoutes({ settings, members, uplinks }: PlanInput): Plan {
   const families = ipFamilies.flatMap(family => {
     const own = members.find(each => each.family === family && each.node === settings.nodeName)
     const uplink = uplinks.get(family)
-    if (own?.podCIDR === undefined || uplink === undefined) return []
+    if (own?.pods === undefined || uplink === undefined) return []
     const others = members.filter(each => each.family === family && each !== own)
-    return [planFamily({ settings, own: { ...own, podCIDR: own.podCIDR }, others, uplink })]
+    return [planFamily({ settings, own: { ...own, pods: own.pods }, others, uplink })]
   })
   return {
     uplinks: families.map(({ masquerade: { family }, uplink }) => ({ family, link: uplink })),
@@ -95,7 +96,7 @@ export function planRoutes({ settings, members, uplinks }: PlanInput): Plan {
   }
 }
 
-type Located = Member & { readonly podCIDR: IpPrefix }
+type Located = Member & { readonly pods: PodRange }
 
 type FamilyInput = {
   readonly settings: RoutesSettings
@@ -117,12 +118,13 @@ function planFamily(input: FamilyInput): FamilyPlan {
   const { settings, own, uplink } = input
   const { family } = own
   const others = input.others
-    .filter((each): each is Located => each.podCIDR !== undefined)
+    .filter((each): each is Located => each.pods !== undefined)
     .toSorted((a, b) => (a.node < b.node ? -1 : 1))
-  const isNear = ({ address }: Member) =>
-    uplink.connected.some(prefix => prefixContains(prefix, address))
+  const subnets = uplink.connected.map(rangeOf)
+  const isNear = ({ addressRange }: Member) =>
+    subnets.some(subnet => rangesOverlap(subnet, addressRange))
   const near = settings.mode === 'vxlan' ? [] : others.filter(isNear)
-  const far = others.filter(each => !near.includes(each))
+  const far = settings.mode === 'vxlan' ? others : others.filter(each => !isNear(each))
   const tunnelled = settings.mode === 'hostGW' ? [] : far
   const tunnel = tunnelled.length === 0 ? undefined : planTunnel(input, tunnelled)
   return {
@@ -134,7 +136,7 @@ function planFamily(input: FamilyInput): FamilyPlan {
     tunnel,
     masquerade: {
       family,
-      pods: settings.masquerade === false ? [] : [own.podCIDR],
+      pods: settings.masquerade === false ? [] : [own.pods.range.prefix],
       inside: insideOf(input),
       tunnel: tunnel?.name,
     },
@@ -149,28 +151,28 @@ function planFamily(input: FamilyInput): FamilyPlan {
   }
 }
 
-const directRoute = ({ node, podCIDR, address }: Located, uplink: Uplink): PlannedRoute => ({
+const directRoute = ({ node, pods, address }: Located, uplink: Uplink): PlannedRoute => ({
   node,
-  destination: podCIDR,
+  destination: pods.range.prefix,
   link: uplink.link,
   gateway: address,
   isOnLink: false,
   source: undefined,
 })
 
-const tunnelRoute = ({ node, podCIDR, family }: Located, own: Located): PlannedRoute => ({
+const tunnelRoute = ({ node, pods, family }: Located, own: Located): PlannedRoute => ({
   node,
-  destination: podCIDR,
+  destination: pods.range.prefix,
   link: tunnelName(family),
-  gateway: vtepOf(podCIDR).gateway,
+  gateway: pods.vtep.gateway,
   // A link-local gateway is on its link by nature.
   isOnLink: family === 4,
-  source: vtepOf(own.podCIDR).address,
+  source: own.pods.vtep.address,
 })
 
 function planTunnel({ settings, own, uplink }: FamilyInput, peers: readonly Located[]): Tunnel {
-  const { family, podCIDR } = own
-  const vtep: Vtep = vtepOf(podCIDR)
+  const { family } = own
+  const { vtep } = own.pods
   return {
     ...settings.vxlan,
     family,
@@ -179,10 +181,12 @@ function planTunnel({ settings, own, uplink }: FamilyInput, peers: readonly Loca
     mtu: uplink.mtu - TUNNEL_OVERHEAD[family],
     mac: vtep.mac,
     address: hostPrefix(vtep.address),
-    peers: peers.map(({ node, address, podCIDR }) => {
-      const { gateway, mac } = vtepOf(podCIDR)
-      return { node, gateway, mac, remote: address }
-    }),
+    peers: peers.map(({ node, address, pods: { vtep } }) => ({
+      node,
+      gateway: vtep.gateway,
+      mac: vtep.mac,
+      remote: address,
+    })),
   }
 }
 
@@ -200,9 +204,8 @@ function insideOf({ settings, own, others }: FamilyInput): readonly IpPrefix[] {
   const configured = [...clusterCIDRs, ...noMasqueradeCIDRs].filter(
     ({ family }) => family === own.family,
   )
-  const ofNodes = [own, ...others].flatMap(({ address, podCIDR }) => [
-    hostPrefix(address),
-    ...(podCIDR === undefined ? [] : [podCIDR]),
-  ])
-  return mergePrefixes([...configured, ...ofNodes])
+  const ofNodes = [own, ...others].flatMap(({ addressRange, pods }) =>
+    pods === undefined ? [addressRange] : [addressRange, pods.range],
+  )
+  return mergePrefixes([...configured.map(rangeOf), ...ofNodes])
 }

@@ -7,10 +7,12 @@ import type { Backoff } from '#runtime/backoff.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { describeError } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
+import { Pace } from '#runtime/pace.ts'
 import { runTogether } from '#runtime/run-together.ts'
 import { type Applied, applyPlan, listNetwork, type RoutesKernel } from './apply.ts'
 import { type Members, membersOf } from './members.ts'
 import type { RoutesMetrics } from './metrics.ts'
+import { NodeReader } from './node-reader.ts'
 import { type Plan, planRoutes } from './plan.ts'
 import type { RoutesSettings } from './settings.ts'
 import { Trigger } from './trigger.ts'
@@ -47,6 +49,8 @@ export class RoutesRunner {
   /** The own Node as last seen: should it be deleted, the pods that are here go on. */
   #own: Node | undefined
   #isListed = false
+  readonly #reader: NodeReader
+  readonly #pace = new Pace()
   readonly #trigger: Trigger
   readonly #troubles: TroubleLog
   #watched: Watched = { links: new Set(), destinations: new Set(), isIncomplete: true }
@@ -54,6 +58,7 @@ export class RoutesRunner {
 
   constructor(options: RunnerOptions) {
     this.#options = options
+    this.#reader = new NodeReader(options.settings.clusterCIDRs)
     this.#trigger = new Trigger(options.clock)
     this.#troubles = new TroubleLog(options.log)
   }
@@ -109,9 +114,8 @@ export class RoutesRunner {
       const what = this.#own === undefined ? 'is no such Node' : 'is no podCIDR'
       return this.#wait(`there ${what} yet: ${settings.nodeName}`)
     }
-    const nodes = [...new Map([...this.#nodes, [settings.nodeName, this.#own]]).values()]
     try {
-      return await this.#syncNodes(membersOf(nodes, settings), signal)
+      return await this.#syncNodes(await this.#members(this.#own), signal)
     } catch (error) {
       if (signal.aborted) throw error
       const reason = describeError(error)
@@ -119,6 +123,17 @@ export class RoutesRunner {
       onStatus(reason)
       return false
     }
+  }
+
+  async #members(own: Node): Promise<Members> {
+    const { settings } = this.#options
+    const nodes = [...new Map([...this.#nodes, [settings.nodeName, own]]).values()]
+    // Thousands of Nodes that are new take long to read, and DNS answers on this thread.
+    for (const node of nodes) {
+      this.#reader.read(node)
+      await this.#pace.breathe()
+    }
+    return membersOf(nodes, settings, this.#reader)
   }
 
   /** The own node is not known enough: nothing is touched. A change of its Node is what is waited for. */
@@ -133,8 +148,8 @@ export class RoutesRunner {
     const startMs = clock.monotonic()
     const { links, addresses } = await listNetwork(kernel.socket)
     const own = members.filter(
-      ({ node, family, podCIDR }) =>
-        node === settings.nodeName && podCIDR !== undefined && settings.families.includes(family),
+      ({ node, family, pods }) =>
+        node === settings.nodeName && pods !== undefined && settings.families.includes(family),
     )
     const uplinks = new Map<IpFamily, Uplink>()
     const homeless: string[] = []

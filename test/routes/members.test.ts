@@ -13,7 +13,9 @@ const textsOf = (nodes: Parameters<typeof membersOf>[0], clusterCIDRs = options.
   return {
     members: members
       .filter(each => each.node !== 'a')
-      .map(each => `${each.node} ${each.address} ${each.podCIDR && formatPrefix(each.podCIDR)}`),
+      .map(
+        each => `${each.node} ${each.address} ${each.pods && formatPrefix(each.pods.range.prefix)}`,
+      ),
     refusals: refusals.map(each => `${each.node}: ${each.message}`),
   }
 }
@@ -185,7 +187,9 @@ t.test('any order of the same nodes has the same members, and no two share an ad
         const first = membersOf([own, ...list], options)
         t.strictSame(membersOf([...shuffled, own], options), first)
         const { members } = first
-        const ranges = members.filter(each => each.family === 4).map(each => each.podCIDR?.address)
+        const ranges = members
+          .filter(each => each.family === 4)
+          .map(each => each.pods?.range.prefix.address)
         const addresses = members.map(each => each.address)
         return (
           new Set(addresses).size === addresses.length && new Set(ranges).size === ranges.length

@@ -1,4 +1,4 @@
-import { listAddresses } from '#linux/netlink/address.ts'
+import { type LinkAddress, listAddresses } from '#linux/netlink/address.ts'
 import { type Link, listLinks, removeLink } from '#linux/netlink/link.ts'
 import { listRoutes, type Route, removeRoute, replaceRoute } from '#linux/netlink/route.ts'
 import type { NetlinkSocket } from '#linux/netlink/socket.ts'
@@ -28,8 +28,14 @@ export type Applied = {
   readonly tunnels: ReadonlySet<number>
 }
 
-/** The machine's links and addresses. @throws {NetlinkError} */
-export async function listNetwork(socket: NetlinkSocket) {
+/** The machine's links and addresses. */
+export type Network = {
+  readonly links: readonly Link[]
+  readonly addresses: readonly LinkAddress[]
+}
+
+/** @throws {NetlinkError} */
+export async function listNetwork(socket: NetlinkSocket): Promise<Network> {
   return { links: await listLinks(socket), addresses: await listAddresses(socket, 0) }
 }
 

@@ -1,18 +1,18 @@
 import type { Node } from '#cluster/objects.ts'
 import type { Feed } from '#cluster/store.ts'
 import type { Link } from '#linux/netlink/link.ts'
-import type { IpFamily } from '#net/ip.ts'
-import { formatPrefix } from '#net/prefix.ts'
+import { type IpFamily, ipFamilies } from '#net/ip.ts'
+import { formatPrefix, parsePrefixLenient } from '#net/prefix.ts'
 import type { Backoff } from '#runtime/backoff.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { describeError } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
 import { Pace } from '#runtime/pace.ts'
 import { runTogether } from '#runtime/run-together.ts'
-import { type Applied, applyPlan, listNetwork, type RoutesKernel } from './apply.ts'
+import { type Applied, applyPlan, listNetwork, type Network, type RoutesKernel } from './apply.ts'
 import { type Members, membersOf } from './members.ts'
 import type { RoutesMetrics } from './metrics.ts'
-import { NodeReader } from './node-reader.ts'
+import { type Member, NodeReader } from './node-reader.ts'
 import { type Plan, planRoutes } from './plan.ts'
 import type { RoutesSettings } from './settings.ts'
 import { Trigger } from './trigger.ts'
@@ -146,30 +146,39 @@ export class RoutesRunner {
   async #syncNodes({ members, refusals }: Members, signal: AbortSignal): Promise<boolean> {
     const { kernel, settings, metrics, clock } = this.#options
     const startMs = clock.monotonic()
-    const { links, addresses } = await listNetwork(kernel.socket)
-    const own = members.filter(
-      ({ node, family, pods }) =>
-        node === settings.nodeName && pods !== undefined && settings.families.includes(family),
-    )
-    const uplinks = new Map<IpFamily, Uplink>()
-    const homeless: string[] = []
-    for (const { family, address } of own) {
-      const uplink = uplinkOf(address, links, addresses)
-      if (uplink === undefined) homeless.push(`no link has the node's address ${address}`)
-      else uplinks.set(family, uplink)
-    }
+    const network = await listNetwork(kernel.socket)
+    const { uplinks, absent, homeless } = this.#whereWeAre(members, network)
     const plan = planRoutes({ settings, members, uplinks })
-    // A family whose uplink is away for a moment keeps what it has.
-    const families = settings.families.filter(
-      family => uplinks.has(family) || own.every(each => each.family !== family),
-    )
     const all = { ...plan, refusals: [...refusals, ...plan.refusals] }
     metrics.planned(all)
-    this.#watch({ plan, uplinks, links, isIncomplete: homeless.length > 0 })
+    const isIncomplete = homeless.length > 0
+    this.#watch({ plan, uplinks, links: network.links, isIncomplete })
+    const families = [...uplinks.keys(), ...absent]
     const applied = await applyPlan(kernel, { plan, families }, signal)
-    this.#watch({ plan, uplinks, links, isIncomplete: homeless.length > 0, applied })
+    // What was cut short is no failure.
+    signal.throwIfAborted()
+    this.#watch({ plan, uplinks, links: network.links, isIncomplete, applied })
     this.#report({ plan: all, applied, homeless, durationMs: clock.monotonic() - startMs })
     return applied.failures.length === 0 && homeless.length === 0
+  }
+
+  /**
+   * The own node's uplinks, and the families in which it has no pods. A family that is neither keeps what it has: its
+   * uplink may be away for a moment, or somebody may be mending the Node.
+   */
+  #whereWeAre(members: readonly Member[], { links, addresses }: Network) {
+    const { nodeName, families } = this.#options.settings
+    const wanted = familiesOfPods(this.#own?.podCIDRs ?? [])
+    const uplinks = new Map<IpFamily, Uplink>()
+    const homeless: string[] = []
+    for (const family of families.filter(each => wanted.has(each))) {
+      const own = members.find(each => each.node === nodeName && each.family === family)
+      const uplink = own?.pods && uplinkOf(own.address, links, addresses)
+      if (uplink !== undefined) uplinks.set(family, uplink)
+      else if (own?.pods !== undefined) homeless.push(`no link has the address ${own.address}`)
+      else homeless.push(`the own node has no address or podCIDR of IPv${family} that can be used`)
+    }
+    return { uplinks, homeless, absent: families.filter(family => !wanted.has(family)) }
   }
 
   #watch(state: {
@@ -214,4 +223,10 @@ export class RoutesRunner {
     }
     this.#mtu = plan.mtu ?? this.#mtu
   }
+}
+
+/** The families that podCIDRs are of; of a text that is none, it may be any. */
+function familiesOfPods(podCIDRs: readonly string[]): ReadonlySet<IpFamily> {
+  const families = podCIDRs.flatMap(text => parsePrefixLenient(text)?.family ?? ipFamilies)
+  return new Set(families)
 }

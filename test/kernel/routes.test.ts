@@ -285,6 +285,32 @@ t.test('a node that claims the world, or the ranges of others, changes nothing',
   t.equal(await sourceSeen(a.pod, b.podIp[4]), `pod-b ${a.podIp[4]}`)
 })
 
+t.test('an own Node that cannot be used leaves everything as it is', async t => {
+  const bad = [
+    { ...a.object, podCIDRs: ['0.0.0.0/0', 'fd00:244:1::/64'] },
+    { ...a.object, podCIDRs: ['10.244.1.0/99'] },
+    { ...a.object, addresses: [{ type: 'InternalIP', address: a.ip[6] }] },
+  ]
+  const why = 'the own node has no address or podCIDR of IPv4 that can be used'
+  for (const object of bad) {
+    setNodes([object, b.object, c.object])
+    await processes.get(a)?.status(why)
+    t.strictSame(await ours(a), NEAR_AND_FAR)
+    setNodes(objects)
+    await processes.get(a)?.settled()
+  }
+  const elsewhere = [{ type: 'InternalIP', address: '192.168.70.99' }]
+  setNodes([{ ...a.object, addresses: elsewhere, podCIDRs: ['10.244.1.0/24'] }, b.object, c.object])
+  await processes.get(a)?.status('no link has the address 192.168.70.99')
+  // It is of IPv4 alone now, so that its routes of IPv6 go.
+  await routesOfA(
+    'those of IPv4',
+    NEAR_AND_FAR.filter(each => each.startsWith('10.')),
+  )
+  setNodes(objects)
+  await routesOfA('all routes', NEAR_AND_FAR)
+})
+
 t.test('a node that changes its address keeps its route, by another next hop', async t => {
   const nextHops = () => a.namespace.ip('route show proto 110')
   await b.namespace.ip('address add 192.168.70.22/24 dev eth0')

@@ -53,7 +53,12 @@ export class RoutesRunner {
   readonly #pace = new Pace()
   readonly #trigger: Trigger
   readonly #troubles: TroubleLog
-  #watched: Watched = { links: new Set(), destinations: new Set(), isIncomplete: true }
+  #watched: Watched = {
+    links: new Set(),
+    tunnels: new Set(),
+    destinations: new Set(),
+    isIncomplete: true,
+  }
   #mtu: number | undefined
 
   constructor(options: RunnerOptions) {
@@ -191,8 +196,10 @@ export class RoutesRunner {
     const { plan, uplinks, links, isIncomplete, applied } = state
     const names = new Set([...uplinks.values()].map(({ link }) => link))
     const indexes = links.filter(({ name }) => names.has(name)).map(({ index }) => index)
+    const tunnels = applied?.tunnels ?? this.#watched.tunnels
     this.#watched = {
-      links: new Set([...indexes, ...(applied?.tunnels ?? this.#watched.links)]),
+      links: new Set([...indexes, ...tunnels]),
+      tunnels,
       destinations: new Set(plan.routes.map(({ destination }) => formatPrefix(destination))),
       isIncomplete,
     }

@@ -12,6 +12,8 @@ import { isOurs } from './route-diff.ts'
 export type Watched = {
   /** The uplinks and tunnels, by index. */
   readonly links: ReadonlySet<number>
+  /** The tunnels alone: only their neighbours are ours. */
+  readonly tunnels: ReadonlySet<number>
   /** Destinations of the planned routes, `ADDRESS/LENGTH`. */
   readonly destinations: ReadonlySet<string>
   /** An uplink is missing: any link or address may be the one. */
@@ -36,7 +38,7 @@ export function watchKernel(watched: () => Watched, onChange: () => void): Dispo
 
 /** Does an event need a look? Pods come and go on the machine, and most events are of their links. */
 export function concerns({ type, payload }: Message, watched: Watched): boolean {
-  const { links, destinations, isIncomplete } = watched
+  const { links, tunnels, destinations, isIncomplete } = watched
   switch (type) {
     case RTM_NEWLINK:
     case RTM_DELLINK:
@@ -46,7 +48,7 @@ export function concerns({ type, payload }: Message, watched: Watched): boolean 
       return isIncomplete || links.has(decodeAddress(payload).linkIndex)
     case RTM_NEWNEIGH:
     case RTM_DELNEIGH:
-      return links.has(neighbourLinkIndex(payload))
+      return tunnels.has(neighbourLinkIndex(payload))
     case RTM_NEWROUTE:
     case RTM_DELROUTE: {
       const route = decodeRoute(payload)

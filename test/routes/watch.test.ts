@@ -10,9 +10,11 @@ import { concerns, type Watched } from '../../src/routes/watch.ts'
 import { prefix } from '../helper/routes.ts'
 
 const UPLINK = 2
+const TUNNEL = 7
 const POD_LINK = 9
 const watched: Watched = {
-  links: new Set([UPLINK]),
+  links: new Set([UPLINK, TUNNEL]),
+  tunnels: new Set([TUNNEL]),
   destinations: new Set(['10.244.2.0/24']),
   isIncomplete: false,
 }
@@ -52,7 +54,8 @@ const events: readonly { title: string; type: number; payload: Buffer; want: boo
   },
   { title: 'the uplink loses an address', type: DELADDR, payload: address(UPLINK), want: true },
   { title: 'the bridge gets an address', type: NEWADDR, payload: address(POD_LINK), want: false },
-  { title: 'a peer goes', type: DELNEIGH, payload: neighbour(UPLINK), want: true },
+  { title: 'a peer goes', type: DELNEIGH, payload: neighbour(TUNNEL), want: true },
+  { title: 'the router is heard of', type: NEWNEIGH, payload: neighbour(UPLINK), want: false },
   { title: 'a pod is looked for', type: NEWNEIGH, payload: neighbour(POD_LINK), want: false },
   {
     title: 'a route of ours goes',

@@ -124,7 +124,27 @@ async function writeLaunchers(): Promise<void> {
   await writeFile(launcher, text)
   await chmod(launcher, 0o755)
   await mkdir(join(dist, 'cni'))
-  for (const name of pluginNames) await link(launcher, join(dist, 'cni', name))
+  const plugin = compilePlugin() ?? launcher
+  for (const name of pluginNames) await link(plugin, join(dist, 'cni', name))
+}
+
+/** The program that asks the agent, or undefined (and said so) where it cannot be compiled: the launcher does the work alone. */
+function compilePlugin(): string | undefined {
+  const program = join(lib, 'nodeplane-cni')
+  const source = join(root, 'src/cni/shim/nodeplane-cni.c')
+  const compiler = process.env['CC'] ?? 'cc'
+  // A string in C has the escapes of one in JSON, as far as paths need them.
+  const words = ['-static', '-Os', '-s', `-DDIST=${JSON.stringify(dist)}`, '-o', program, source]
+  try {
+    execFileSync(compiler, words, { stdio: ['ignore', 'inherit', 'inherit'] })
+    return program
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    console.error(
+      `build: the CNI executable cannot be compiled (${reason}); dist/cni/ starts Node for every call and never asks an agent`,
+    )
+    return undefined
+  }
 }
 
 const shellQuoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`

@@ -13,7 +13,7 @@ import {
 const commands: Readonly<Record<string, { summary: string; load: () => Promise<CommandModule> }>> =
   {
     agent: {
-      summary: 'the service proxy and DNS of a node in one process',
+      summary: 'the service proxy, DNS and CNI of a node in one process',
       load: () => import('./cli/agent.ts'),
     },
     proxy: {

@@ -5,6 +5,7 @@ import { Command } from 'commander'
 import { runAgent } from '#agent/agent.ts'
 import { type AgentConfig, parseAgentConfig } from '#agent/config.ts'
 import { createLineLog } from '#dns/line-log.ts'
+import { parseIp } from '#net/ip.ts'
 import { configFromFile, configFromFlags, type LoadedConfig } from '#proxy/config/load.ts'
 import { nodeNameFrom } from '#proxy/config/to-settings.ts'
 import { ConfigError, describeError, formatProblem } from '#runtime/error.ts'
@@ -14,12 +15,12 @@ import { type CommandIo, EXIT_OK, runCommand } from './command-line.ts'
 
 type Options = { readonly config: string }
 
-/** `nodeplane agent`: the service proxy and DNS in one process; docs/agent.md. */
+/** `nodeplane agent`: the service proxy, DNS and CNI in one process; docs/agent.md. */
 export function run(args: readonly string[], io: CommandIo): Promise<number> {
   keepHeapSmall()
   const command = new Command('nodeplane agent')
     .description(
-      'Runs the service proxy and the DNS server of a node over one view of the cluster.',
+      'Runs the service proxy, the DNS server and the CNI plugins of a node in one process.',
     )
     .requiredOption('--config <file>', "the agent's configuration, see docs/agent.md")
     .addHelpText('after', '\nExample:\n  nodeplane agent --config /etc/nodeplane/agent.yaml')
@@ -37,6 +38,7 @@ export function run(args: readonly string[], io: CommandIo): Promise<number> {
         connection: { ...config.cluster, env: io.env },
         proxy: proxy?.config,
         dns: config.dns === false ? undefined : config.dns,
+        cni: config.cni === false ? undefined : cniOptions(config.cni),
         http: splitAddress(config.http.address),
         log,
         lines: createLineLog(io.stdout),
@@ -75,6 +77,17 @@ function nodeNameOf(
   const message = 'the host has no name; give the name of its Node object'
   throw new ConfigError([{ field: 'nodeName', message }])
 }
+
+const cniOptions = ({ socket, stateDir, podDNS }: Exclude<AgentConfig['cni'], false>) => ({
+  socket,
+  stateDir,
+  podDns: podDNS && {
+    // The schema has checked them.
+    clusterDns: podDNS.clusterDNS.flatMap(text => parseIp(text) ?? []),
+    clusterDomain: podDNS.clusterDomain,
+    resolvConf: podDNS.resolvConf,
+  },
+})
 
 /** The schema has checked that there is a port. */
 function splitAddress(address: string): { host: string; port: number } {

@@ -97,8 +97,8 @@ const commandLine: BuildOptions = {
   outExtension: { '.js': '.mjs' },
   chunkNames: 'chunk-[hash]',
   banner: {
-    // Bundled CommonJS packages require Node's modules.
-    js: "import { createRequire as nodeCreateRequire } from 'node:module'; const require = nodeCreateRequire(import.meta.url);",
+    // Bundled CommonJS packages require Node's modules, and netlink names its folder.
+    js: "import { createRequire as nodeCreateRequire } from 'node:module'; const require = nodeCreateRequire(import.meta.url); const __dirname = import.meta.dirname;",
   },
 }
 

@@ -67,7 +67,7 @@ const calls = (command: string, plugin: string, result = 'ok') =>
 
 t.test('the agent does the call, IPAM in its own process, and knows the pod', async t => {
   const config = bridgeConfig(t.testdir({ net: {} }))
-  await using agent = await CniAgent.start(t.testdirName)
+  await using agent = await CniAgent.start(built, t.testdirName)
   await using pod = await TestNamespace.create('pod')
   t.equal(await agent.ready(), 'ok\n')
   const env = { CNI_ARGS: 'IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web' }
@@ -104,13 +104,13 @@ t.test('20 pods at once, then a new agent, then 20 removed at once', async t => 
   )
   const all = (verb: string) =>
     Promise.all(paths.map((netns, n) => call({ verb, id: `pod-${n}`, netns, config })))
-  const first = await CniAgent.start(dataDir)
+  const first = await CniAgent.start(built, dataDir)
   const addresses = (await all('ADD')).flatMap(answer => resultOf(answer).ips.map(ip => ip.address))
   t.equal(new Set(addresses).size, 40, 'each has addresses of its own')
   t.equal(await first.metric('nodeplane_cni_attachments'), 20)
   await first.kill('SIGKILL')
 
-  await using second = await CniAgent.start(dataDir)
+  await using second = await CniAgent.start(built, dataDir)
   t.equal(await second.metric('nodeplane_cni_attachments'), 20, 'the next agent knows them')
   for (const answer of await all('DEL')) t.match(answer, { exitCode: 0, stdout: '' })
   t.equal(await second.metric('nodeplane_cni_attachments'), 0)
@@ -124,7 +124,7 @@ t.test(
   async t => {
     const dataDir = t.testdir({ net: {} })
     const config = bridgeConfig(dataDir)
-    await using agent = await CniAgent.start(dataDir)
+    await using agent = await CniAgent.start(built, dataDir)
     await using pod = await TestNamespace.create('pod')
     const lock = await lockFile(join(dataDir, 'net/lock'), { timeoutMs: 1000, clock: systemClock })
     const adding = answerOf(startPlugin(callOf({ verb: 'ADD', netns: pod.path, config })))
@@ -143,7 +143,7 @@ t.test(
 t.test('an executable killed in the middle: the DEL that follows waits for its ADD', async t => {
   const dataDir = t.testdir({ net: {} })
   const config = bridgeConfig(dataDir)
-  await using _agent = await CniAgent.start(dataDir)
+  await using _agent = await CniAgent.start(built, dataDir)
   await using pod = await TestNamespace.create('pod')
   const lock = await lockFile(join(dataDir, 'net/lock'), { timeoutMs: 1000, clock: systemClock })
   const adding = startPlugin(callOf({ verb: 'ADD', netns: pod.path, config }))
@@ -158,7 +158,7 @@ t.test('an executable killed in the middle: the DEL that follows waits for its A
 })
 
 t.test('an agent on another network is not asked', async t => {
-  await using agent = await CniAgent.start(t.testdir())
+  await using agent = await CniAgent.start(built, t.testdir())
   await using other = await TestNamespace.create('other')
   const { stdout } = await other.exec(join(bin, 'loopback'), [], {
     env: { ...process.env, CNI_COMMAND: 'VERSION' },
@@ -171,7 +171,7 @@ t.test('an agent on another network is not asked', async t => {
 })
 
 t.test('errors come through as they are; a huge configuration is refused', async t => {
-  await using agent = await CniAgent.start(t.testdir())
+  await using agent = await CniAgent.start(built, t.testdir())
   const wrong = await call({
     verb: 'STATUS',
     config: { cniVersion: '1.1.0', name: 'net', mtu: '1' },
@@ -210,13 +210,13 @@ t.test('what answers nonsense, or nothing, has taken the call: try again later',
 
 t.test('a socket that nobody serves, or none: the executable does the work alone', async t => {
   const dataDir = t.testdir({ net: {} })
-  const agent = await CniAgent.start(dataDir)
+  const agent = await CniAgent.start(built, dataDir)
   await agent.kill('SIGKILL')
   t.ok(existsSync('/run/nodeplane/cni.sock'), 'a killed agent leaves its socket')
   const config = { cniVersion: '1.0.0', name: 'net', ipam: hostLocal(dataDir) }
   const program = join(bin, 'host-local')
   t.equal(resultOf(await call({ verb: 'ADD', config, program, netns: '/x' })).ips.length, 2)
-  const stopped = await CniAgent.start(dataDir)
+  const stopped = await CniAgent.start(built, dataDir)
   await stopped.kill('SIGTERM')
   t.notOk(existsSync('/run/nodeplane/cni.sock'), 'one that stops does not')
   t.match(await call({ verb: 'DEL', config, program }), { exitCode: 0 })
@@ -225,7 +225,7 @@ t.test('a socket that nobody serves, or none: the executable does the work alone
 
 t.test('the reference plugins in one chain with ours, both ways', async t => {
   const dataDir = t.testdir({ net: {}, bin: {} })
-  await using agent = await CniAgent.start(dataDir)
+  await using agent = await CniAgent.start(built, dataDir)
   const config = bridgeConfig(dataDir)
   const ways = [
     { title: 'their bridge, our host-local', program: `${REFERENCE_PLUGINS}/bridge`, path: bin },
@@ -249,7 +249,7 @@ t.test('the reference plugins in one chain with ours, both ways', async t => {
 
 t.test('STATUS says why the agent is not ready', async t => {
   const folder = t.testdir({ net: {} })
-  await using _agent = await CniAgent.start(folder, {
+  await using _agent = await CniAgent.start(built, folder, {
     proxy: {},
     cluster: { manifests: join(folder, 'nothing-there-yet') },
   })
@@ -277,7 +277,7 @@ t.test("a known pod's result has the DNS settings of its dnsPolicy", async t => 
     clusterDomain: 'cluster.local',
     resolvConf: join(folder, 'resolv.conf'),
   }
-  await using _agent = await CniAgent.start(folder, {
+  await using _agent = await CniAgent.start(built, folder, {
     cluster: { manifests: join(folder, 'manifests') },
     cni: { podDNS },
   })

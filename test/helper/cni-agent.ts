@@ -5,10 +5,9 @@ import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { eventually } from './eventually.ts'
 
-const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
 const HTTP = 'http://127.0.0.1:9154'
 
-/** An agent for CNI calls, in this process's network namespace, at the socket that executables ask. */
+/** An agent for CNI calls, as it is shipped, in this process's network namespace, at the socket that executables ask. */
 export class CniAgent implements AsyncDisposable {
   readonly #child: ChildProcess
   stderr = ''
@@ -20,12 +19,12 @@ export class CniAgent implements AsyncDisposable {
     })
   }
 
-  /** Starts it with a configuration, its file in `folder`, and waits until it takes calls. */
-  static async start(folder: string, config: object = {}): Promise<CniAgent> {
+  /** Starts a build's agent with a configuration, its file in `folder`, and waits until it takes calls. */
+  static async start(dist: string, folder: string, config: object = {}): Promise<CniAgent> {
     const file = join(folder, 'agent.yaml')
     const cniOnly = { nodeName: 'node-a', proxy: false, dns: false, cni: {} }
     await writeFile(file, stringify({ ...cniOnly, ...config }))
-    const child = spawn(process.execPath, [MAIN, 'agent', '--config', file], {
+    const child = spawn(join(dist, 'nodeplane'), ['agent', '--config', file], {
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     const agent = new CniAgent(child)

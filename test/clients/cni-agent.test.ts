@@ -301,3 +301,35 @@ t.test("a known pod's result has the DNS settings of its dnsPolicy", async t => 
   t.strictSame(await dnsOf('node'), { nameservers: ['192.0.2.53'], search: ['corp.example'] })
   t.strictSame(await dnsOf('unknown'), own)
 })
+
+t.test(
+  'installed: the configuration waits for the agent, and the executables work where they are',
+  async t => {
+    const folder = t.testdir({ bin: {}, conf: {} })
+    const [binDir, confDir] = [join(folder, 'bin'), join(folder, 'conf')]
+    const nodeplane = (...words: readonly string[]) =>
+      exec(join(built, 'nodeplane'), ['cni', ...words])
+    const places = ['--bin-dir', binDir, '--conf-dir', confDir]
+    const words = ['install', ...places, '--pod-cidr', '10.22.0.0/24', '--ready-timeout', '0']
+    const refused = await nodeplane(...words).catch((error: unknown) => String(error))
+    t.match(refused, /no configuration is written: the agent is not ready/)
+    t.strictSame(readdirSync(confDir), ['.nodeplane-cni-installed'])
+
+    await using agent = await CniAgent.start(built, folder)
+    await nodeplane(...words)
+    const list = JSON.parse(readFileSync(join(confDir, '10-nodeplane.conflist'), 'utf8'))
+    const config = { ...list.plugins[0], name: list.name, cniVersion: list.cniVersion }
+    await using pod = await TestNamespace.create('pod')
+    const env = { CNI_PATH: binDir }
+    const common = { netns: pod.path, config, env, program: join(binDir, 'bridge') }
+    t.strictSame(resultOf(await call({ verb: 'ADD', ...common })).ips[0]?.address, '10.22.0.2/24')
+    t.match(await call({ verb: 'DEL', ...common }), { exitCode: 0 })
+    t.equal(
+      await agent.metric(calls('ADD', 'host-local')),
+      0,
+      'ours are known where they are installed',
+    )
+    await nodeplane('uninstall', '--conf-dir', confDir)
+    t.strictSame([...readdirSync(binDir), ...readdirSync(confDir)], [])
+  },
+)

@@ -135,5 +135,7 @@ for (const [title, list] of [...times].toSorted(([a], [b]) => (a < b ? -1 : 1)))
   const p50 = quantile(list, 0.5)
   const ratio = (p50 / quantile(peer, 0.5)).toFixed(2)
   const p99 = formatMs(quantile(list, 0.99))
-  console.log(`${title.padEnd(32)} p50 ${formatMs(p50)}  p99 ${p99}  ${ratio} × reference`)
+  const starts = (p50 / quantile(times.get('node -e 0') ?? [], 0.5)).toFixed(1)
+  const floor = title.endsWith('alone') ? `, ${starts} × node -e 0` : ''
+  console.log(`${title.padEnd(32)} p50 ${formatMs(p50)}  p99 ${p99}  ${ratio} × reference${floor}`)
 }

@@ -29,7 +29,7 @@ type Options = {
 /** Pause between looks at the agent. */
 const POLL_MS = 500
 
-/** `nodeplane cni install`: executables and configuration for the container runtime; docs/cni/install.md. */
+/** `nodeplane cni install`: executables and configuration for the container runtime; docs/cni-install.md. */
 export const run = (args: readonly string[], io: CommandIo): Promise<number> =>
   runCommand<Options>(command(), args, io, async options => {
     await install({

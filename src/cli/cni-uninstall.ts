@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import { uninstall } from '#cni/install/install.ts'
 import { type CommandIo, EXIT_OK, runCommand } from './command-line.ts'
 
-/** `nodeplane cni uninstall`: removes what `nodeplane cni install` has written; docs/cni/install.md. */
+/** `nodeplane cni uninstall`: removes what `nodeplane cni install` has written; docs/cni-install.md. */
 export const run = (args: readonly string[], io: CommandIo): Promise<number> =>
   runCommand<{ readonly confDir: string }>(command(), args, io, async ({ confDir }) => {
     uninstall({ confDir, say: line => io.stdout.write(`${line}\n`) })

@@ -4,7 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { dirname } from 'node:path'
 import { lockFile } from '#linux/file-lock.ts'
 import type { Clock } from '#runtime/clock.ts'
-import { ConfigError, NodeplaneError } from '#runtime/error.ts'
+import { ConfigError, describeError, NodeplaneError } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
 import { CniError, cniCodes, renderError } from '../spec/error.ts'
 import { newestCniVersion } from '../spec/version.ts'
@@ -173,15 +173,22 @@ class Calls {
       // The answer came first.
       () => failed('stopped'),
     )
-    const outcome = await Promise.race([answer(call, gone.signal), late])
-    ended.abort()
-    this.#send(connection, outcome)
+    try {
+      this.#send(connection, await Promise.race([answer(call, gone.signal), late]))
+    } catch (error) {
+      // A bug, or an answer larger than the executable takes: one call's, not the agent's end.
+      this.#options.log.error({ error: describeError(error) }, 'no answer to a call')
+      this.#send(connection, failed(describeError(error)))
+    } finally {
+      ended.abort()
+    }
   }
 
   #send(connection: Socket, answer: AnswerFrame): void {
     if (connection.destroyed) return
+    const bytes = encodeAnswer(answer)
     connection.setTimeout(ANSWER_TIMEOUT_MS, () => connection.destroy())
-    connection.end(encodeAnswer(answer))
+    connection.end(bytes)
   }
 }
 

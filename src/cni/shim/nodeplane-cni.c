@@ -1,15 +1,13 @@
 /*
- * A CNI plugin executable: carries the call to the agent of this node and its answer back, because no JavaScript
+ * A CNI plugin executable: carries the call to the node's agent and its answer back (README.md), because no JavaScript
  * runtime starts in the time this takes. Where no agent answers it becomes `nodeplane`, which does the same alone.
- * README.md beside it describes what goes over the socket.
- *
- * It is never setuid, and who starts it decides by CNI_PATH what is run anyway: so it may take the socket's path from
- * the environment. What it must not do is trust whoever listens there.
+ * Never setuid, and who starts it decides by CNI_PATH what is run anyway: so the environment may name the socket.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,32 +15,34 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define SOCKET_PATH "/run/nodeplane/cni.sock"
+#define MAGIC "NPC1"
 #define MAX_ENVIRONMENT_BYTES (1u << 20)
 #define MAX_CONFIG_BYTES (16u << 20)
 #define MAX_ANSWER_BYTES (64u << 20)
 #define CONNECT_SECONDS 5
 #define ANSWER_SECONDS 120
-#ifndef DIST /* where `nodeplane` was built: scripts/build says it */
-#define DIST "/usr/lib/nodeplane"
-#endif
+/* DIST, where `nodeplane` was built, is given by scripts/build. */
 
 extern char **environ;
 struct header { char magic[4]; uint32_t numbers[3]; };
-static const char magic[4] = {'N', 'P', 'C', '1'};
 
 /* The CNI specification's error object. 11 is "try again later". Nothing in the texts needs escaping. */
 static void fail(int code, const char *what, const char *why) {
   printf("{\"cniVersion\":\"1.1.0\",\"code\":%d,\"msg\":\"%s: %s\"}\n", code, what, why);
-  fflush(stdout);
-  _exit(1);
+  exit(1);
 }
 
 static void lost(const char *why) { fail(11, "the nodeplane agent took the call and did not answer", why); }
+
+/* May the last call on this descriptor be repeated? A descriptor that does not block is waited for. */
+static int again(int fd, short events) {
+  struct pollfd ready = {.fd = fd, .events = events};
+  return errno == EINTR || (errno == EAGAIN && poll(&ready, 1, ANSWER_SECONDS * 1000) > 0);
+}
 
 /* Root or ourselves, and on our network: an agent in another network namespace would wire another host. */
 static int is_our_agent(int fd) {
@@ -50,8 +50,8 @@ static int is_our_agent(int fd) {
   socklen_t length = sizeof peer;
   char path[64];
   struct stat own, theirs;
-  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) return 0;
-  if (peer.uid != 0 && peer.uid != geteuid()) return 0;
+  int known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0;
+  if (!known || (peer.uid != 0 && peer.uid != geteuid())) return 0;
   snprintf(path, sizeof path, "/proc/%d/ns/net", (int)peer.pid);
   if (stat("/proc/self/ns/net", &own) != 0 || stat(path, &theirs) != 0) return 0;
   return own.st_dev == theirs.st_dev && own.st_ino == theirs.st_ino;
@@ -95,7 +95,7 @@ static char *read_config(uint32_t *length) {
     if (used == room) config = realloc(config, room *= 2);
     if (config == NULL) fail(5, "stdin", "not enough memory");
     got = read(0, config + used, room - used);
-    if (got < 0 && errno != EINTR) fail(5, "stdin", strerror(errno));
+    if (got < 0 && !again(0, POLLIN)) fail(5, "stdin", strerror(errno));
     if (got > 0) used += got;
     if (used > MAX_CONFIG_BYTES) fail(6, "stdin", "the configuration is larger than 16 MiB");
   }
@@ -106,7 +106,7 @@ static char *read_config(uint32_t *length) {
 static int put(int fd, const void *data, size_t size) {
   for (const char *at = data; size > 0;) {
     ssize_t wrote = write(fd, at, size);
-    if (wrote < 0 && errno != EINTR) return -1;
+    if (wrote < 0 && !again(fd, POLLOUT)) return -1;
     if (wrote > 0) at += wrote, size -= wrote;
   }
   return 0;
@@ -132,15 +132,14 @@ int main(int argc, char **argv) {
   signal(SIGPIPE, SIG_IGN);
   end = stpcpy(stpcpy(end, name) + 1, self) + 1;
   for (char **each = environ; *each != NULL; each++) end = stpcpy(end, *each) + 1;
-
   uint32_t length;
   char *config = read_config(&length);
   struct header head = {.numbers = {htonl(size), htonl(length)}};
-  memcpy(head.magic, magic, sizeof magic);
+  memcpy(head.magic, MAGIC, sizeof head.magic);
   if (put(fd, &head, sizeof head) || put(fd, environment, size) || put(fd, config, length)) lost(strerror(errno));
   receive(fd, &head, sizeof head);
   uint32_t status = ntohl(head.numbers[0]), out = ntohl(head.numbers[1]), err = ntohl(head.numbers[2]);
-  if (memcmp(head.magic, magic, sizeof magic) != 0 || out > MAX_ANSWER_BYTES || err > MAX_ANSWER_BYTES)
+  if (memcmp(head.magic, MAGIC, sizeof head.magic) != 0 || out > MAX_ANSWER_BYTES || err > MAX_ANSWER_BYTES)
     lost("what it said is no answer");
   char *answer = malloc((size_t)out + err + 1);
   if (answer == NULL) lost("not enough memory");

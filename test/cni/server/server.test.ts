@@ -119,6 +119,17 @@ t.test('a call that takes too long is answered: try again later', async t => {
   never.resolve(done)
 })
 
+t.test('a call that cannot be answered ends alone', async t => {
+  const socket = newSocket()
+  await using _server = await start(socket, async call => {
+    if (call.config.length === 0) throw new Error('a bug')
+    return done
+  })
+  const answer = decodeAnswer(await ask(socket, encodeRequest({ ...call, config: Buffer.of() })))
+  t.match(JSON.parse(answer?.stdout ?? ''), { code: 11, msg: /a bug/ })
+  t.strictSame(decodeAnswer(await ask(socket, encodeRequest(call))), done)
+})
+
 t.test('stopping waits for the calls under way and takes the path away', async t => {
   const socket = newSocket()
   const gate = Promise.withResolvers<AnswerFrame>()

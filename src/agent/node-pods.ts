@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { type Connection, openSource } from '#cluster/open-source.ts'
 import { Store } from '#cluster/store.ts'
-import type { PodName } from '#cni/pods/attachment.ts'
+import type { PodName } from '#cni/pods/pod-attachment.ts'
 import type { CniDns } from '#cni/spec/result.ts'
 import { podDns } from '#dns/policy/pod-dns.ts'
 import { type NodeResolver, parseResolvConf } from '#dns/policy/resolv-conf.ts'

@@ -3,9 +3,10 @@ import type { Logger } from '#runtime/log.ts'
 import type { Metrics } from '#runtime/metrics.ts'
 import { untilAborted } from '#runtime/run-together.ts'
 import { version } from '#runtime/version.ts'
+import { attachmentOf } from './attachment.ts'
 import { loadPlugin, pluginNames } from './plugins.ts'
 import { AttachedPods } from './pods/attached-pods.ts'
-import { attachmentFrom, type PodName, podNameFrom } from './pods/attachment.ts'
+import { attachmentFrom, type PodName, podNameFrom } from './pods/pod-attachment.ts'
 import { createCallHandler } from './server/answer-call.ts'
 import { createCallMetrics } from './server/metrics.ts'
 import { startCniServer } from './server/server.ts'
@@ -68,8 +69,8 @@ export const createWatcher = (
     const dns = pod && dnsOf(pod)
     return dns === undefined ? result : { ...result, dns }
   },
-  deleted(plugin, { config, containerId, ifname }) {
-    pods.remove(plugin, { network: config.name, containerId, ifname })
+  deleted(plugin, request) {
+    pods.remove(plugin, attachmentOf(request))
   },
   collected({ config, validAttachments }) {
     if (validAttachments === undefined) return

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import {
   existsSync,
   mkdirSync,
@@ -11,12 +10,8 @@ import {
 import { join } from 'node:path'
 import type { IpAddress } from '#net/ip.ts'
 import { describeError } from '#runtime/error.ts'
-import {
-  type AttachmentKey,
-  attachmentKey,
-  type PodAttachment,
-  parseAttachment,
-} from './attachment.ts'
+import { type Attachment, attachmentHash } from '../attachment.ts'
+import { type PodAttachment, parseAttachment } from './pod-attachment.ts'
 
 /** How many attachments a node's agent keeps: far over what one can run, so that a runtime gone wild cannot fill it. */
 const MAX_ATTACHMENTS = 16_384
@@ -74,7 +69,7 @@ export class AttachedPods {
 
   /** An ADD has made this, or a later plugin of its chain has changed it. */
   add(attachment: PodAttachment): void {
-    const key = attachmentKey(attachment)
+    const key = attachmentHash(attachment)
     const before = this.#byKey.get(key)
     if (before === undefined && this.#byKey.size >= MAX_ATTACHMENTS) return
     const kept =
@@ -90,8 +85,8 @@ export class AttachedPods {
   }
 
   /** A DEL of `plugin` has succeeded. The attachment ends with the plugin that made it: a chain is undone backwards. */
-  remove(plugin: string, key: AttachmentKey): void {
-    const known = this.#byKey.get(attachmentKey(key))
+  remove(plugin: string, attachment: Attachment): void {
+    const known = this.#byKey.get(attachmentHash(attachment))
     if (known?.plugin === plugin) this.#forget(known)
   }
 
@@ -103,7 +98,7 @@ export class AttachedPods {
   }
 
   #remember(attachment: PodAttachment): void {
-    const key = attachmentKey(attachment)
+    const key = attachmentHash(attachment)
     this.#forgetAddresses(this.#byKey.get(key))
     this.#byKey.set(key, attachment)
     for (const ip of attachment.addresses) this.#byAddress.set(ip, attachment)
@@ -111,7 +106,7 @@ export class AttachedPods {
 
   #forget(attachment: PodAttachment): void {
     this.#forgetAddresses(attachment)
-    this.#byKey.delete(attachmentKey(attachment))
+    this.#byKey.delete(attachmentHash(attachment))
     this.#removeFile(this.#pathOf(attachment))
   }
 
@@ -151,9 +146,7 @@ export class AttachedPods {
     }
   }
 
-  /** Names may be longer than a file's may: their digest is not. */
-  #pathOf(key: AttachmentKey): string {
-    const digest = createHash('sha256').update(attachmentKey(key)).digest('hex')
-    return join(this.#folder, `${digest.slice(0, 32)}.json`)
+  #pathOf(attachment: Attachment): string {
+    return join(this.#folder, `${attachmentHash(attachment)}.json`)
   }
 }

@@ -17,7 +17,7 @@ import type {
   GcRequest,
 } from './plugin.ts'
 import { resultFrom } from './result-json.ts'
-import { runtimeConfigFrom } from './runtime-config.ts'
+import { checkRuntimeConfig } from './runtime-config.ts'
 import { type CniVersion, isAtLeast, isCniVersion } from './version.ts'
 
 /** The version of a configuration that names none (CNI specification 0.1.0 had no such field). */
@@ -88,7 +88,7 @@ function configFrom(
   }
   const cniVersion = checkVersion(verb, written, supported)
   // Also where the plugin does not use it. What is removed was refused before, or is from an older version of us.
-  if (verb === 'ADD' || verb === 'CHECK') runtimeConfigFrom(fields)
+  if (verb === 'ADD' || verb === 'CHECK') checkRuntimeConfig(fields)
   const prevResult = previous === undefined ? undefined : resultFrom(previous, cniVersion)
   return { cniVersion, name, type, prevResult, fields }
 }

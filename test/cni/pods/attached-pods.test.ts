@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'nod
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { AttachedPods } from '#cni/pods/attached-pods.ts'
-import type { PodAttachment } from '#cni/pods/attachment.ts'
+import type { PodAttachment } from '#cni/pods/pod-attachment.ts'
 import type { IpAddress } from '#net/ip.ts'
 
 const ip = (text: string) => text as IpAddress

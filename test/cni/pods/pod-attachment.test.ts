@@ -1,5 +1,5 @@
 import t from 'tap'
-import { attachmentFrom, parseAttachment, podNameFrom } from '#cni/pods/attachment.ts'
+import { attachmentFrom, parseAttachment, podNameFrom } from '#cni/pods/pod-attachment.ts'
 import type { AttachmentRequest } from '#cni/spec/plugin.ts'
 import { emptyResult } from '#cni/spec/result.ts'
 import { type IpPrefix, parsePrefix } from '#net/prefix.ts'

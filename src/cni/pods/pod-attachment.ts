@@ -1,4 +1,5 @@
 import { type IpAddress, isLoopback, parseIp } from '#net/ip.ts'
+import { type Attachment, attachmentOf } from '../attachment.ts'
 import { parseCniArgs } from '../spec/cni-args.ts'
 import { configObjectFrom, objectField, stringField, stringsField } from '../spec/config-object.ts'
 import type { AttachmentRequest } from '../spec/plugin.ts'
@@ -13,10 +14,7 @@ export type PodName = {
 }
 
 /** An interface of a container that an ADD has made. */
-export type PodAttachment = {
-  readonly network: string
-  readonly containerId: string
-  readonly ifname: string
+export type PodAttachment = Attachment & {
   /** The path by which the runtime named the container's namespace. */
   readonly netns: string
   /** undefined for a container that is no pod. */
@@ -29,13 +27,6 @@ export type PodAttachment = {
   readonly plugin: string
 }
 
-/** What names an attachment: network, container, interface (CNI specification 1.1.0, section 2). */
-export type AttachmentKey = Pick<PodAttachment, 'network' | 'containerId' | 'ifname'>
-
-/** One text for the three; none of them holds a slash. */
-export const attachmentKey = ({ network, containerId, ifname }: AttachmentKey): string =>
-  `${network}/${containerId}/${ifname}`
-
 /** The attachment that an ADD has made; undefined when nobody can reach it by an address, as with loopback. */
 export function attachmentFrom(
   plugin: string,
@@ -44,12 +35,9 @@ export function attachmentFrom(
 ): PodAttachment | undefined {
   const addresses = ips.map(({ address }) => address.address).filter(ip => !isLoopback(ip))
   if (addresses.length === 0) return undefined
-  const { config, containerId, ifname, netns } = request
   return {
-    network: config.name,
-    containerId,
-    ifname,
-    netns,
+    ...attachmentOf(request),
+    netns: request.netns,
     pod: podNameFrom(request.args),
     addresses,
     // A bridge stands before the pair's end (bridge plugin), so the last one is it.

@@ -42,6 +42,7 @@ export async function runCniService(options: CniServiceOptions, stop: AbortSigna
       socket,
       answer: createCallHandler({
         version,
+        loadPlugin,
         watcher: createWatcher(pods, options),
         metrics: createCallMetrics(metrics, () => pods.size),
         clock: systemClock,

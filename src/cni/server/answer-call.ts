@@ -1,8 +1,9 @@
 import { basename } from 'node:path'
 import type { Clock } from '#runtime/clock.ts'
 import { findOwnPluginBeside } from '../own-plugin.ts'
-import { isPluginName, loadPlugin } from '../plugins.ts'
+import { isPluginName } from '../plugins.ts'
 import { answerCall, type CallWatcher } from '../spec/call.ts'
+import type { CniPlugin } from '../spec/plugin.ts'
 import type { AnswerFrame, CallFrame } from './frame.ts'
 import { KeyedQueue } from './keyed-queue.ts'
 import type { CallMetrics } from './metrics.ts'
@@ -10,6 +11,8 @@ import type { CallMetrics } from './metrics.ts'
 export type CallHandlerOptions = {
   /** The version of nodeplane. */
   readonly version: string
+  /** The plugin of a name. @throws {CniError} there is none. */
+  readonly loadPlugin: (name: string) => Promise<CniPlugin>
   readonly watcher: CallWatcher
   readonly metrics: CallMetrics
   readonly clock: Clock
@@ -30,9 +33,7 @@ export function createCallHandler(
     const { CNI_CONTAINERID = '', CNI_IFNAME = '' } = call.env
     const plugin = basename(call.name)
     const work = () => measured(call, plugin, options, signal)
-    if (CNI_CONTAINERID === '') {
-      return work()
-    }
+    if (CNI_CONTAINERID === '') return work()
     return queue.run([plugin, CNI_CONTAINERID, CNI_IFNAME].join('/'), work)
   }
 }
@@ -40,10 +41,12 @@ export function createCallHandler(
 async function measured(
   call: CallFrame,
   plugin: string,
-  { version, watcher, metrics, clock }: CallHandlerOptions,
+  { version, loadPlugin, watcher, metrics, clock }: CallHandlerOptions,
   signal: AbortSignal,
 ): Promise<AnswerFrame> {
   const command = call.env['CNI_COMMAND'] ?? ''
+  // Who gave up while it waited for its turn has been told so, and would never learn of what it made.
+  if (signal.aborted && !finishing.has(command)) return { exitCode: 1, stdout: '', stderr: '' }
   const beganMs = clock.monotonic()
   let stderr = ''
   const { stdout, exitCode } = await answerCall(

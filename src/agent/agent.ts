@@ -11,6 +11,8 @@ import type { IpFamily } from '#net/ip.ts'
 import { usableFamilies } from '#proxy/config/families.ts'
 import type { ProxyConfig } from '#proxy/config/schema.ts'
 import { runProxyService, wantedByProxyService } from '#proxy/service.ts'
+import { type RoutesConfig, routesSettings } from '#routes/config.ts'
+import { runRoutes, wantedByRoutes } from '#routes/main.ts'
 import { metricsRoute, startHttpServer } from '#runtime/http-server.ts'
 import type { Logger } from '#runtime/log.ts'
 import { createMetrics, type Metrics } from '#runtime/metrics.ts'
@@ -39,6 +41,8 @@ export type AgentOptions = {
         readonly podDns: KubeletDns | undefined
       }
     | undefined
+  /** undefined: the routes to other nodes are somebody else's. */
+  readonly routes: RoutesConfig | undefined
   readonly http: { readonly host: string; readonly port: number }
   readonly log: Logger
   /** CoreDNS's log on stdout. */
@@ -75,6 +79,7 @@ class Agent {
   readonly #missing = new Set<IpFamily>(usableFamilies())
   #dns: DnsServer | undefined
   #pods: AttachedPods | undefined
+  #whyNoRoutes: string | undefined = 'not in the kernel yet'
 
   constructor(options: AgentOptions, metrics: Metrics) {
     this.#options = options
@@ -91,11 +96,12 @@ class Agent {
   }
 
   get #checksButCni(): readonly ReadinessCheck[] {
-    const { proxy, dns } = this.#options
+    const { proxy, dns, routes } = this.#options
     return [
       { part: 'cluster', whyNot: () => this.#whyNotListed() },
       ...(proxy === undefined ? [] : [{ part: 'proxy', whyNot: () => this.#whyNotProgrammed() }]),
       ...(dns === undefined ? [] : [{ part: 'dns', whyNot: () => this.#whyNotAnswering() }]),
+      ...(routes === undefined ? [] : [{ part: 'routes', whyNot: () => this.#whyNoRoutes }]),
     ]
   }
 
@@ -105,7 +111,7 @@ class Agent {
   }
 
   async run(stop: AbortSignal): Promise<void> {
-    const { connection, proxy, dns, cni, log } = this.#options
+    const { connection, proxy, dns, cni, routes, log } = this.#options
     const failure = Promise.withResolvers<never>()
     const onFailure = (error: unknown) =>
       failure.reject(new Error('the source of cluster objects ended', { cause: error }))
@@ -119,6 +125,7 @@ class Agent {
     if (proxy !== undefined) parts.push(signal => this.#runProxy(proxy, signal))
     if (dns !== undefined) parts.push(signal => this.#runDns(dns, cluster, signal))
     if (cni !== undefined) parts.push(signal => this.#runCni(cni, onFailure, signal))
+    if (routes !== undefined) parts.push(signal => this.#runRoutes(routes, signal))
     parts.push(async signal => {
       await Promise.race([failure.promise, untilAborted(signal)])
     })
@@ -132,10 +139,11 @@ class Agent {
 
   /** All Services, for DNS has names for the headless ones too; the proxy passes over what is not for it. */
   #wanted(): Wanted {
-    const { nodeName, proxy, dns } = this.#options
+    const { nodeName, proxy, dns, routes } = this.#options
     return {
       ...(proxy === undefined && dns === undefined ? {} : { Service: {}, EndpointSlice: {} }),
       ...(proxy === undefined ? {} : { Node: wantedByProxyService(nodeName).Node ?? {} }),
+      ...(routes === undefined ? {} : wantedByRoutes),
       ...(dns === undefined ? {} : { Namespace: {} }),
     }
   }
@@ -202,6 +210,22 @@ class Agent {
         },
         metrics: this.#metrics,
         log,
+      },
+      signal,
+    )
+  }
+
+  async #runRoutes(config: RoutesConfig, signal: AbortSignal): Promise<void> {
+    const { nodeName, log } = this.#options
+    await runRoutes(
+      {
+        settings: routesSettings(config, { nodeName, families: usableFamilies() }),
+        store: this.#store,
+        log,
+        metrics: this.#metrics,
+        onStatus: whyNot => {
+          this.#whyNoRoutes = whyNot
+        },
       },
       signal,
     )

@@ -1,6 +1,7 @@
 import { dirname, isAbsolute, resolve } from 'node:path'
 import * as z from 'zod'
 import { parseIp } from '#net/ip.ts'
+import { routesSchema } from '#routes/config.ts'
 import { parseConfig } from '#runtime/config-file.ts'
 import { ConfigError, type ConfigProblem } from '#runtime/error.ts'
 import { logLevels } from '#runtime/log.ts'
@@ -57,6 +58,7 @@ const schema = z.strictObject({
       }),
     ])
     .default(false),
+  routes: z.union([z.literal(false), routesSchema]).default(false),
   http: z.strictObject({ address: addressSchema.default(DEFAULT_HTTP_ADDRESS) }).prefault({}),
   log: z.strictObject({ level: z.enum(logLevels).default('info') }).prefault({}),
 })
@@ -72,14 +74,14 @@ export type AgentConfig = z.infer<typeof schema>
 export function parseAgentConfig(text: string, file: string): AgentConfig {
   const { value, unknownFields } = parseConfig(schema, text, file)
   if (unknownFields.length > 0) throw new ConfigError(unknownFields.map(explainUnknown))
-  if (value.proxy === false && value.dns === false && value.cni === false) {
+  const { cluster, proxy, dns, cni, routes } = value
+  if ([proxy, dns, cni, routes].every(part => part === false)) {
     throw new ConfigError([
-      { file, message: 'proxy, dns and cni are all false: there is nothing to run' },
+      { file, message: 'proxy, dns, cni and routes are all false: there is nothing to run' },
     ])
   }
   const absolute = (relative: string) =>
     isAbsolute(relative) ? relative : resolve(dirname(file), relative)
-  const { cluster, proxy, dns } = value
   return {
     ...value,
     cluster: {

@@ -8,6 +8,7 @@ t.test('the least: a Corefile; the rest has defaults', async t => {
   t.strictSame(parse('dns: { corefile: Corefile }'), {
     cluster: {},
     proxy: {},
+    routes: false,
     dns: { corefile: '/etc/nodeplane/Corefile', port: 53 },
     cni: false,
     http: { address: '127.0.0.1:9154' },
@@ -36,6 +37,17 @@ t.test('CNI alone is enough; its paths have defaults', async t => {
     socket: '/run/nodeplane/cni.sock',
     stateDir: '/run/nodeplane/pods',
     podDNS: { clusterDNS: ['10.96.0.10'], clusterDomain: '', resolvConf: '/etc/resolv.conf' },
+  })
+})
+
+t.test('routes: what is not said has defaults', async t => {
+  t.strictSame(parse('dns: false\nproxy: false\nroutes: {}\n').routes, {
+    mode: 'auto',
+    clusterCIDRs: [],
+    noMasqueradeCIDRs: [],
+    masquerade: 'nftables',
+    vxlan: { vni: 110, port: 8472 },
+    mtuFile: '/run/nodeplane/mtu',
   })
 })
 
@@ -75,6 +87,21 @@ const wrong: readonly { title: string; text: string; want: RegExp }[] = [
     title: 'a DNS address that is none',
     text: 'dns: false\ncni: { podDNS: { clusterDNS: [kube-dns] } }\n',
     want: /cni\.podDNS\.clusterDNS.*must be an IP address/,
+  },
+  {
+    title: 'a mode that is none',
+    text: 'dns: false\nroutes: { mode: bgp }\n',
+    want: /agent\.yaml:2:11: routes\.mode: "bgp": .*"hostGW"/,
+  },
+  {
+    title: 'a range that is none',
+    text: 'dns: false\nroutes: { clusterCIDRs: [10.244.0.0] }\n',
+    want: /routes\.clusterCIDRs\[0\]: must be ADDRESS\/LENGTH/,
+  },
+  {
+    title: 'several things inside a section that may be false',
+    text: 'dns: false\nroutes: { mode: bgp, mdoe: auto }\n',
+    want: /routes\.mode: [^]*:2:22: routes\.mdoe: unknown field/,
   },
   { title: 'an empty file: dns is needed', text: '', want: /dns: / },
   {

@@ -179,8 +179,9 @@ if (existsSync(dist) && !existsSync(join(lib, 'cni.cjs')) && (await readdir(dist
 }
 await rm(dist, { recursive: true, force: true })
 await mkdir(lib, { recursive: true })
-await Promise.all([build(commandLine), build(cniPlugin), copyNatives()])
+// First: by this file the next build knows that a folder is one, also after a build that failed.
 await writeFile(join(lib, 'cni.cjs'), cniEntry)
+await Promise.all([build(commandLine), build(cniPlugin), copyNatives()])
 await writeLaunchers()
 await warmUp()
 console.log(`built ${dist}/nodeplane and ${dist}/cni/{${pluginNames.join(',')}}`)

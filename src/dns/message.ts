@@ -116,8 +116,11 @@ export type Query = {
   readonly lookups?: number
 }
 
-/** The one mutable thing of a query: metrics name the plugin that answered. */
-export type QueryTrace = { plugin: string }
+/** The one mutable thing of a query: metrics name the plugin that answered, `metadata` collects labels. */
+export type QueryTrace = { plugin: string; metadata?: Metadata }
+
+/** Labels (`kubernetes/namespace`) and what gives their values; they are made only when something asks for them. */
+export type Metadata = Map<string, () => string>
 
 /** An answer as a value. ID, opcode, question and OPT are the server's business. */
 export type Reply = {
@@ -131,6 +134,10 @@ export type Reply = {
   readonly additionals: readonly ResourceRecord[]
   /** Options for the OPT of the answer; sent only to clients that sent one. */
   readonly ednsOptions: readonly EdnsOption[]
+  /** The RD bit; that of the query when it is absent. */
+  readonly recursionDesired?: boolean
+  /** Octets that the answer may have over UDP at most, and that its OPT tells; what the client said when it is absent. */
+  readonly maxUdpSize?: number
 }
 
 /** A reply with nothing in it but what `parts` says; rcode NOERROR, not authoritative. */

@@ -44,6 +44,8 @@ export type Exchange = {
   readonly server: string
   /** The zone of the server block that the name fell in; `dropped` when it fell in none. */
   readonly zone: string
+  /** The view of the server block; empty without one. */
+  readonly view: string
   /** The plugin that the query got to last, and so that answered; empty when none was asked. */
   readonly plugin: string
   readonly requestOctets: number
@@ -68,6 +70,8 @@ export type SetupContext = {
   readonly zones: readonly string[]
   /** `dns://:53`: the `server` label of metrics. */
   readonly server: string
+  /** What the `view` of the block is called, for metrics; empty without one. */
+  readonly view: string
   /** Paths in the Corefile are relative to this folder. */
   readonly directory: string
   readonly log: Logger

@@ -21,7 +21,7 @@ const unsupported = (name: string, instead: string): RegistryEntry => ({ name, i
  */
 export const registry: readonly RegistryEntry[] = [
   // First what configures the block or the query before anything looks at either.
-  unsupported('root', 'write absolute paths'),
+  supported('root', async () => (await import('./root/plugin.ts')).root),
   unsupported('metadata', 'remove it; no plugin here takes metadata'),
   unsupported('geoip', 'remove it; no plugin here takes metadata'),
   unsupported('cancel', 'remove it; forward ends a query after 5 s'),

@@ -9,6 +9,8 @@ import type { Route } from './router.ts'
 
 /** A server block as the listener sees it. */
 export type ServingBlock = {
+  /** Empty without a view. */
+  readonly view: string
   readonly plugins: readonly Plugin[]
   readonly handler: Handler | undefined
 }
@@ -54,6 +56,7 @@ export async function answerPacket(
     rcode,
     server: answering.server,
     zone: route?.zone ?? 'dropped',
+    view: route?.block.view ?? '',
     plugin: query.trace?.plugin ?? '',
     requestOctets: packet.length,
     replyOctets: octets?.length ?? 0,

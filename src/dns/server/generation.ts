@@ -22,7 +22,7 @@ import { setupBlock, stopPlugins, takesAnyClass } from './setup.ts'
 /** What plugins get that does not depend on their block. */
 export type SharedContext = Omit<
   SetupContext,
-  'zones' | 'server' | 'lookup' | 'allPlugins' | 'blocks' | 'http'
+  'zones' | 'server' | 'view' | 'lookup' | 'allPlugins' | 'blocks' | 'http'
 >
 
 type BuildOptions = {
@@ -103,13 +103,14 @@ export class Generation {
             ...context,
             zones,
             server,
+            view: planned.view,
             http: sites,
             lookup: async (query, signal) => (await built.promise).lookup(key, query, signal),
             allPlugins: () => blocks.flatMap(({ plugins }) => plugins),
             blocks: () => blocks,
           }),
         )
-        if (setup !== undefined) blocks.push({ zones, ...setup })
+        if (setup !== undefined) blocks.push({ zones, view: planned.view, ...setup })
       }
       if (problems.length > 0) throw new ConfigError(problems)
     } catch (error) {

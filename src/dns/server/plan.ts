@@ -9,6 +9,8 @@ export type PlannedBlock = {
   readonly keys: readonly { readonly zone: string; readonly port: number }[]
   /** Empty: every address of the machine. */
   readonly bind: readonly IpAddress[]
+  /** The name of its `view`; empty without one. */
+  readonly view: string
 }
 
 /** A place to listen on, and which block answers for which zone there. */
@@ -75,7 +77,8 @@ function planBlock(
     if (typeof key === 'string') problems.push({ ...block.position, message: key })
     else keys.push(...key.zones.map(zone => ({ zone, port: key.port ?? defaultPort })))
   }
-  return { block, keys, bind: bindOf(block) }
+  const view = block.directives.find(({ name }) => name === 'view')?.args[0] ?? ''
+  return { block, keys, bind: bindOf(block), view }
 }
 
 function alreadyDefined(zone: string, port: number, other: PlannedBlock | undefined): string {

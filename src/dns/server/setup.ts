@@ -8,6 +8,7 @@ import {
   type SetupContext,
 } from '../plugin.ts'
 import { registry } from '../plugins/registry.ts'
+import { rootDirectory } from '../plugins/root/plugin.ts'
 import { Unanswered } from '../unanswered.ts'
 
 /** The plugins of a server block and what they are together. */
@@ -27,9 +28,10 @@ export async function setupBlock(
 ): Promise<BlockSetup> {
   const problems: ConfigProblem[] = []
   const plugins: Plugin[] = []
+  const rooted = { ...context, directory: rootDirectory(directives, context.directory) }
   for (const { definition, uses } of await definitionsFor(directives, problems)) {
     try {
-      plugins.push(await definition.setup(uses, context))
+      plugins.push(await definition.setup(uses, rooted))
     } catch (error) {
       if (error instanceof ConfigError) {
         problems.push(...error.problems)

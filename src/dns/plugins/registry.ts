@@ -66,7 +66,7 @@ export const registry: readonly RegistryEntry[] = [
   // What has answers of its own: fixed ones before the cluster's, the cluster's before zone files.
   unsupported('template', 'run it in the upstream of forward'),
   unsupported('transfer', 'remove it'),
-  unsupported('hosts', 'use a Service without selector, or run it in the upstream of forward'),
+  supported('hosts', async () => (await import('./hosts/plugin.ts')).hosts),
   unsupported('route53', 'forward to the zone’s name servers'),
   unsupported('azure', 'forward to the zone’s name servers'),
   unsupported('clouddns', 'forward to the zone’s name servers'),

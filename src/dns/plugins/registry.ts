@@ -57,7 +57,7 @@ export const registry: readonly RegistryEntry[] = [
   // … and rewrite and autopath before acl, acl before cache: acl judges the final name, and no cached answer gets round it.
   unsupported('rewrite', 'use an ExternalName Service, or run it in the upstream of forward'),
   unsupported('autopath', 'set ndots in the dnsConfig of the pods'),
-  unsupported('acl', 'limit who may reach the server by a NetworkPolicy'),
+  supported('acl', async () => (await import('./acl/plugin.ts')).acl),
   supported('cache', async () => (await import('./cache/plugin.ts')).cachePlugin()),
   unsupported('header', 'remove it'),
   unsupported('dnssec', 'sign in the upstream of forward'),

@@ -59,7 +59,7 @@ export const registry: readonly RegistryEntry[] = [
   unsupported('autopath', 'set ndots in the dnsConfig of the pods'),
   supported('acl', async () => (await import('./acl/plugin.ts')).acl),
   supported('cache', async () => (await import('./cache/plugin.ts')).cachePlugin()),
-  unsupported('header', 'remove it'),
+  supported('header', async () => (await import('./header/plugin.ts')).header),
   unsupported('dnssec', 'sign in the upstream of forward'),
   unsupported('tls', 'serve dns:// and put a proxy before it'),
   unsupported('minimal', 'remove it'),

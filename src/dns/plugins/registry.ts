@@ -62,7 +62,7 @@ export const registry: readonly RegistryEntry[] = [
   supported('header', async () => (await import('./header/plugin.ts')).header),
   unsupported('dnssec', 'sign in the upstream of forward'),
   unsupported('tls', 'serve dns:// and put a proxy before it'),
-  unsupported('minimal', 'remove it'),
+  supported('minimal', async () => (await import('./minimal/plugin.ts')).minimal),
   // What has answers of its own: fixed ones before the cluster's, the cluster's before zone files.
   unsupported('template', 'run it in the upstream of forward'),
   unsupported('transfer', 'remove it'),

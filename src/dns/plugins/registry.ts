@@ -50,7 +50,7 @@ export const registry: readonly RegistryEntry[] = [
   unsupported('local', 'remove it; let the clients have localhost in /etc/hosts'),
   // What changes answers stands around what changes names …
   unsupported('dns64', 'run it in the upstream of forward'),
-  unsupported('any', 'remove it'),
+  supported('any', async () => (await import('./any/plugin.ts')).any),
   unsupported('chaos', 'remove it'),
   supported('loadbalance', async () => (await import('./loadbalance/plugin.ts')).loadbalance),
   unsupported('tsig', 'limit who may reach the server by the network'),

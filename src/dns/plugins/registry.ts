@@ -34,7 +34,7 @@ export const registry: readonly RegistryEntry[] = [
   unsupported('multisocket', 'remove it; one socket an address takes all queries'),
   supported('reload', async () => (await import('./reload/plugin.ts')).reload),
   unsupported('nsid', 'remove it; clients that ask for NSID get their option back empty'),
-  unsupported('bufsize', 'set the buffer size in the clients'),
+  supported('bufsize', async () => (await import('./bufsize/plugin.ts')).bufsize),
   supported('bind', async () => (await import('./bind/plugin.ts')).bind),
   unsupported('debug', 'remove it; start with --log-level debug'),
   unsupported('trace', 'remove it; prometheus has durations by server, zone and upstream'),

@@ -47,7 +47,7 @@ export const registry: readonly RegistryEntry[] = [
   supported('errors', async () => (await import('./errors/plugin.ts')).errors),
   supported('log', async () => (await import('./log/plugin.ts')).log),
   unsupported('dnstap', 'use log'),
-  unsupported('local', 'remove it; let the clients have localhost in /etc/hosts'),
+  supported('local', async () => (await import('./local/plugin.ts')).local),
   // What changes answers stands around what changes names …
   unsupported('dns64', 'run it in the upstream of forward'),
   supported('any', async () => (await import('./any/plugin.ts')).any),

@@ -33,7 +33,7 @@ export const registry: readonly RegistryEntry[] = [
   unsupported('timeouts', 'remove it; 3 s first read, 10 s idle and 5 s write are fixed'),
   unsupported('multisocket', 'remove it; one socket an address takes all queries'),
   supported('reload', async () => (await import('./reload/plugin.ts')).reload),
-  unsupported('nsid', 'remove it; clients that ask for NSID get their option back empty'),
+  supported('nsid', async () => (await import('./nsid/plugin.ts')).nsid),
   supported('bufsize', async () => (await import('./bufsize/plugin.ts')).bufsize),
   supported('bind', async () => (await import('./bind/plugin.ts')).bind),
   unsupported('debug', 'remove it; start with --log-level debug'),

@@ -51,7 +51,7 @@ export const registry: readonly RegistryEntry[] = [
   // What changes answers stands around what changes names …
   unsupported('dns64', 'run it in the upstream of forward'),
   supported('any', async () => (await import('./any/plugin.ts')).any),
-  unsupported('chaos', 'remove it'),
+  supported('chaos', async () => (await import('./chaos/plugin.ts')).chaos),
   supported('loadbalance', async () => (await import('./loadbalance/plugin.ts')).loadbalance),
   unsupported('tsig', 'limit who may reach the server by the network'),
   // … and rewrite and autopath before acl, acl before cache: acl judges the final name, and no cached answer gets round it.

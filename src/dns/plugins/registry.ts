@@ -24,7 +24,7 @@ export const registry: readonly RegistryEntry[] = [
   supported('root', async () => (await import('./root/plugin.ts')).root),
   unsupported('metadata', 'remove it; no plugin here takes metadata'),
   unsupported('geoip', 'remove it; no plugin here takes metadata'),
-  unsupported('cancel', 'remove it; forward ends a query after 5 s'),
+  supported('cancel', async () => (await import('./cancel/plugin.ts')).cancel),
   unsupported('proxyproto', 'let clients reach the server directly'),
   unsupported('quic', 'serve dns:// and put a proxy before it'),
   unsupported('grpc_server', 'serve dns:// and put a proxy before it'),

@@ -36,7 +36,7 @@ export const registry: readonly RegistryEntry[] = [
   supported('nsid', async () => (await import('./nsid/plugin.ts')).nsid),
   supported('bufsize', async () => (await import('./bufsize/plugin.ts')).bufsize),
   supported('bind', async () => (await import('./bind/plugin.ts')).bind),
-  unsupported('debug', 'remove it; start with --log-level debug'),
+  supported('debug', async () => (await import('./debug/plugin.ts')).debug),
   unsupported('trace', 'remove it; prometheus has durations by server, zone and upstream'),
   supported('ready', async () => (await import('./ready/plugin.ts')).ready),
   supported('health', async () => (await import('./health/plugin.ts')).health),

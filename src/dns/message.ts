@@ -48,10 +48,11 @@ export type ResourceRecord =
   | OpaqueRecord
 
 /** The type of `data` in records of a type that is known. */
-export type DataOf<Type extends string> = Extract<
-  Exclude<ResourceRecord, OpaqueRecord>,
-  { readonly type: Type }
->['data']
+export type DataOf<Type extends string> = DataIn<Exclude<ResourceRecord, OpaqueRecord>, Type>
+
+/** A record of the union may be of several types: its data is that of each. */
+type DataIn<Known, Type extends string> =
+  Known extends RecordOf<infer Types, infer Data> ? (Type extends Types ? Data : never) : never
 
 type KnownType = Exclude<ResourceRecord, OpaqueRecord>['type']
 

@@ -55,7 +55,7 @@ export const registry: readonly RegistryEntry[] = [
   supported('loadbalance', async () => (await import('./loadbalance/plugin.ts')).loadbalance),
   unsupported('tsig', 'limit who may reach the server by the network'),
   // … and rewrite and autopath before acl, acl before cache: acl judges the final name, and no cached answer gets round it.
-  unsupported('rewrite', 'use an ExternalName Service, or run it in the upstream of forward'),
+  supported('rewrite', async () => (await import('./rewrite/plugin.ts')).rewrite),
   unsupported('autopath', 'set ndots in the dnsConfig of the pods'),
   supported('acl', async () => (await import('./acl/plugin.ts')).acl),
   supported('cache', async () => (await import('./cache/plugin.ts')).cachePlugin()),

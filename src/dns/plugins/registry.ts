@@ -64,7 +64,7 @@ export const registry: readonly RegistryEntry[] = [
   unsupported('tls', 'serve dns:// and put a proxy before it'),
   supported('minimal', async () => (await import('./minimal/plugin.ts')).minimal),
   // What has answers of its own: fixed ones before the cluster's, the cluster's before zone files.
-  unsupported('template', 'run it in the upstream of forward'),
+  supported('template', async () => (await import('./template/plugin.ts')).template),
   unsupported('transfer', 'remove it'),
   supported('hosts', async () => (await import('./hosts/plugin.ts')).hosts),
   unsupported('route53', 'forward to the zone’s name servers'),

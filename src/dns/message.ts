@@ -113,6 +113,8 @@ export type Query = {
   readonly server: { readonly address: IpAddress; readonly port: number }
   /** Where the chain notes how far the query got. Queries that plugins make from this one share it. */
   readonly trace?: QueryTrace | undefined
+  /** The serial of the zone that the client has; of IXFR questions only (RFC 1995 section 3). */
+  readonly ixfrSerial?: number
   /** How many look-ups through the server lie between the client's question and this one; absent: none. */
   readonly lookups?: number
 }
@@ -135,6 +137,8 @@ export type Reply = {
   readonly additionals: readonly ResourceRecord[]
   /** Options for the OPT of the answer; sent only to clients that sent one. */
   readonly ednsOptions: readonly EdnsOption[]
+  /** Over TCP, the answer sections of the messages that come after this one: a zone transfer (RFC 5936 section 2.2). */
+  readonly following?: Iterable<readonly ResourceRecord[]>
   /** The RD bit; that of the query when it is absent. */
   readonly recursionDesired?: boolean
   /** Octets that the answer may have over UDP at most, and that its OPT tells; what the client said when it is absent. */

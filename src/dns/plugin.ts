@@ -5,7 +5,8 @@ import type { Metrics } from '#runtime/metrics.ts'
 import type { Directive } from './corefile/directive.ts'
 import type { HttpSites } from './http-sites.ts'
 import type { LineLog } from './line-log.ts'
-import type { Query, Reply } from './message.ts'
+import type { Metadata, Query, Reply, ResourceRecord } from './message.ts'
+import { Unanswered } from './unanswered.ts'
 
 /**
  * Answers one query. A thrown error means that no answer could be found; the server makes SERVFAIL of it, `errors` logs it.
@@ -29,8 +30,29 @@ export type Plugin = {
   isReady?(): boolean
   /** Called when the server stops taking queries, before {@link stop}; may wait (health's lameduck). */
   shutdown?(): Promise<void>
+  /** For `transfer`: the zones that it has whole. */
+  readonly transfers?: TransferSource
+  /** For `metadata`: puts the labels that the plugin knows of a query into `labels`. It must not throw. */
+  label?(query: Query, labels: Metadata): void
   /** Ends what it runs. Called once, also when start was not. */
   stop?(): void | Promise<void>
+}
+
+/** Zones that may be copied. */
+export type TransferSource = {
+  /** The zones, lower case. */
+  zones(): readonly string[]
+  /** The whole zone as it is now, or undefined when it is not there (yet). */
+  zone(zone: string): TransferredZone | undefined
+  /** Tells whenever a zone changed, until the signal is aborted. */
+  onChange(listener: (zone: string) => void, signal: AbortSignal): void
+}
+
+/** All records of a zone, as they were when it was asked for. */
+export type TransferredZone = {
+  readonly soa: ResourceRecord
+  /** Without the SOA record. */
+  readonly records: Iterable<ResourceRecord>
 }
 
 /** A query and what became of it. */
@@ -122,6 +144,11 @@ export type PluginDefinition = {
   readonly repeatable: boolean
   /** @throws {ConfigError} with file and line of each problem. */
   setup(directives: readonly Directive[], context: SetupContext): Plugin | Promise<Plugin>
+}
+
+/** Stands behind the last plugin of a block. */
+export const endOfChain: Handler = () => {
+  throw new Unanswered('SERVFAIL', 'no plugin of the server block answers this name')
 }
 
 /** One handler of plugins and the handler behind the last of them. Notes in the query's trace how far it got. */

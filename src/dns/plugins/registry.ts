@@ -72,7 +72,7 @@ export const registry: readonly RegistryEntry[] = [
   unsupported('clouddns', 'forward to the zone’s name servers'),
   unsupported('k8s_external', 'remove it'),
   supported('kubernetes', async () => (await import('./kubernetes/plugin.ts')).kubernetesPlugin()),
-  unsupported('file', 'forward to a server of the zone'),
+  supported('file', async () => (await import('./file/plugin.ts')).file),
   unsupported('auto', 'forward to a server of the zones'),
   unsupported('secondary', 'forward to a server of the zone'),
   unsupported('etcd', 'remove it'),

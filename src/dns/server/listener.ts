@@ -10,6 +10,8 @@ export type PacketOrigin = {
   readonly client: Endpoint
   /** The address that was asked; on a wildcard socket that cannot tell, the unspecified address. */
   readonly server: Endpoint
+  /** Sends an answer that is not the last one to this packet; absent where an answer is one packet. Rejects when the client is gone. */
+  readonly send?: (packet: Uint8Array) => Promise<void>
 }
 
 /** Answers one packet; undefined sends nothing. It never rejects. The packet may be reused once this has resolved. */

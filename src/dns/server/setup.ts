@@ -2,6 +2,7 @@ import { ConfigError, type ConfigProblem } from '#runtime/error.ts'
 import type { Directive } from '../corefile/directive.ts'
 import {
   chain,
+  endOfChain,
   type Handler,
   type Plugin,
   type PluginDefinition,
@@ -9,7 +10,6 @@ import {
 } from '../plugin.ts'
 import { registry } from '../plugins/registry.ts'
 import { rootDirectory } from '../plugins/root/plugin.ts'
-import { Unanswered } from '../unanswered.ts'
 
 /** The plugins of a server block and what they are together. */
 export type BlockSetup = {
@@ -54,10 +54,6 @@ export async function setupBlock(
 /** Stops plugins, inner ones first. */
 export async function stopPlugins(plugins: readonly Plugin[]): Promise<void> {
   for (const plugin of plugins.toReversed()) await plugin.stop?.()
-}
-
-const endOfChain: Handler = () => {
-  throw new Unanswered('SERVFAIL', 'no plugin of the server block answers this name')
 }
 
 /** Does the block forward or answer class CHAOS? Then its listener takes every class (CoreDNS: core/dnsserver/server.go). */

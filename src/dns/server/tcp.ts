@@ -86,10 +86,16 @@ async function serveConnection(
     all.delete(socket)
     idle.delete(socket)
   })
-  const origin = originOf(socket)
-  if (origin === undefined) return void socket.destroy()
+  const ends = originOf(socket)
+  if (ends === undefined) return void socket.destroy()
   let stream: Buffer = Buffer.alloc(0)
   const limit = new Deadline(socket)
+  const send = async (packet: Uint8Array): Promise<void> => {
+    limit.set(WRITE_MS)
+    await write(socket, frame(packet))
+    limit.clear()
+  }
+  const origin = { ...ends, send }
   limit.set(FIRST_QUERY_MS)
   idle.add(socket)
   try {

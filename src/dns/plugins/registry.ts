@@ -65,7 +65,7 @@ export const registry: readonly RegistryEntry[] = [
   supported('minimal', async () => (await import('./minimal/plugin.ts')).minimal),
   // What has answers of its own: fixed ones before the cluster's, the cluster's before zone files.
   supported('template', async () => (await import('./template/plugin.ts')).template),
-  unsupported('transfer', 'remove it'),
+  supported('transfer', async () => (await import('./transfer/plugin.ts')).transfer),
   supported('hosts', async () => (await import('./hosts/plugin.ts')).hosts),
   unsupported('route53', 'forward to the zone’s name servers'),
   unsupported('azure', 'forward to the zone’s name servers'),

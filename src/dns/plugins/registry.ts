@@ -73,7 +73,7 @@ export const registry: readonly RegistryEntry[] = [
   unsupported('k8s_external', 'remove it'),
   supported('kubernetes', async () => (await import('./kubernetes/plugin.ts')).kubernetesPlugin()),
   supported('file', async () => (await import('./file/plugin.ts')).file),
-  unsupported('auto', 'forward to a server of the zones'),
+  supported('auto', async () => (await import('./auto/plugin.ts')).auto),
   unsupported('secondary', 'forward to a server of the zone'),
   unsupported('etcd', 'remove it'),
   // loop must see what forward would send on.

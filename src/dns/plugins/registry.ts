@@ -74,7 +74,7 @@ export const registry: readonly RegistryEntry[] = [
   supported('kubernetes', async () => (await import('./kubernetes/plugin.ts')).kubernetesPlugin()),
   supported('file', async () => (await import('./file/plugin.ts')).file),
   supported('auto', async () => (await import('./auto/plugin.ts')).auto),
-  unsupported('secondary', 'forward to a server of the zone'),
+  supported('secondary', async () => (await import('./secondary/plugin.ts')).secondaryPlugin()),
   unsupported('etcd', 'remove it'),
   // loop must see what forward would send on.
   supported('loop', async () => (await import('./loop/plugin.ts')).loopPlugin()),

@@ -30,6 +30,8 @@ export type Plugin = {
   isReady?(): boolean
   /** Called when the server stops taking queries, before {@link stop}; may wait (health's lameduck). */
   shutdown?(): Promise<void>
+  /** Is the query one for this block? Where it says no, other blocks are looked at. For `view`. */
+  filter?(query: Query): boolean
   /** For `transfer`: the zones that it has whole. */
   readonly transfers?: TransferSource
   /** For `metadata`: puts the labels that the plugin knows of a query into `labels`. It must not throw. */

@@ -85,6 +85,6 @@ export const registry: readonly RegistryEntry[] = [
   supported('whoami', async () => (await import('./whoami/plugin.ts')).whoami),
   unsupported('on', 'start programs outside the server'),
   unsupported('sign', 'sign zone files outside the server'),
-  unsupported('view', 'remove it; blocks are chosen by zone'),
+  supported('view', async () => (await import('./view/plugin.ts')).view),
   unsupported('nomad', 'remove it'),
 ]

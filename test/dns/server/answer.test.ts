@@ -28,7 +28,7 @@ function server(handler: Handler, parts: Partial<Answering> = {}) {
     { name: 'inner', wrap: () => handler },
   ]
   const block: ServingBlock = { view: '', plugins, handler: chain(plugins, handler) }
-  const zones = new Map([['example.org.', block]])
+  const zones = new Map([['example.org.', [block]]])
   const answering: Answering = {
     server: 'dns://:53',
     takesAnyClass: false,

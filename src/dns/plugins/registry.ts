@@ -22,7 +22,7 @@ const unsupported = (name: string, instead: string): RegistryEntry => ({ name, i
 export const registry: readonly RegistryEntry[] = [
   // First what configures the block or the query before anything looks at either.
   supported('root', async () => (await import('./root/plugin.ts')).root),
-  unsupported('metadata', 'remove it; no plugin here takes metadata'),
+  supported('metadata', async () => (await import('./metadata/plugin.ts')).metadata),
   unsupported('geoip', 'remove it; no plugin here takes metadata'),
   supported('cancel', async () => (await import('./cancel/plugin.ts')).cancel),
   unsupported('proxyproto', 'let clients reach the server directly'),

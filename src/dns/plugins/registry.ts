@@ -30,7 +30,7 @@ export const registry: readonly RegistryEntry[] = [
   unsupported('grpc_server', 'serve dns:// and put a proxy before it'),
   unsupported('https', 'serve dns:// and put a proxy before it'),
   unsupported('https3', 'serve dns:// and put a proxy before it'),
-  unsupported('timeouts', 'remove it; 3 s first read, 10 s idle and 5 s write are fixed'),
+  supported('timeouts', async () => (await import('./timeouts/plugin.ts')).timeouts),
   unsupported('multisocket', 'remove it; one socket an address takes all queries'),
   supported('reload', async () => (await import('./reload/plugin.ts')).reload),
   supported('nsid', async () => (await import('./nsid/plugin.ts')).nsid),

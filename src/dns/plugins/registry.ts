@@ -31,7 +31,7 @@ export const registry: readonly RegistryEntry[] = [
   unsupported('https', 'serve dns:// and put a proxy before it'),
   unsupported('https3', 'serve dns:// and put a proxy before it'),
   supported('timeouts', async () => (await import('./timeouts/plugin.ts')).timeouts),
-  unsupported('multisocket', 'remove it; one socket an address takes all queries'),
+  supported('multisocket', async () => (await import('./multisocket/plugin.ts')).multisocket),
   supported('reload', async () => (await import('./reload/plugin.ts')).reload),
   supported('nsid', async () => (await import('./nsid/plugin.ts')).nsid),
   supported('bufsize', async () => (await import('./bufsize/plugin.ts')).bufsize),

@@ -36,8 +36,11 @@ for (const name of registered) {
       )
       // Setting kubernetes up waits for a cluster, so its options are only read.
       for (const { directives } of blocks) {
-        const withoutCluster = directives.filter(directive => directive.name !== 'kubernetes')
-        for (const directive of directives.filter(each => !withoutCluster.includes(each))) {
+        // Setting tls up needs certificates.
+        const withoutCluster = directives.filter(
+          directive => directive.name !== 'kubernetes' && directive.name !== 'tls',
+        )
+        for (const directive of directives.filter(each => each.name === 'kubernetes')) {
           parseKubernetes(directive, { zones: ['cluster.local.'], directory: folder })
         }
         await stopPlugins((await setupBlock(withoutCluster, setupContext())).plugins)

@@ -61,7 +61,7 @@ export const registry: readonly RegistryEntry[] = [
   supported('cache', async () => (await import('./cache/plugin.ts')).cachePlugin()),
   supported('header', async () => (await import('./header/plugin.ts')).header),
   unsupported('dnssec', 'sign in the upstream of forward'),
-  unsupported('tls', 'serve dns:// and put a proxy before it'),
+  supported('tls', async () => (await import('./tls/plugin.ts')).tls),
   supported('minimal', async () => (await import('./minimal/plugin.ts')).minimal),
   // What has answers of its own: fixed ones before the cluster's, the cluster's before zone files.
   supported('template', async () => (await import('./template/plugin.ts')).template),

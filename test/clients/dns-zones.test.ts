@@ -79,6 +79,8 @@ t.test('the client is judged, told the server, and given little', async t => {
   await t.rejects(dig(port, '-b', '127.0.0.9', 'ns.example.org'))
   t.match((await dig(port, '+nsid', 'ns.example.org')).text, /NSID: 75 73 \("us"\)/)
   t.match((await dig(port, 'version.bind', 'CH', 'TXT')).answer, ['version.bind. 0 CH TXT "v1"'])
+  t.strictSame((await dig(port, 'ns.example.org')).authority, [])
+})
 
 t.test(
   'custom/*.override and custom/*.server may match nothing, and work when files come',

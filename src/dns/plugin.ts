@@ -7,6 +7,8 @@ import type { HttpSites } from './http-sites.ts'
 import type { LineLog } from './line-log.ts'
 import type { Metadata, Query, Reply, ResourceRecord } from './message.ts'
 import { Unanswered } from './unanswered.ts'
+import type { ZoneIndex } from './zone/zone-index.ts'
+import type { ZoneOptions } from './zone/zone-options.ts'
 
 /**
  * Answers one query. A thrown error means that no answer could be found; the server makes SERVFAIL of it, `errors` logs it.
@@ -34,10 +36,20 @@ export type Plugin = {
   filter?(query: Query): boolean
   /** For `transfer`: the zones that it has whole. */
   readonly transfers?: TransferSource
+  /** What the plugin knows of the cluster. For `autopath` and `k8s_external`. */
+  readonly clusterZone?: ClusterZone
   /** For `metadata`: puts the labels that the plugin knows of a query into `labels`. It must not throw. */
   label?(query: Query, labels: Metadata): void
   /** Ends what it runs. Called once, also when start was not. */
   stop?(): void | Promise<void>
+}
+
+/** The names of a cluster. */
+export type ClusterZone = {
+  readonly index: ZoneIndex
+  readonly options: ZoneOptions
+  /** Has everything been listed once? */
+  synced(): boolean
 }
 
 /** Zones that may be copied. */
@@ -144,6 +156,8 @@ export type PluginDefinition = {
   readonly name: string
   /** May it stand more than once in a block? Then setup gets all its directives, in file order. */
   readonly repeatable: boolean
+  /** A plugin without which it can do nothing: it must stand in the same server block. */
+  readonly needs?: string
   /** @throws {ConfigError} with file and line of each problem. */
   setup(directives: readonly Directive[], context: SetupContext): Plugin | Promise<Plugin>
 }

@@ -82,9 +82,20 @@ async function definitionsFor(
     }
     const definition = await load()
     if (!definition.repeatable) problems.push(...repeated(uses))
+    problems.push(...lonely(definition, uses, directives))
     found.push({ definition, uses })
   }
   return found
+}
+
+function lonely(
+  { needs }: PluginDefinition,
+  uses: readonly Directive[],
+  directives: readonly Directive[],
+): readonly ConfigProblem[] {
+  if (needs === undefined || directives.some(({ name }) => name === needs)) return []
+  const message = `needs '${needs}' in the same server block, which is not there`
+  return uses.map(({ name, position }) => ({ ...position, field: name, message }))
 }
 
 function repeated([first, ...more]: readonly Directive[]): readonly ConfigProblem[] {

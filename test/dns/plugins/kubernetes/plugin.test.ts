@@ -300,3 +300,40 @@ t.test('the programming duration of headless Services with selector is measured'
   t.match(text, `${name}_sum{service_kind="headless_with_selector"} 3\n`)
   t.match(text, `${name}_count{service_kind="headless_with_selector"} 1\n`)
 })
+
+t.test('the zone may be copied, every record once, when the cluster was listed', async t => {
+  const { plugin } = await serve('kubernetes cluster.local in-addr.arpa')
+  t.strictSame(plugin.transfers?.zones(), ['cluster.local.'])
+  const zone = plugin.transfers?.zone('cluster.local.')
+  t.match(zone?.soa, { name: 'cluster.local.', type: 'SOA' })
+  t.strictSame(recordsAsText([...(zone?.records ?? [])]), [
+    'cluster.local. 5 NS ns.dns.cluster.local.',
+    'ns.dns.cluster.local. 5 A 10.1.1.1',
+    'svc1.testns.svc.cluster.local. 5 A 10.0.0.1',
+    'svc1.testns.svc.cluster.local. 5 SRV 0 100 80 svc1.testns.svc.cluster.local.',
+    '_http._tcp.svc1.testns.svc.cluster.local. 5 SRV 0 100 80 svc1.testns.svc.cluster.local.',
+    'ext.testns.svc.cluster.local. 5 CNAME example.org.',
+  ])
+  const { plugin: early } = await serve('kubernetes cluster.local\nstartup_timeout 0s', {
+    store: storeOf(objects, false),
+  })
+  t.equal(early.transfers?.zone('cluster.local.'), undefined)
+})
+
+t.test('labels for metadata', async t => {
+  const { plugin } = await serve('kubernetes cluster.local')
+  const labels = new Map<string, () => string>()
+  plugin.label?.(queryFor('_http._tcp.svc1.testns.svc.cluster.local.', 'SRV'), labels)
+  const values = Object.fromEntries(
+    [...labels].map(([label, value]) => [label.slice('kubernetes/'.length), value()]),
+  )
+  t.match(values, {
+    kind: 'svc',
+    namespace: 'testns',
+    service: 'svc1',
+    'port-name': 'http',
+    protocol: 'tcp',
+    zone: 'cluster.local.',
+    endpoint: '',
+  })
+})

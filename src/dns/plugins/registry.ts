@@ -49,7 +49,7 @@ export const registry: readonly RegistryEntry[] = [
   unsupported('dnstap', 'use log'),
   supported('local', async () => (await import('./local/plugin.ts')).local),
   // What changes answers stands around what changes names …
-  unsupported('dns64', 'run it in the upstream of forward'),
+  supported('dns64', async () => (await import('./dns64/plugin.ts')).dns64),
   supported('any', async () => (await import('./any/plugin.ts')).any),
   supported('chaos', async () => (await import('./chaos/plugin.ts')).chaos),
   supported('loadbalance', async () => (await import('./loadbalance/plugin.ts')).loadbalance),

@@ -56,7 +56,7 @@ export const registry: readonly RegistryEntry[] = [
   unsupported('tsig', 'limit who may reach the server by the network'),
   // … and rewrite and autopath before acl, acl before cache: acl judges the final name, and no cached answer gets round it.
   supported('rewrite', async () => (await import('./rewrite/plugin.ts')).rewrite),
-  unsupported('autopath', 'set ndots in the dnsConfig of the pods'),
+  supported('autopath', async () => (await import('./autopath/plugin.ts')).autopath),
   supported('acl', async () => (await import('./acl/plugin.ts')).acl),
   supported('cache', async () => (await import('./cache/plugin.ts')).cachePlugin()),
   supported('header', async () => (await import('./header/plugin.ts')).header),

@@ -70,7 +70,7 @@ export const registry: readonly RegistryEntry[] = [
   unsupported('route53', 'forward to the zone’s name servers'),
   unsupported('azure', 'forward to the zone’s name servers'),
   unsupported('clouddns', 'forward to the zone’s name servers'),
-  unsupported('k8s_external', 'remove it'),
+  supported('k8s_external', async () => (await import('./k8s_external/plugin.ts')).k8sExternal),
   supported('kubernetes', async () => (await import('./kubernetes/plugin.ts')).kubernetesPlugin()),
   supported('file', async () => (await import('./file/plugin.ts')).file),
   supported('auto', async () => (await import('./auto/plugin.ts')).auto),

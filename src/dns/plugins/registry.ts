@@ -23,7 +23,7 @@ export const registry: readonly RegistryEntry[] = [
   // First what configures the block or the query before anything looks at either.
   supported('root', async () => (await import('./root/plugin.ts')).root),
   supported('metadata', async () => (await import('./metadata/plugin.ts')).metadata),
-  unsupported('geoip', 'remove it; no plugin here takes metadata'),
+  unsupported('geoip', 'use view with incidr(client_ip(), …)'),
   supported('cancel', async () => (await import('./cancel/plugin.ts')).cancel),
   unsupported('proxyproto', 'let clients reach the server directly'),
   unsupported('quic', 'serve dns:// and put a proxy before it'),
@@ -41,7 +41,7 @@ export const registry: readonly RegistryEntry[] = [
   supported('ready', async () => (await import('./ready/plugin.ts')).ready),
   supported('health', async () => (await import('./health/plugin.ts')).health),
   unsupported('pprof', 'remove it; start node with --cpu-prof'),
-  unsupported('shed', 'remove it; queries in flight are bounded'),
+  unsupported('shed', 'remove it; queries in flight are bounded, cancel bounds their time'),
   // Metrics and logs wrap all that answers, so that they see every answer, cached ones too.
   supported('prometheus', async () => (await import('./prometheus/plugin.ts')).prometheus),
   supported('errors', async () => (await import('./errors/plugin.ts')).errors),
@@ -53,14 +53,14 @@ export const registry: readonly RegistryEntry[] = [
   supported('any', async () => (await import('./any/plugin.ts')).any),
   supported('chaos', async () => (await import('./chaos/plugin.ts')).chaos),
   supported('loadbalance', async () => (await import('./loadbalance/plugin.ts')).loadbalance),
-  unsupported('tsig', 'limit who may reach the server by the network'),
+  unsupported('tsig', 'limit who may ask by acl, and who may copy zones by transfer'),
   // … and rewrite and autopath before acl, acl before cache: acl judges the final name, and no cached answer gets round it.
   supported('rewrite', async () => (await import('./rewrite/plugin.ts')).rewrite),
   supported('autopath', async () => (await import('./autopath/plugin.ts')).autopath),
   supported('acl', async () => (await import('./acl/plugin.ts')).acl),
   supported('cache', async () => (await import('./cache/plugin.ts')).cachePlugin()),
   supported('header', async () => (await import('./header/plugin.ts')).header),
-  unsupported('dnssec', 'sign in the upstream of forward'),
+  unsupported('dnssec', 'serve signed zone files by file, or sign in the upstream of forward'),
   supported('tls', async () => (await import('./tls/plugin.ts')).tls),
   supported('minimal', async () => (await import('./minimal/plugin.ts')).minimal),
   // What has answers of its own: fixed ones before the cluster's, the cluster's before zone files.
@@ -75,7 +75,7 @@ export const registry: readonly RegistryEntry[] = [
   supported('file', async () => (await import('./file/plugin.ts')).file),
   supported('auto', async () => (await import('./auto/plugin.ts')).auto),
   supported('secondary', async () => (await import('./secondary/plugin.ts')).secondaryPlugin()),
-  unsupported('etcd', 'remove it'),
+  unsupported('etcd', 'write its records into a zone file and use file or auto'),
   // loop must see what forward would send on.
   supported('loop', async () => (await import('./loop/plugin.ts')).loopPlugin()),
   // forward answers everything, so what stands behind it is used only without it.
@@ -84,7 +84,7 @@ export const registry: readonly RegistryEntry[] = [
   unsupported('erratic', 'remove it; it is for tests of CoreDNS'),
   supported('whoami', async () => (await import('./whoami/plugin.ts')).whoami),
   unsupported('on', 'start programs outside the server'),
-  unsupported('sign', 'sign zone files outside the server'),
+  unsupported('sign', 'sign zone files outside the server; file serves signed ones'),
   supported('view', async () => (await import('./view/plugin.ts')).view),
-  unsupported('nomad', 'remove it'),
+  unsupported('nomad', 'forward to a DNS server of Nomad’s services'),
 ]

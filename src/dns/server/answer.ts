@@ -1,3 +1,4 @@
+import type { Answered } from '../fast/fast-path.ts'
 import { type Message, type Query, type Reply, reply } from '../message.ts'
 import type { Exchange, Handler, Plugin } from '../plugin.ts'
 import { isCrash, rcodeOfError } from '../unanswered.ts'
@@ -11,6 +12,8 @@ import type { Route } from './router.ts'
 export type ServingBlock = {
   readonly plugins: readonly Plugin[]
   readonly handler: Handler | undefined
+  /** May answers be given again without asking the plugins? */
+  readonly fastPath: boolean
 }
 
 /** What answering needs of the server. */
@@ -60,6 +63,9 @@ export async function answerPacket(
     durationSeconds: (performance.now() - start) / 1000,
   }
   report(exchange, route?.block, answering)
+  if (octets !== undefined && given?.remember !== undefined && route?.block.fastPath === true) {
+    tellAnswered({ exchange, octets, plugins: route.block.plugins }, origin, answering)
+  }
   return octets
 }
 
@@ -112,6 +118,15 @@ function encode(
   } catch (error) {
     onCrash(error, query)
     return { octets: encodeReply(query, reply({ rcode: 'SERVFAIL' })), rcode: 'SERVFAIL' }
+  }
+}
+
+/** Whatever goes wrong in remembering an answer, it is sent. */
+function tellAnswered(answered: Answered, origin: PacketOrigin, { onCrash }: Answering): void {
+  try {
+    origin.onAnswered?.(answered)
+  } catch (error) {
+    onCrash(error, answered.exchange.query)
   }
 }
 

@@ -7,11 +7,8 @@ import { createLineLog } from '#dns/line-log.ts'
 import { registry } from '#dns/plugins/registry.ts'
 import { restClientMetrics } from '#dns/rest-client-metrics.ts'
 import type { DnsServer } from '#dns/server/dns-server.ts'
+import { DEFAULT_FAST_PATH_WORKERS, MAX_FAST_PATH_WORKERS } from '#dns/server/fast-path-workers.ts'
 import type { CorefileSource } from '#dns/server/read-corefile.ts'
-import {
-  DEFAULT_FAST_PATH_WORKERS,
-  MAX_FAST_PATH_WORKERS,
-} from '#dns/server/fast-path-workers.ts'
 import { startDns } from '#dns/start.ts'
 import { createLogger, type Logger, type LogLevel, logLevels } from '#runtime/log.ts'
 import { keepHeapSmall } from '#runtime/memory.ts'

@@ -57,7 +57,12 @@ export function answerFromWhereAsked(memory: Uint8Array, start: number): void {
     isV6 &&
     memory[start + CONTROL.V6_ADDRESS] === 0xfe &&
     ((memory[start + CONTROL.V6_ADDRESS + 1] as number) & 0xc0) === 0x80
-  if (!isLinkLocal) memory.fill(0, start + (isV6 ? CONTROL.V6_INTERFACE : CONTROL.V4_INTERFACE), start + (isV6 ? CONTROL.V6_INTERFACE : CONTROL.V4_INTERFACE) + 4)
+  if (!isLinkLocal)
+    memory.fill(
+      0,
+      start + (isV6 ? CONTROL.V6_INTERFACE : CONTROL.V4_INTERFACE),
+      start + (isV6 ? CONTROL.V6_INTERFACE : CONTROL.V4_INTERFACE) + 4,
+    )
 }
 
 /** Is this the address of a client of IPv4 on a socket of either family? Allocates nothing. */
@@ -69,6 +74,7 @@ export function isIpv4Name(memory: Uint8Array, start: number): boolean {
 
 /** RFC 4291 section 2.5.5.2: ::ffff:0:0/96 is IPv4. */
 function fromIpv6Octets(octets: Uint8Array): IpAddress {
-  const isMapped = octets[10] === 0xff && octets[11] === 0xff && octets.subarray(0, 10).every(octet => octet === 0)
+  const isMapped =
+    octets[10] === 0xff && octets[11] === 0xff && octets.subarray(0, 10).every(octet => octet === 0)
   return ipFromBytes(isMapped ? octets.slice(12) : octets)
 }

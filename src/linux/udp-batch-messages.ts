@@ -60,7 +60,9 @@ export class MessageBatch {
   }
 
   packetLength(index: number): number {
-    return this.#received <= index ? 0 : (this.#words[this.#receiveWord(index) + WORD.LENGTH] as number)
+    return this.#received <= index
+      ? 0
+      : (this.#words[this.#receiveWord(index) + WORD.LENGTH] as number)
   }
 
   /** Octets before answer i's. */

@@ -44,12 +44,7 @@ export class AnswerReader {
    * none.
    * @param question as read from the packet that begins at `start` of `packet`.
    */
-  answer(
-    question: RawQuestion,
-    view: PacketView,
-    target: Target,
-    nowMs: number,
-  ): number {
+  answer(question: RawQuestion, view: PacketView, target: Target, nowMs: number): number {
     let place = this.find(question)
     if (place >= 0 && this.#isSized(place)) {
       question.widen(view.isIpv4)
@@ -104,7 +99,8 @@ export class AnswerReader {
     const length = words[head + HEAD.ANSWER_LENGTH] as number
     if (length < HEADER_OCTETS || length > MAX_ANSWER_OCTETS) return 0
     const from = at * 8 + HEAD_OCTETS
-    for (let offset = 0; offset < length; offset++) out[to + offset] = octets[from + offset] as number
+    for (let offset = 0; offset < length; offset++)
+      out[to + offset] = octets[from + offset] as number
     out[to] = packet[start] as number
     out[to + 1] = packet[start + 1] as number
     out[to + 2] = (out[to + 2] as number) | question.recursionDesired
@@ -113,7 +109,10 @@ export class AnswerReader {
     this.#writeCases(offsets, cases, question, view, target)
     const flags = words[head + HEAD.FLAGS] as number
     if ((flags & ENTRY_FLAG.COUNTS_DOWN) !== 0) {
-      const ttl = Math.max(0, Math.ceil(((this.#times[at + HEAD_TIMES.TTL_END] as number) - nowMs) / 1000))
+      const ttl = Math.max(
+        0,
+        Math.ceil(((this.#times[at + HEAD_TIMES.TTL_END] as number) - nowMs) / 1000),
+      )
       const count = (words[head + HEAD.TTLS] as number) & MAX_COUNT
       this.#writeTtls(offsets + cases * 2, count, ttl, target)
     }
@@ -133,7 +132,8 @@ export class AnswerReader {
   #hasKey(at: number, hash: number, key: Uint8Array, keyLength: number): boolean {
     const words = this.#words
     const head = at * 2
-    if (words[head + HEAD.HASH] !== hash || words[head + HEAD.KEY_LENGTH] !== keyLength) return false
+    if (words[head + HEAD.HASH] !== hash || words[head + HEAD.KEY_LENGTH] !== keyLength)
+      return false
     const answerEnd = at * 8 + HEAD_OCTETS + (words[head + HEAD.ANSWER_LENGTH] as number)
     const offsets = 2 * (words[head + HEAD.CASES] as number) + (words[head + HEAD.TTLS] as number)
     const from = ((answerEnd + 1) & ~1) + 2 * offsets

@@ -90,7 +90,10 @@ export class AnswerTable {
   put(
     question: RawQuestion,
     entry: NewEntry,
-    { reader, isRight }: { readonly reader: AnswerReader; readonly isRight: (at: number) => boolean },
+    {
+      reader,
+      isRight,
+    }: { readonly reader: AnswerReader; readonly isRight: (at: number) => boolean },
   ): EntryHandle | undefined {
     const units = Math.ceil(sizeOf(question, entry) / 8)
     if (units * 8 > this.#octets.length / 8) return undefined

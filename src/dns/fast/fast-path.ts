@@ -26,6 +26,14 @@ export type Answered = {
   readonly plugins: readonly Plugin[]
 }
 
+export type FastPathOptions = {
+  /** Of the table of answers, a multiple of 1024. */
+  readonly maxOctets: number
+  readonly metrics: Metrics
+  /** {@link sharedClockMs}; tests hold it. */
+  readonly clockMs?: () => number
+}
+
 type Worker = {
   readonly counters: UseCounters
   readonly seen: Uint32Array
@@ -63,8 +71,10 @@ export class FastPath {
   /** Of one use, as last seen. */
   #meanSeconds = 0
 
-  /** @param options.maxOctets of the table of answers, a multiple of 1024. */
-  constructor({ maxOctets, metrics }: { readonly maxOctets: number; readonly metrics: Metrics }) {
+  readonly #clockMs: () => number
+
+  constructor({ maxOctets, metrics, clockMs = sharedClockMs }: FastPathOptions) {
+    this.#clockMs = clockMs
     const memory = createTableMemory(maxOctets)
     this.#table = new AnswerTable(memory)
     this.#reader = new AnswerReader(memory, this.seed)
@@ -175,7 +185,7 @@ export class FastPath {
   #keep(packet: Uint8Array, template: Template, answered: Answered, remember: Remember): void {
     const { exchange, octets } = answered
     const { forMs, ttlLeftMs, rotates, untilChange } = remember
-    const nowMs = sharedClockMs()
+    const nowMs = this.#clockMs()
     let unwatch: (() => void) | undefined
     const handle = this.#table.put(
       this.#question,
@@ -213,7 +223,9 @@ export class FastPath {
     const length = this.#reader.write(at, this.#question, view, target, nowMs)
     const given = this.#scratch.subarray(0, length)
     // Rotated, the same octets stand in other places.
-    return rotates ? length === octets.length && sumOf(given) === sumOf(octets) : equals(given, octets)
+    return rotates
+      ? length === octets.length && sumOf(given) === sumOf(octets)
+      : equals(given, octets)
   }
 
   #counting({ exchange, plugins }: Answered, { counted }: Remember): Count {

@@ -5,7 +5,15 @@ export const MAX_KEY_OCTETS = 255 + 2 + 1 + 1 + 3
 
 /** The OPT record without options (RFC 6891 section 6.1.2), and where its parts lie. */
 const OPT_OCTETS = 11
-const OPT = { TYPE: 1, SIZE: 3, EXTENDED_RCODE: 5, VERSION: 6, FLAGS_HIGH: 7, FLAGS_LOW: 8, LENGTH: 9 }
+const OPT = {
+  TYPE: 1,
+  SIZE: 3,
+  EXTENDED_RCODE: 5,
+  VERSION: 6,
+  FLAGS_HIGH: 7,
+  FLAGS_LOW: 8,
+  LENGTH: 9,
+}
 const TYPE_OPT = 41
 const CLASS_IN = 1
 

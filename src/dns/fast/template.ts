@@ -65,7 +65,11 @@ export function templateFrom(
 }
 
 /** The names that follow the question's: where the two answers differ they end as the question's name does. */
-function casesOf(lower: Uint8Array, upper: Uint8Array, nameEnd: number): Template['cases'] | undefined {
+function casesOf(
+  lower: Uint8Array,
+  upper: Uint8Array,
+  nameEnd: number,
+): Template['cases'] | undefined {
   if (lower.length !== upper.length) return undefined
   const cases = [{ at: HEADER_OCTETS, from: 0 }]
   let at = nameEnd
@@ -94,7 +98,11 @@ function suffixAt(answer: Uint8Array, at: number, nameEnd: number): number | und
   return undefined
 }
 
-function recordsOf(answer: Uint8Array, start: number, counts: readonly number[]): readonly Record[] {
+function recordsOf(
+  answer: Uint8Array,
+  start: number,
+  counts: readonly number[],
+): readonly Record[] {
   const view = new DataView(answer.buffer, answer.byteOffset, answer.byteLength)
   const records: Record[] = []
   let at = start

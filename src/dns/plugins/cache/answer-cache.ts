@@ -76,7 +76,10 @@ export class AnswerCache {
     return {
       ...remember,
       again: query =>
-        visibleTo(query, mapRecords(again(query), record => ({ ...record, ttl }))),
+        visibleTo(
+          query,
+          mapRecords(again(query), record => ({ ...record, ttl })),
+        ),
       counted: times => {
         this.#metrics.requested(times)
         this.#metrics.missed(times)

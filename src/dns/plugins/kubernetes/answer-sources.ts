@@ -1,9 +1,9 @@
 import type { Change } from '#cluster/store.ts'
+import type { Reply } from '../../message.ts'
 import type { ZoneQuestion } from '../../zone/outcome.ts'
 import { parseRequest } from '../../zone/request.ts'
 import { isReverseZone } from '../../zone/reverse-name.ts'
 import { serviceKeyOf } from '../../zone/zone-index.ts'
-import type { Reply } from '../../message.ts'
 
 /** Touched by every change that can move the zone's serial or add a name. */
 const ANYTHING = 'anything'
@@ -27,10 +27,7 @@ export function sourcesOf(
   if (answers.some(({ type }) => ['CNAME', 'NS', 'SOA'].includes(type))) return everything
   const request = parseRequest(name.toLowerCase(), lowerZone)
   if (request.kind !== 'service') return everything
-  return [
-    namespace(request.namespace),
-    service(`${request.namespace}/${request.service}`),
-  ]
+  return [namespace(request.namespace), service(`${request.namespace}/${request.service}`)]
 }
 
 /** What a change of the index touches. */

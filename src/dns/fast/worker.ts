@@ -3,25 +3,14 @@ import { MessageBatch } from '#linux/udp-batch-messages.ts'
 import { AnswerReader } from './answer-reader.ts'
 import { type Miss, packMisses } from './misses.ts'
 import { RawQuestion } from './raw-question.ts'
-import { MAX_ANSWER_OCTETS, sharedClockMs, type TableMemory } from './table-memory.ts'
+import { MAX_ANSWER_OCTETS, sharedClockMs } from './table-memory.ts'
 import { UseCounters } from './use-counters.ts'
-
-/** What a worker is started with. */
-export type WorkerData = {
-  readonly fd: number
-  readonly listener: number
-  readonly table: TableMemory
-  /** Of the hashes of the table. */
-  readonly seed: number
-  readonly counters: SharedArrayBuffer
-  /** One word: packets handed to the main thread that it has not seen yet. */
-  readonly waiting: SharedArrayBuffer
-}
+import { READY, type WorkerData } from './worker-data.ts'
 
 /** Packets in one call of the kernel: more gain nothing. */
 const BATCH = 64
 /** As the slow path has it: longer queries are cut. */
-export const MAX_QUERY_OCTETS = 512
+const MAX_QUERY_OCTETS = 512
 /** Packets that may wait for the main thread; more are dropped, as a full socket buffer drops them. */
 const MAX_WAITING = 8192
 
@@ -108,14 +97,11 @@ class Worker {
   }
 }
 
-/** What a worker says once: it takes packets from now on. */
-export const READY = 'ready'
-
-if (!isMainThread && parentPort !== null) {
-  const port = parentPort
-  const worker = new Worker(workerData as WorkerData, misses =>
-    port.postMessage(misses, [misses.buffer]),
-  )
-  port.postMessage(READY)
-  worker.run()
-}
+// The entry of a thread: its main thread is in src/dns/server/udp-fast.ts.
+if (isMainThread || parentPort === null) throw new Error('this is the entry of a worker thread')
+const port = parentPort
+const worker = new Worker(workerData as WorkerData, misses =>
+  port.postMessage(misses, [misses.buffer]),
+)
+port.postMessage(READY)
+worker.run()

@@ -45,7 +45,7 @@ export async function setupBlock(
     await stopPlugins(plugins)
     throw new ConfigError(problems)
   }
-  const taking = plugins.filter(({ wrap, observe }) => wrap !== undefined || observe !== undefined)
+  const taking = plugins.filter(plugin => plugin.wrap !== undefined || plugin.observe !== undefined)
   return {
     plugins,
     handler: taking.length > 0 ? chain(plugins, endOfChain) : undefined,

@@ -5,7 +5,7 @@ import { destinationFrom, endpointFrom, isIpv4Name } from '#linux/udp-batch-addr
 import { MessageBatch } from '#linux/udp-batch-messages.ts'
 import type { FastPath } from '../fast/fast-path.ts'
 import { type Miss, unpackMisses } from '../fast/misses.ts'
-import { READY, type WorkerData } from '../fast/worker.ts'
+import { READY, type WorkerData } from '../fast/worker-data.ts'
 import { type Listener, type ListenerOptions, wildcards } from './listener.ts'
 
 /** Room for the largest message, for answers that go the slow way, octets. */
@@ -115,7 +115,7 @@ class SocketThread implements Listener {
     })
     // Rejects with the worker's error when there is one.
     const [said] = (await Promise.race([once(worker, 'message'), ended])) as [unknown]
-    if (said !== READY) throw new Error(`a worker of the fast path ended with code ${said}`)
+    if (said !== READY) throw new Error('a worker of the fast path ended before it began')
     worker.on('message', (packed: Uint8Array) => this.#take(packed))
     worker.on('error', error => {
       if (!this.#isStopping) onFailure(error)

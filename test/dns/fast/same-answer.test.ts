@@ -68,7 +68,7 @@ const reverse = ['1.0.0.10', '2.0.0.10', '1.0.0.172', '9.9.9.9'].map(
 const types = ['A', 'AAAA', 'SRV', 'CNAME', 'TXT', 'PTR', 'SOA', 'NS', 'MX', 'ANY', 'HTTPS']
 
 const mixCase = (name: string, bits: readonly boolean[]): string =>
-  [...name].map((char, at) => (bits[at % bits.length] ? char.toUpperCase() : char)).join('')
+  Array.from(name, (char, at) => (bits[at % bits.length] ? char.toUpperCase() : char)).join('')
 
 type Asked = { readonly packet: Uint8Array; readonly family: 4 | 6 }
 

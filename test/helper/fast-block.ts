@@ -57,7 +57,8 @@ export class FastBlock {
     memory.set(packet, start)
     if (!this.#question.read(memory, start, packet.length, LISTENER)) return undefined
     const view = { packet: memory, start, isIpv4: family === 4 }
-    const length = this.#reader.answer(this.#question, view, { out: memory, to }, this.#clockMs())
+    const target = { out: memory, outWords: new Int32Array(memory.buffer), to }
+    const length = this.#reader.answer(this.#question, view, target, this.#clockMs())
     if (length === 0) return undefined
     this.#counters.used(this.#reader.slot, family === 4)
     this.#counters.spent(0.01, 1)

@@ -65,13 +65,14 @@ export class AnswerReader {
   }
 
   /** The place of the entry with the question's key; -1: there is none. */
-  find({ hash, key, keyLength }: RawQuestion): number {
+  find(question: RawQuestion): number {
+    const { hash } = question
     const index = this.#index
     const group = groupAt(hash, index.length)
     for (let place = group; place < group + WAYS * PLACE_WORDS; place += PLACE_WORDS) {
       if (index[place] !== hash) continue
       const at = Atomics.load(index, place + 1) - 1
-      if (at >= 0 && this.#hasKey(at, hash, key, keyLength)) return place
+      if (at >= 0 && this.#hasKey(at, question)) return place
     }
     return -1
   }
@@ -90,7 +91,6 @@ export class AnswerReader {
     nowMs: number,
   ): number {
     const words = this.#words
-    const octets = this.#octets
     const { packet, start } = view
     const { out, to } = target
     const head = at * 2
@@ -99,14 +99,13 @@ export class AnswerReader {
     const length = words[head + HEAD.ANSWER_LENGTH] as number
     if (length < HEADER_OCTETS || length > MAX_ANSWER_OCTETS) return 0
     const from = at * 8 + HEAD_OCTETS
-    for (let offset = 0; offset < length; offset++)
-      out[to + offset] = octets[from + offset] as number
+    copyWords(words, from >> 2, target, (length + 3) >> 2)
     out[to] = packet[start] as number
     out[to + 1] = packet[start + 1] as number
     out[to + 2] = (out[to + 2] as number) | question.recursionDesired
     const offsets = (from + length + 1) >> 1
     const cases = (words[head + HEAD.CASES] as number) & MAX_COUNT
-    this.#writeCases(offsets, cases, question, view, target)
+    if (!question.isLowerCase) this.#writeCases(offsets, cases, question, view, target)
     const flags = words[head + HEAD.FLAGS] as number
     if ((flags & ENTRY_FLAG.COUNTS_DOWN) !== 0) {
       const ttl = Math.max(
@@ -129,17 +128,14 @@ export class AnswerReader {
     return at >= 0 && ((this.#words[at * 2 + HEAD.FLAGS] as number) & ENTRY_FLAG.SIZED) !== 0
   }
 
-  #hasKey(at: number, hash: number, key: Uint8Array, keyLength: number): boolean {
+  #hasKey(at: number, { hash, keyLength, keyWords }: RawQuestion): boolean {
     const words = this.#words
     const head = at * 2
     if (words[head + HEAD.HASH] !== hash || words[head + HEAD.KEY_LENGTH] !== keyLength)
       return false
-    const answerEnd = at * 8 + HEAD_OCTETS + (words[head + HEAD.ANSWER_LENGTH] as number)
-    const offsets = 2 * (words[head + HEAD.CASES] as number) + (words[head + HEAD.TTLS] as number)
-    const from = ((answerEnd + 1) & ~1) + 2 * offsets
-    const octets = this.#octets
-    for (let offset = 0; offset < keyLength; offset++) {
-      if (octets[from + offset] !== key[offset]) return false
+    const from = head + (words[head + HEAD.KEY_WORD] as number)
+    for (let word = 0; word << 2 < keyLength; word++) {
+      if (words[from + word] !== keyWords[word]) return false
     }
     return true
   }
@@ -210,5 +206,19 @@ export type PacketView = {
   readonly isIpv4: boolean
 }
 
-/** Where an answer goes. */
-export type Target = { readonly out: Uint8Array; readonly to: number }
+/** Where an answer goes: `to`, a multiple of 4, in a memory that is seen as octets and as words. */
+export type Target = {
+  readonly out: Uint8Array
+  readonly outWords: Int32Array
+  readonly to: number
+}
+
+function copyWords(
+  source: Int32Array,
+  from: number,
+  { outWords, to }: Target,
+  count: number,
+): void {
+  const first = to >> 2
+  for (let word = 0; word < count; word++) outWords[first + word] = source[from + word] as number
+}

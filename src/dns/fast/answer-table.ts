@@ -223,14 +223,20 @@ export class AnswerTable {
       this.#shorts[short++] = source
     }
     for (const target of template?.ttls ?? []) this.#shorts[short++] = target
-    this.#octets.set(question.key.subarray(0, question.keyLength), short * 2)
+    const keyWord = (short + 1) >> 1
+    words[head + HEAD.KEY_WORD] = keyWord - head
+    words.set(question.keyWords.subarray(0, (question.keyLength + 3) >> 2), keyWord)
   }
 }
 
-/** Octets of an entry. */
+/** Before the offsets, before the key and behind it. */
+const MAX_PADDING_OCTETS = 1 + 3 + 3
+
+/** Octets of an entry, at most. */
 const sizeOf = ({ keyLength }: RawQuestion, { template }: NewEntry): number =>
   HEAD_OCTETS +
   (template === undefined
     ? 0
-    : template.octets.length + 1 + 4 * template.cases.length + 2 * template.ttls.length) +
-  keyLength
+    : template.octets.length + 4 * template.cases.length + 2 * template.ttls.length) +
+  keyLength +
+  MAX_PADDING_OCTETS

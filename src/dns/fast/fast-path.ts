@@ -219,7 +219,8 @@ export class FastPath {
     { nowMs, rotates }: { readonly nowMs: number; readonly rotates: boolean },
   ): boolean {
     const view = { packet, start: 0, isIpv4: true }
-    const target = { out: this.#scratch, to: 0 }
+    const outWords = new Int32Array(this.#scratch.buffer)
+    const target = { out: this.#scratch, outWords, to: 0 }
     const length = this.#reader.write(at, this.#question, view, target, nowMs)
     const given = this.#scratch.subarray(0, length)
     // Rotated, the same octets stand in other places.

@@ -2,7 +2,7 @@
  * The memory of a table of ready-made answers, which one thread writes and many read.
  *
  * `index` has places in groups; a place is the hash of a key and where the entry begins in `arena`, in units of 8 octets, plus 1
- * (0: empty). An entry is a head of {@link HEAD_OCTETS}, the answer, the offsets of what differs from query to query, the key.
+ * (0: empty). An entry is a head of {@link HEAD_OCTETS}, the answer, the offsets of what differs from query to query, the key; answer and key begin with a word.
  */
 export type TableMemory = { readonly index: SharedArrayBuffer; readonly arena: SharedArrayBuffer }
 
@@ -26,6 +26,8 @@ export const HEAD = {
   ROTATION_STRIDE: 9,
   ROTATION_COUNT: 10,
   ROTATION_OCTETS: 11,
+  /** Where the key begins, in words from the head's begin. */
+  KEY_WORD: 16,
 } as const
 /** Doubles of an entry's head, in units of 8 octets: milliseconds of the monotonic clock. */
 export const HEAD_TIMES = {
@@ -34,7 +36,7 @@ export const HEAD_TIMES = {
   /** To when its TTLs count down, if they do. */
   TTL_END: 7,
 } as const
-export const HEAD_OCTETS = 64
+export const HEAD_OCTETS = 72
 
 export const ENTRY_FLAG = {
   /** Not an answer: its octets depend on how much the client takes. See RawQuestion.widen. */

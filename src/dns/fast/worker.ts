@@ -24,7 +24,7 @@ class Worker {
   readonly #listener: number
   readonly #post: (misses: Uint8Array<ArrayBuffer>) => void
   readonly #view: { packet: Uint8Array; start: number; isIpv4: boolean }
-  readonly #target: { out: Uint8Array; to: number }
+  readonly #target: { out: Uint8Array; outWords: Int32Array; to: number }
   #misses: Miss[] = []
 
   constructor(data: WorkerData, post: (misses: Uint8Array<ArrayBuffer>) => void) {
@@ -37,7 +37,8 @@ class Worker {
     this.#listener = data.listener
     this.#post = post
     this.#view = { packet: this.#batch.memory, start: 0, isIpv4: false }
-    this.#target = { out: this.#batch.memory, to: 0 }
+    const { memory } = this.#batch
+    this.#target = { out: memory, outWords: new Int32Array(memory.buffer), to: 0 }
   }
 
   run(): void {

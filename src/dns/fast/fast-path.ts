@@ -6,6 +6,7 @@ import { counter, gauge } from '../metric.ts'
 import type { Exchange, Plugin } from '../plugin.ts'
 import { AnswerReader } from './answer-reader.ts'
 import { AnswerTable } from './answer-table.ts'
+import { AskedBefore } from './asked-before.ts'
 import { planEntry } from './entry.ts'
 import { RawQuestion } from './raw-question.ts'
 import {
@@ -43,8 +44,6 @@ type Worker = {
 
 /** Answers of more records go the slow way: making them ready would take the main thread too long. */
 const MAX_RECORDS = 200
-/** Questions whose asking is remembered, to tell names that are asked again from those that are not. */
-const ASKED = 4096
 /** Numbers of listeners are one octet of a key. */
 const MAX_LISTENERS = 256
 
@@ -64,7 +63,7 @@ export class FastPath {
   readonly #question: RawQuestion
   readonly #counts: (Count | undefined)[] = []
   readonly #workers = new Set<Worker>()
-  readonly #asked = new Int32Array(ASKED)
+  readonly #asked = new AskedBefore()
   readonly #scratch = new Uint8Array(MAX_ANSWER_OCTETS)
   readonly #freeListeners = Array.from({ length: MAX_LISTENERS }, (_, number) => number).reverse()
   readonly #countAnswers: (uses: number) => void
@@ -133,7 +132,8 @@ export class FastPath {
     if (reply?.remember === undefined || reply.ednsOptions.length > 0) return
     const records = reply.answers.length + reply.authorities.length + reply.additionals.length
     if (records > MAX_RECORDS || reply.remember.forMs <= 0) return
-    if (!question.read(packet, 0, packet.length, listener) || !this.#wasAsked(question.hash)) return
+    if (!question.read(packet, 0, packet.length, listener) || !this.#asked.see(question.hash))
+      return
     const planned = planEntry(query, reply.remember, question.nameLength)
     if (planned === undefined || planned.template.octets.length > MAX_ANSWER_OCTETS) return
     if (planned.isSized) {
@@ -166,14 +166,6 @@ export class FastPath {
   #settleFound(): void {
     const place = this.#reader.find(this.#question)
     if (place >= 0) this.#countSlot(this.#reader.slotAt(place))
-  }
-
-  /** A name that is asked once, as under a flood of random ones, is not worth a place. */
-  #wasAsked(hash: number): boolean {
-    const at = hash & (ASKED - 1)
-    if (this.#asked[at] === hash) return true
-    this.#asked[at] = hash
-    return false
   }
 
   #keepSizedMark(): void {

@@ -86,7 +86,7 @@ async function checkReachable(services: number): Promise<void> {
 }
 
 async function round(services: number): Promise<Round> {
-  await cleanupProxy({}, new AbortController().signal)
+  await cleanupProxy(silentLogger(), new AbortController().signal)
   const store = new Store()
   const pod = (index: number, number: number) => ip(`10.${128 + number}`, index)
   const objects = Array.from({ length: services }, (_, index) => index)

@@ -12,7 +12,7 @@ import {
 import { nodeNameFrom } from '#proxy/config/to-settings.ts'
 import { cleanupProxy } from '#proxy/main.ts'
 import { ConfigError, type ConfigProblem, describeError, formatProblem } from '#runtime/error.ts'
-import { createLogger, type LogLevel } from '#runtime/log.ts'
+import { createLogger, type Logger, type LogLevel } from '#runtime/log.ts'
 import { keepHeapSmall } from '#runtime/memory.ts'
 import { version } from '#runtime/version.ts'
 import { type CommandIo, EXIT_OK, runCommand } from './command-line.ts'
@@ -56,7 +56,7 @@ async function act(options: Options, { config, file }: Loaded, io: CommandIo): P
     return EXIT_OK
   }
   if (options.cleanup) {
-    await cleanupProxy({}, io.signal)
+    await cleanupProxy(await logger(config, io), io.signal)
     return EXIT_OK
   }
   const nodeName = nodeNameFrom(config, hostname())
@@ -71,7 +71,7 @@ async function act(options: Options, { config, file }: Loaded, io: CommandIo): P
     endpoint: options.master || undefined,
     env: io.env,
   }
-  const log = await createLogger(levelOf(config.logging.verbosity), io.stderr.isTTY === true)
+  const log = await logger(config, io)
   await runStandaloneProxy({ config, nodeName, objects, configFile: file, log }, io.signal)
   return EXIT_OK
 }
@@ -114,6 +114,9 @@ async function writeConfig(file: string, text: string): Promise<void> {
     throw new ConfigError([{ field: '--write-config-to', message }], { cause })
   }
 }
+
+const logger = ({ logging }: Loaded['config'], { stderr }: CommandIo): Promise<Logger> =>
+  createLogger(levelOf(logging.verbosity), stderr.isTTY === true)
 
 /** klog's verbosity in our levels. */
 const levelOf = (verbosity: number): LogLevel =>

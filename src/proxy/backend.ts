@@ -1,11 +1,16 @@
+import type { IpFamily } from '#net/ip.ts'
+import type { Clock } from '#runtime/clock.ts'
+import type { Logger } from '#runtime/log.ts'
 import type { ServicePortState } from './change-tracker.ts'
+import type { FamilyMetrics } from './metrics.ts'
+import type { ProxyMode, ProxySettings } from './settings.ts'
 
 /** Service ports by the key of their Service, each Service once; read once, so that they need not all exist at a time. */
 export type ServiceStates = Iterable<readonly [string, readonly ServicePortState[]]>
 
-/** Programs one kernel mechanism for one IP family. Calls never overlap. */
-export interface Backend {
-  readonly name: 'iptables' | 'ipvs' | 'nftables'
+/** Programs one kernel mechanism for one IP family. {@link replace} and {@link update} never overlap. */
+export interface Backend extends AsyncDisposable {
+  readonly name: ProxyMode
   /**
    * Makes the kernel hold these Services and nothing else, whatever it holds now; what is right is left alone.
    * The first call of a run, and the one after any failure.
@@ -16,4 +21,36 @@ export interface Backend {
    * the kernel holds the former or the new state, and only {@link replace} may follow.
    */
   update(changed: ServiceStates, signal: AbortSignal): Promise<void>
+  /**
+   * Watches for changes that others make to what this backend made, until the signal is aborted; calls `lost` with what
+   * was seen, upon which {@link replace} follows. It runs beside the other calls, and never fails.
+   */
+  guard?(lost: (reason: string) => void, signal: AbortSignal): Promise<void>
+}
+
+/** What every backend is made with. */
+export type BackendOptions = {
+  readonly family: IpFamily
+  readonly settings: ProxySettings
+  readonly metrics: FamilyMetrics
+  readonly log: Logger
+  readonly clock: Clock
+}
+
+/** A kernel mechanism: how to program it, and how to remove everything of it. */
+export type BackendModule = {
+  /** @throws {NodeplaneError} the machine cannot do it: a program or a kernel feature is missing. */
+  open(options: BackendOptions): Promise<Backend>
+  /**
+   * Removes what any earlier run of ours, or of kube-proxy in this mode, left; both families. What is not there, and
+   * programs that are not there, are no error. Established connections live on.
+   * @throws {NodeplaneError} something is still there.
+   */
+  cleanup(options: CleanupOptions, signal: AbortSignal): Promise<void>
+}
+
+export type CleanupOptions = {
+  readonly log: Logger
+  /** Only kube-proxy's: ours may be in use (see {@link ProxySettings.tableName}). */
+  readonly foreignOnly?: boolean
 }

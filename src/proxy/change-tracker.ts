@@ -7,7 +7,11 @@ import { type ServicePort, servicePortsOf } from './service-port.ts'
 import { type Place, type SelectedEndpoints, selectEndpoints } from './topology.ts'
 
 /** A service port and what it may use now: all a backend needs to know of it. */
-export type ServicePortState = ServicePort & { readonly endpoints: SelectedEndpoints }
+export type ServicePortState = ServicePort & {
+  readonly endpoints: SelectedEndpoints
+  /** Usable or not. */
+  readonly allEndpoints: readonly ProxyEndpoint[]
+}
 
 /** A service port and all its endpoints, usable or not. */
 export type ServicePortEndpoints = ServicePort & { readonly endpoints: readonly ProxyEndpoint[] }
@@ -57,10 +61,10 @@ export class ChangeTracker {
     const object = this.#services.get(service)
     if (object === undefined) return []
     const slices = this.#slicesFor(service)
-    return servicePortsOf(object, this.#family).map(port => ({
-      ...port,
-      endpoints: selectEndpoints(port, endpointsOf(port, slices), this.#place),
-    }))
+    return servicePortsOf(object, this.#family).map(port => {
+      const allEndpoints = endpointsOf(port, slices)
+      return { ...port, allEndpoints, endpoints: selectEndpoints(port, allEndpoints, this.#place) }
+    })
   }
 
   /** The ports of one protocol of a Service; empty when it has none, is gone or not the proxy's business. */

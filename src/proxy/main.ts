@@ -1,22 +1,18 @@
 import type { Wanted } from '#cluster/source.ts'
 import type { StoreReader } from '#cluster/store.ts'
 import { Conntrack } from '#linux/conntrack.ts'
-import { childWriter, type NftWriter } from '#linux/nft.ts'
-import { listNftMap, listNftTable } from '#linux/nft-listing.ts'
-import { createNftWriter } from '#linux/nft-writer.ts'
-import { familyOf, type IpFamily, ipFamilies } from '#net/ip.ts'
+import type { IpFamily } from '#net/ip.ts'
 import { Backoff } from '#runtime/backoff.ts'
 import { type Clock, systemClock } from '#runtime/clock.ts'
+import { describeError } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
 import type { Metrics } from '#runtime/metrics.ts'
+import { loadBackend, proxyModes } from './backends.ts'
 import { ChangeTracker } from './change-tracker.ts'
 import { ConntrackCleanup } from './conntrack-cleanup.ts'
 import { createProxyMetrics, type FamilyMetrics } from './metrics.ts'
-import { NftablesBackend } from './nftables/backend.ts'
-import { renderRemoval } from './nftables/render.ts'
-import type { Table } from './nftables/table.ts'
 import { warnOfServices } from './service-warnings.ts'
-import { DEFAULT_TABLE_NAME, type ProxySettings } from './settings.ts'
+import type { ProxySettings } from './settings.ts'
 import { SyncRunner } from './sync-runner.ts'
 
 /** Waits after failed syncs. */
@@ -57,7 +53,6 @@ export const wantedByProxy: Wanted = {
  */
 export async function runProxy(options: ProxyOptions, signal: AbortSignal): Promise<void> {
   const { settings, metrics } = options
-  using writer = await createNftWriter()
   const metricsOf = createProxyMetrics(metrics)
   await Promise.all([
     warnOfServices(
@@ -65,14 +60,13 @@ export async function runProxy(options: ProxyOptions, signal: AbortSignal): Prom
       signal,
     ),
     ...settings.families.map(family =>
-      runFamily({ ...options, family, writer, metrics: metricsOf(family) }, signal),
+      runFamily({ ...options, family, metrics: metricsOf(family) }, signal),
     ),
   ])
 }
 
 type FamilyOptions = Omit<ProxyOptions, 'metrics'> & {
   readonly family: IpFamily
-  readonly writer: NftWriter
   readonly metrics: FamilyMetrics
 }
 
@@ -86,6 +80,8 @@ async function runFamily(options: FamilyOptions, signal: AbortSignal): Promise<v
     log: options.log.child({ component: 'proxy', family }),
     clock: options.clock ?? systemClock,
   }
+  const { mode = 'nftables' } = settings
+  await using backend = await (await loadBackend(mode)).open({ ...common, family, settings })
   const cleanup = new ConntrackCleanup({
     ...common,
     family,
@@ -95,7 +91,7 @@ async function runFamily(options: FamilyOptions, signal: AbortSignal): Promise<v
   const runner = new SyncRunner({
     ...common,
     feed,
-    backend: createBackend(options),
+    backend,
     backoff: new Backoff({ initialMs: RETRY_INITIAL_MS, maxMs: RETRY_MAX_MS }),
     onQueued: () => onQueued?.(family),
     onProgrammed(revision, changed) {
@@ -106,42 +102,23 @@ async function runFamily(options: FamilyOptions, signal: AbortSignal): Promise<v
   await Promise.all([runner.run(signal), cleanup.run(signal)])
 }
 
-function createBackend(options: FamilyOptions): NftablesBackend {
-  const { family, settings, writer } = options
-  return new NftablesBackend({
-    table: tableOf(family, settings),
-    clusterCIDR: settings.clusterCIDRs.find(prefix => prefix.family === family),
-    masqueradeAll: settings.masqueradeAll,
-    nodePortAddresses: nodePortAddressesOf(options),
-    node: {
-      nodeName: settings.nodeName,
-      nodeIPs: (settings.nodeIPs ?? []).filter(ip => familyOf(ip) === family),
-    },
-    writer,
-    list: listNftTable,
-    listMap: listNftMap,
-  })
-}
-
 const nodePortAddressesOf = ({ family, settings }: Pick<FamilyOptions, 'family' | 'settings'>) =>
   settings.nodePortAddresses.filter(prefix => prefix.family === family)
 
 /**
- * Removes all rules that any earlier run installed. Idempotent; established connections live on.
- * @throws {NftError} the kernel refused
+ * Removes all rules that any earlier run installed, in every mode. Idempotent; established connections live on.
+ * @throws {AggregateError} with what each mode could not remove; the others are removed all the same.
  */
-export async function cleanupProxy(
-  settings: Pick<ProxySettings, 'tableName'>,
-  signal: AbortSignal,
-): Promise<void> {
-  const removals = ipFamilies.map(family =>
-    childWriter.apply(renderRemoval(tableOf(family, settings)), signal),
-  )
-  const failed = (await Promise.allSettled(removals)).find(({ status }) => status === 'rejected')
-  if (failed?.status === 'rejected') throw failed.reason as Error
+export async function cleanupProxy(log: Logger, signal: AbortSignal): Promise<void> {
+  const errors: unknown[] = []
+  for (const mode of proxyModes) {
+    try {
+      const backend = await loadBackend(mode)
+      await backend.cleanup({ log }, signal)
+    } catch (error) {
+      errors.push(error)
+    }
+  }
+  if (errors.length === 1) throw errors[0] as Error
+  if (errors.length > 1) throw new AggregateError(errors, errors.map(describeError).join('; '))
 }
-
-const tableOf = (
-  family: IpFamily,
-  { tableName = DEFAULT_TABLE_NAME }: Pick<ProxySettings, 'tableName'>,
-): Table => ({ family, name: tableName })

@@ -24,6 +24,8 @@ export type ServicePort = {
   readonly affinityTimeoutSeconds: number | undefined
   readonly internalPolicyLocal: boolean
   readonly externalPolicyLocal: boolean
+  /** Where the load balancer asks whether this node has endpoints; 0: it does not. */
+  readonly healthCheckNodePort: number
 }
 
 /** A Service with this label (whatever its value) is for another proxy. */
@@ -80,6 +82,7 @@ function commonOf(service: Service, family: IpFamily) {
     affinityTimeoutSeconds: affinityOf(service),
     internalPolicyLocal: service.internalTrafficPolicy === 'Local',
     externalPolicyLocal: service.externalTrafficPolicy === 'Local' && acceptsOutsiders(service),
+    healthCheckNodePort: isHealthChecked(service) ? service.healthCheckNodePort : 0,
   }
 }
 
@@ -88,6 +91,10 @@ function affinityOf({ affinityTimeoutSeconds }: Service): number | undefined {
   if (affinityTimeoutSeconds === undefined) return undefined
   return Math.min(86_400, Math.max(1, Math.trunc(affinityTimeoutSeconds) || 1))
 }
+
+/** Does a load balancer ask each node whether it has endpoints of this Service? */
+export const isHealthChecked = ({ type, externalTrafficPolicy }: Service): boolean =>
+  type === 'LoadBalancer' && externalTrafficPolicy === 'Local'
 
 /** Types to which an external traffic policy applies. */
 const acceptsOutsiders = ({ type, externalIPs }: Service): boolean =>

@@ -8,11 +8,12 @@ export type ProxySettings = {
   readonly nodeName: string
   /** Families to program; each has rules of its own and fails on its own. */
   readonly families: readonly IpFamily[]
-  /**
-   * Where pods live (the detector ClusterCIDR): the first prefix of a family counts. A family without one has no
-   * detector, so no traffic counts as pod traffic and traffic to cluster IPs keeps its source.
-   */
+  /** nftables when not given. */
+  readonly mode?: ProxyMode | undefined
+  /** Where pods live (the detectors ClusterCIDR and NodeCIDR): the first prefix of a family counts. */
   readonly clusterCIDRs: readonly IpPrefix[]
+  /** Where pod traffic comes in (the detectors BridgeInterface and InterfaceNamePrefix), instead of the prefixes. */
+  readonly podInterface?: { readonly name: string; readonly isPrefix: boolean } | undefined
   /** Replace the source of all traffic to cluster IPs. */
   readonly masqueradeAll: boolean
   /**
@@ -24,8 +25,29 @@ export type ProxySettings = {
   readonly nodeIPs?: readonly IpAddress[] | undefined
   /** The node's zone (`topology.kubernetes.io/zone`), for topology hints. */
   readonly zone?: string | undefined
-  /** Name of the table in both families; `nodeplane` when not given. */
+  /** Name of the nftables table in both families; `nodeplane` when not given. */
   readonly tableName?: string | undefined
+  /** Are node ports to answer on loopback addresses too, where {@link nodePortAddresses} has them? No when not given. */
+  readonly localhostNodePorts?: boolean | undefined
+  /** The bit of the packet mark that means "masquerade" (0 to 31), in the modes that need one; 14 when not given. */
+  readonly masqueradeBit?: number | undefined
+  /** How often what others may have removed is looked for where no event tells, milliseconds; 30 s when not given. */
+  readonly syncPeriodMs?: number | undefined
+  readonly ipvs?: IpvsSettings | undefined
+}
+
+export type ProxyMode = 'iptables' | 'ipvs' | 'nftables'
+
+export type IpvsSettings = {
+  /** `rr` when not given. */
+  readonly scheduler?: string | undefined
+  /** Virtual servers in these are left alone, whoever made them. */
+  readonly excludeCIDRs?: readonly IpPrefix[] | undefined
+  readonly strictARP?: boolean | undefined
+  /** Seconds; 0 or absent keeps the kernel's. */
+  readonly tcpTimeoutSeconds?: number | undefined
+  readonly tcpFinTimeoutSeconds?: number | undefined
+  readonly udpTimeoutSeconds?: number | undefined
 }
 
 export const DEFAULT_TABLE_NAME = 'nodeplane'

@@ -40,6 +40,10 @@ export class SyncRunner {
   readonly #triggersMs: number[] = []
   #full = true
   #revision = 0
+  /** Are all lists complete? */
+  #isSynced = false
+  /** Aborted to end a wait for changes: somebody changed what is ours. */
+  #alarm = new AbortController()
 
   constructor(options: SyncRunnerOptions) {
     this.#options = options
@@ -47,6 +51,27 @@ export class SyncRunner {
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    const { backend } = this.#options
+    const end = new AbortController()
+    const guard = backend.guard?.(
+      reason => this.#lost(reason),
+      AbortSignal.any([signal, end.signal]),
+    )
+    try {
+      await this.#syncAll(signal)
+    } finally {
+      end.abort()
+      await guard
+    }
+  }
+
+  #lost(reason: string): void {
+    this.#options.log.warn({ reason }, 'rules were changed by somebody else')
+    this.#full = true
+    this.#alarm.abort()
+  }
+
+  async #syncAll(signal: AbortSignal): Promise<void> {
     const { feed, metrics, clock, backoff } = this.#options
     metrics.queued(clock.now())
     try {
@@ -70,9 +95,18 @@ export class SyncRunner {
 
   /** A function of its own, for a suspended one holds its variables: a whole cluster at first. Undefined at the end. */
   async #takeNext(signal: AbortSignal): Promise<boolean | undefined> {
-    const batch = await this.#options.feed.next(signal)
-    if (batch !== undefined) this.#takeIn(batch)
-    return batch?.synced
+    const { feed } = this.#options
+    try {
+      const batch = await feed.next(AbortSignal.any([signal, this.#alarm.signal]))
+      if (batch === undefined) return undefined
+      this.#takeIn(batch)
+      this.#isSynced = batch.synced
+      return batch.synced
+    } catch (error) {
+      if (signal.aborted || !this.#alarm.signal.aborted) throw error
+      this.#alarm = new AbortController()
+      return this.#isSynced
+    }
   }
 
   #takeIn({ changes, revision }: Batch): void {
@@ -125,7 +159,8 @@ export class SyncRunner {
     metrics.synced({ full, durationMs, atMs })
     for (const triggerMs of this.#triggersMs) metrics.programmed(Math.max(0, atMs - triggerMs))
     this.#triggersMs.length = 0
-    this.#full = false
+    // What was lost while this was written may be among what it found right.
+    this.#full = this.#alarm.signal.aborted
     onProgrammed(this.#revision, this.#changed)
     this.#changed.clear()
   }

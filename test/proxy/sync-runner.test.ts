@@ -3,6 +3,7 @@ import { Store } from '#cluster/store.ts'
 import { Backoff } from '#runtime/backoff.ts'
 import { silentLogger } from '#runtime/log.ts'
 import { createMetrics } from '#runtime/metrics.ts'
+import { untilAborted } from '#runtime/run-together.ts'
 import type { Backend, ServiceStates } from '../../src/proxy/backend.ts'
 import { ChangeTracker } from '../../src/proxy/change-tracker.ts'
 import { createProxyMetrics } from '../../src/proxy/metrics.ts'
@@ -18,7 +19,7 @@ function setUp() {
   const calls: string[] = []
   const programmed: number[] = []
   const waits: number[] = []
-  const state = { hold: false, fail: 0, release: () => {} }
+  const state = { hold: false, fail: 0, release: () => {}, lose: (_reason: string) => {} }
   const call = async (kind: string, states: ServiceStates) => {
     calls.push(`${kind} ${Array.from(states, ([key]) => key).join(' ')}`.trim())
     if (state.hold) await new Promise<void>(resolve => (state.release = resolve))
@@ -31,6 +32,11 @@ function setUp() {
     name: 'nftables',
     replace: states => call('replace', states),
     update: states => call('update', states),
+    guard: async (lost, signal) => {
+      state.lose = lost
+      await untilAborted(signal)
+    },
+    async [Symbol.asyncDispose]() {},
   }
   const runner = new SyncRunner({
     feed: store.feed(['Service', 'EndpointSlice']),
@@ -70,6 +76,27 @@ t.test('nothing is written before both lists are complete, then everything', asy
   await eventually('a sync', () => programmed.length > 0)
   t.strictSame(calls, ['replace default/web'])
   t.strictSame(programmed, [store.revision])
+})
+
+t.test('what somebody else changed is repaired, also when it happens during a sync', async t => {
+  const { store, calls, state } = setUp()
+  store.set('Service', service())
+  synced(store)
+  await eventually('the first sync', () => calls.length === 1)
+  state.lose('a chain is gone')
+  await eventually('a repair', () => calls.length === 2)
+  state.hold = true
+  store.set('Service', service({ name: 'other' }))
+  await eventually('a change', () => calls.length === 3)
+  state.lose('a chain is gone')
+  state.hold = false
+  state.release()
+  await eventually('a second repair', () => calls.length === 4)
+  t.strictSame(calls.slice(1), [
+    'replace default/web',
+    'update default/other',
+    'replace default/web default/other',
+  ])
 })
 
 t.test('an empty cluster is programmed too: what an earlier run left must go', async t => {

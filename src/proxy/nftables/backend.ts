@@ -67,6 +67,10 @@ export class NftablesBackend implements Backend {
     this.#plan = plan
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#options.writer[Symbol.dispose]()
+  }
+
   #rules(states: ServiceStates): ReadonlyMap<string, readonly PortRules[]> {
     const rules = new Map<string, readonly PortRules[]>()
     for (const [service, ports] of states) {

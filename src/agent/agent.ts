@@ -26,7 +26,9 @@ export type AgentOptions = {
   /** undefined: no service proxy. */
   readonly proxy: ProxyConfig | undefined
   /** undefined: no DNS server. */
-  readonly dns: { readonly corefile: string; readonly port: number } | undefined
+  readonly dns:
+    | { readonly corefile: string; readonly port: number; readonly fastPathWorkers: number }
+    | undefined
   readonly http: { readonly host: string; readonly port: number }
   readonly log: Logger
   /** CoreDNS's log on stdout. */
@@ -134,7 +136,7 @@ class Agent {
   }
 
   async #runDns(
-    { corefile, port }: { readonly corefile: string; readonly port: number },
+    { corefile, port, fastPathWorkers }: NonNullable<AgentOptions['dns']>,
     cluster: AgentCluster,
     signal: AbortSignal,
   ): Promise<void> {
@@ -148,6 +150,7 @@ class Agent {
       metrics: this.#metrics,
       lines,
       env,
+      fastPathWorkers,
       signal,
     })
     this.#dns = server

@@ -8,7 +8,7 @@ t.test('the least: a Corefile; the rest has defaults', async t => {
   t.strictSame(parse('dns: { corefile: Corefile }'), {
     cluster: {},
     proxy: {},
-    dns: { corefile: '/etc/nodeplane/Corefile', port: 53 },
+    dns: { corefile: '/etc/nodeplane/Corefile', port: 53, fastPathWorkers: 1 },
     http: { address: '127.0.0.1:9154' },
     log: { level: 'info' },
   })

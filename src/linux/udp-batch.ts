@@ -36,12 +36,11 @@ const WAIT_SECONDS = 5
 export class BatchSocket implements Disposable {
   readonly fd: number
   #isOpen = true
-  /** A blocked thread would keep the process from ending. */
-  readonly #onExit = () => this.stopReceiving()
 
   private constructor(fd: number) {
     this.fd = fd
-    process.on('exit', this.#onExit)
+    if (openSockets.size === 0) process.on('exit', wakeAll)
+    openSockets.add(this)
   }
 
   /**
@@ -94,9 +93,17 @@ export class BatchSocket implements Disposable {
   [Symbol.dispose](): void {
     if (!this.#isOpen) return
     this.#isOpen = false
-    process.off('exit', this.#onExit)
+    openSockets.delete(this)
+    if (openSockets.size === 0) process.off('exit', wakeAll)
     batchLibc().close(this.fd)
   }
+}
+
+/** Those of this thread. A thread that is blocked on one would keep the process from ending. */
+const openSockets = new Set<BatchSocket>()
+
+function wakeAll(): void {
+  for (const socket of openSockets) socket.stopReceiving()
 }
 
 type Bind = {

@@ -46,7 +46,7 @@ export class AnswerReader {
    */
   answer(question: RawQuestion, view: PacketView, target: Target, nowMs: number): number {
     let place = this.find(question)
-    if (place >= 0 && this.#isSized(place)) {
+    if (place >= 0 && this.isSized(place)) {
       question.widen(view.isIpv4)
       place = this.find(question)
     }
@@ -80,6 +80,12 @@ export class AnswerReader {
   /** The slot of the entry in this place. */
   slotAt(place: number): number {
     return this.#words[((this.#index[place + 1] as number) - 1) * 2 + HEAD.SLOT] as number
+  }
+
+  /** Does the entry in this place only say that answers depend on how much the client takes? */
+  isSized(place: number): boolean {
+    const at = (this.#index[place + 1] as number) - 1
+    return at >= 0 && ((this.#words[at * 2 + HEAD.FLAGS] as number) & ENTRY_FLAG.SIZED) !== 0
   }
 
   /** Writes the answer of the entry at `at`, whatever its state; gives its length. */
@@ -121,11 +127,6 @@ export class AnswerReader {
     }
     if ((words[head + HEAD.ROTATION_COUNT] as number) > 1) this.#rotate(at, target)
     return length
-  }
-
-  #isSized(place: number): boolean {
-    const at = (this.#index[place + 1] as number) - 1
-    return at >= 0 && ((this.#words[at * 2 + HEAD.FLAGS] as number) & ENTRY_FLAG.SIZED) !== 0
   }
 
   #hasKey(at: number, { hash, keyLength, keyWords }: RawQuestion): boolean {

@@ -169,6 +169,8 @@ export class FastPath {
   }
 
   #keepSizedMark(): void {
+    const place = this.#reader.find(this.#question)
+    if (place >= 0 && this.#reader.isSized(place)) return
     const mark = { template: undefined, hasEdns: false, rotates: false, ttlEndMs: undefined }
     const entry = { ...mark, freshUntilMs: Number.POSITIVE_INFINITY, onDrop: () => undefined }
     this.#table.put(this.#question, entry, { reader: this.#reader, isRight: () => true })

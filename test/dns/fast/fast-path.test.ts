@@ -6,6 +6,7 @@ import { loadbalance } from '#dns/plugins/loadbalance/plugin.ts'
 import { exchangeMetrics } from '#dns/server/metrics.ts'
 import { Watches } from '#dns/watches.ts'
 import { decodeMessage } from '#dns/wire/decode.ts'
+import type { IpAddress } from '#net/ip.ts'
 import { createMetrics, type Metrics } from '#runtime/metrics.ts'
 import { addressRecord, directive, edns, question, setupContext } from '../../helper/dns.ts'
 import { FastBlock, packetOf } from '../../helper/fast-block.ts'
@@ -120,7 +121,7 @@ t.test('rotated addresses each come first about as often', async t => {
   const firsts = new Map<unknown, number>()
   for (let count = 0; count < 600; count++) {
     const answers = answersOf(block.fast(packet)) ?? []
-    const all = answers.map(({ data }) => data)
+    const all = answers.map(({ data }) => String(data as IpAddress))
     if (all.toSorted().join() !== hosts.join()) t.fail(`lost a record: ${all.join()}`)
     firsts.set(all[0], (firsts.get(all[0]) ?? 0) + 1)
   }

@@ -14,7 +14,7 @@ const [rounds = 3, seconds = 3, names = 1000] = process.argv.slice(2, 5).map(Num
 const nodeplane = resolve(process.argv[5] ?? join(import.meta.dirname, '../dist'), 'nodeplane')
 const FIRST_PORT = 5301
 /** Queries under way at a time. */
-const OUTSTANDING = '100'
+const OUTSTANDING = 100
 
 type Run = { readonly perSecond: number; readonly cpuUs: number; readonly lost: number }
 type Contestant = { readonly title: string; readonly port: number; readonly server: RunningServer }
@@ -23,10 +23,8 @@ const run = promisify(execFile)
 
 async function measure({ server, port }: Contestant, queries: string): Promise<Run> {
   const cpuBefore = await server.cpuSeconds()
-  const { stdout } = await run('taskset', [
-    ...['-c', '1', 'dnsperf', '-s', '127.0.0.1', '-p', `${port}`, '-d', queries],
-    ...['-l', `${seconds}`, '-q', OUTSTANDING, '-c', '8'],
-  ])
+  const dnsperf = `dnsperf -s 127.0.0.1 -p ${port} -l ${seconds} -q ${OUTSTANDING} -c 8 -d`
+  const { stdout } = await run('taskset', ['-c', '1', ...dnsperf.split(' '), queries])
   const cpu = (await server.cpuSeconds()) - cpuBefore
   const numberAfter = (label: string) =>
     Number(new RegExp(`${label}:\\s+([0-9.]+)`).exec(stdout)?.[1])

@@ -1,6 +1,7 @@
 import { dirname, isAbsolute, resolve } from 'node:path'
 import * as z from 'zod'
 import { DEFAULT_FAST_PATH_WORKERS, MAX_FAST_PATH_WORKERS } from '#dns/server/fast-path-workers.ts'
+import { routesSchema } from '#routes/config.ts'
 import { parseConfig } from '#runtime/config-file.ts'
 import { ConfigError, type ConfigProblem } from '#runtime/error.ts'
 import { logLevels } from '#runtime/log.ts'
@@ -45,6 +46,7 @@ const schema = z.strictObject({
         .default(DEFAULT_FAST_PATH_WORKERS),
     }),
   ]),
+  routes: z.union([z.literal(false), routesSchema]).default(false),
   http: z.strictObject({ address: addressSchema.default(DEFAULT_HTTP_ADDRESS) }).prefault({}),
   log: z.strictObject({ level: z.enum(logLevels).default('info') }).prefault({}),
 })
@@ -60,9 +62,9 @@ export type AgentConfig = z.infer<typeof schema>
 export function parseAgentConfig(text: string, file: string): AgentConfig {
   const { value, unknownFields } = parseConfig(schema, text, file)
   if (unknownFields.length > 0) throw new ConfigError(unknownFields.map(explainUnknown))
-  if (value.proxy === false && value.dns === false) {
+  if (value.proxy === false && value.dns === false && value.routes === false) {
     throw new ConfigError([
-      { file, message: 'proxy and dns are both false: there is nothing to run' },
+      { file, message: 'proxy, dns and routes are all false: there is nothing to run' },
     ])
   }
   const absolute = (relative: string) =>

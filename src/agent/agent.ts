@@ -31,7 +31,9 @@ export type AgentOptions = {
   /** undefined: no service proxy. */
   readonly proxy: ProxyConfig | undefined
   /** undefined: no DNS server. */
-  readonly dns: { readonly corefile: string; readonly port: number } | undefined
+  readonly dns:
+    | { readonly corefile: string; readonly port: number; readonly fastPathWorkers: number }
+    | undefined
   /** undefined: plugin executables do their calls alone. */
   readonly cni:
     | {
@@ -168,7 +170,7 @@ class Agent {
   }
 
   async #runDns(
-    { corefile, port }: { readonly corefile: string; readonly port: number },
+    { corefile, port, fastPathWorkers }: NonNullable<AgentOptions['dns']>,
     cluster: AgentCluster,
     signal: AbortSignal,
   ): Promise<void> {
@@ -182,6 +184,7 @@ class Agent {
       metrics: this.#metrics,
       lines,
       env,
+      fastPathWorkers,
       signal,
     })
     this.#dns = server

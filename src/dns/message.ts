@@ -143,6 +143,27 @@ export type Reply = {
   readonly recursionDesired?: boolean
   /** Octets that the answer may have over UDP at most, and that its OPT tells; what the client said when it is absent. */
   readonly maxUdpSize?: number
+  /** That the answer may be given again without asking the chain; absent: it may not. */
+  readonly remember?: Remember
+}
+
+/**
+ * How the fast path may give an answer again, to whoever asks the same: name in any letters, type, class, DO, CD and AD. Whoever
+ * changes a reply takes this away or makes it true again; see Plugin.fastPath.
+ */
+export type Remember = {
+  /** The reply as it would be now, for a query that differs in letter case, client and size only. Quick and without effect. */
+  readonly again: (query: Query) => Reply
+  /** Milliseconds; Infinity: until {@link untilChange} says so. */
+  readonly forMs: number
+  /** TTLs are the seconds left of this time, rounded up; undefined: they stay as they are. */
+  readonly ttlLeftMs: number | undefined
+  /** Do the addresses of an answer come in another order each time? */
+  readonly rotates: boolean
+  /** Calls `forget` when the answer is not right any more, before anyone can see why; gives what ends that. */
+  readonly untilChange?: ((forget: () => void) => () => void) | undefined
+  /** Told, some time later, how often it was given. */
+  readonly counted?: ((times: number) => void) | undefined
 }
 
 /** A reply with nothing in it but what `parts` says; rcode NOERROR, not authoritative. */

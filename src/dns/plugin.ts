@@ -24,8 +24,17 @@ export type Plugin = {
   readonly name: string
   /** Wraps the handler of the plugins behind it. A plugin without it only configures or serves HTTP. */
   wrap?(next: Handler): Handler
-  /** Told of every query of the block once its answer is made. For `log` and `prometheus`; it must not throw or wait. */
-  observe?(exchange: Exchange): void
+  /**
+   * Told of every query of the block once its answer is made. For `log` and `prometheus`; it must not throw or wait.
+   * @param times of how many equal queries; more than 1 only for a plugin with {@link fastPath}.
+   */
+  observe?(exchange: Exchange, times?: number): void
+  /**
+   * May answers that came through this plugin be given again without it, where their `remember` says so? It decides nothing by
+   * client, time or chance but what it says there, and hears of queries afterwards, summed up. A plugin that wraps or observes
+   * without it keeps its whole server block off the fast path.
+   */
+  readonly fastPath?: true
   /** Called when the listeners are open. It must not wait for long. */
   start?(): void | Promise<void>
   /** For `ready`: can it answer now? A plugin without it is always ready. */

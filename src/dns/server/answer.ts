@@ -1,3 +1,4 @@
+import type { Answered } from '../fast/fast-path.ts'
 import { isRecordOf, type Message, type Query, type Reply, reply } from '../message.ts'
 import type { Exchange, Handler, Plugin } from '../plugin.ts'
 import { isCrash, rcodeOfError } from '../unanswered.ts'
@@ -13,6 +14,8 @@ export type ServingBlock = {
   readonly view: string
   readonly plugins: readonly Plugin[]
   readonly handler: Handler | undefined
+  /** May answers be given again without asking the plugins? */
+  readonly fastPath: boolean
 }
 
 /** What answering needs of the server. */
@@ -63,6 +66,9 @@ export async function answerPacket(
     durationSeconds: (performance.now() - start) / 1000,
   }
   report(exchange, route?.block, answering)
+  if (octets !== undefined && given?.remember !== undefined && route?.block.fastPath === true) {
+    tellAnswered({ exchange, octets, plugins: route.block.plugins }, origin, answering)
+  }
   if (octets === undefined || given?.following === undefined) return octets
   return sendAllButLast(octets, { query, given, origin, answering })
 }
@@ -150,6 +156,15 @@ function encode(
   } catch (error) {
     onCrash(error, query)
     return { octets: encodeReply(query, reply({ rcode: 'SERVFAIL' })), rcode: 'SERVFAIL' }
+  }
+}
+
+/** Whatever goes wrong in remembering an answer, it is sent. */
+function tellAnswered(answered: Answered, origin: PacketOrigin, { onCrash }: Answering): void {
+  try {
+    origin.onAnswered?.(answered)
+  } catch (error) {
+    onCrash(error, answered.exchange.query)
   }
 }
 

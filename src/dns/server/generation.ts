@@ -97,6 +97,8 @@ export class Generation {
     problems.push(...plan.problems)
     const sites = new HttpSiteList()
     const blocks: Generation['blocks'][number][] = []
+    // Where views choose by client, an answer given to one may not be given to the next.
+    const hasViews = plan.blocks.some(({ view }) => view !== '')
     const built = Promise.withResolvers<Generation>()
     // Only a query that finds no configuration can fail here, and the error goes to whoever looks something up.
     built.promise.catch(() => undefined)
@@ -115,7 +117,9 @@ export class Generation {
             blocks: () => blocks,
           }),
         )
-        if (setup !== undefined) blocks.push({ zones, view: planned.view, ...setup })
+        if (setup === undefined) continue
+        const fastPath = setup.fastPath && !hasViews
+        blocks.push({ zones, view: planned.view, ...setup, fastPath })
       }
       if (problems.length > 0) throw new ConfigError(problems)
     } catch (error) {

@@ -1,5 +1,6 @@
 import type { IpAddress } from '#net/ip.ts'
 import { errnoCode } from '#runtime/error.ts'
+import type { Answered } from '../fast/fast-path.ts'
 import type { Transport } from '../message.ts'
 
 export type Endpoint = { readonly address: IpAddress; readonly port: number }
@@ -12,6 +13,8 @@ export type PacketOrigin = {
   readonly server: Endpoint
   /** Sends an answer that is not the last one to this packet; absent where an answer is one packet. Rejects when the client is gone. */
   readonly send?: (packet: Uint8Array) => Promise<void>
+  /** Told of an answer that the chain gave and that may be given again, before it is sent. */
+  readonly onAnswered?: ((answered: Answered) => void) | undefined
 }
 
 /** Answers one packet; undefined sends nothing. It never rejects. The packet may be reused once this has resolved. */

@@ -2,6 +2,7 @@ import type { Listener, PacketHandler } from './listener.ts'
 import type { PlannedListener } from './plan.ts'
 import { listenTcp } from './tcp.ts'
 import { listenUdp } from './udp.ts'
+import { type FastListening, listenBatched } from './udp-batched.ts'
 
 /**
  * The open listeners. Their sockets outlive configurations, so that no query is lost in a reload; what they hand packets to
@@ -12,9 +13,12 @@ export class ListenerPool implements AsyncDisposable {
   /** What is served now. */
   #planned: ReadonlyMap<string, PlannedListener> = new Map()
   readonly #handlerOf: (key: string) => PacketHandler
+  readonly #fast: FastListening | undefined
 
-  constructor(handlerOf: (key: string) => PacketHandler) {
+  /** @param fast undefined: UDP goes by dgram. */
+  constructor(handlerOf: (key: string) => PacketHandler, fast?: FastListening) {
     this.#handlerOf = handlerOf
+    this.#fast = fast
   }
 
   /**
@@ -29,7 +33,10 @@ export class ListenerPool implements AsyncDisposable {
       const options = { address, port, sockets, limits, handle: this.#handlerOf(key) }
       // TCP first: it alone notices that another process serves the same port.
       const tcp = undo.use(await listenTcp(options))
-      const udp = undo.use(await listenUdp(options))
+      const fast = this.#fast
+      const udp = undo.use(
+        fast === undefined ? await listenUdp(options) : await listenBatched(options, fast),
+      )
       this.#open.set(key, [tcp, udp])
       undo.defer(() => void this.#open.delete(key))
     }

@@ -16,6 +16,8 @@ export type BlockSetup = {
   readonly plugins: readonly Plugin[]
   /** undefined: nothing in the block takes queries. */
   readonly handler: Handler | undefined
+  /** May answers be given again without asking the plugins? Every one that takes part must allow it. */
+  readonly fastPath: boolean
 }
 
 /**
@@ -45,10 +47,12 @@ export async function setupBlock(
     await stopPlugins(plugins)
     throw new ConfigError(problems)
   }
-  const takesQueries = plugins.some(
-    plugin => plugin.wrap !== undefined || plugin.observe !== undefined,
-  )
-  return { plugins, handler: takesQueries ? chain(plugins, endOfChain) : undefined }
+  const taking = plugins.filter(plugin => plugin.wrap !== undefined || plugin.observe !== undefined)
+  return {
+    plugins,
+    handler: taking.length > 0 ? chain(plugins, endOfChain) : undefined,
+    fastPath: taking.every(plugin => plugin.fastPath === true),
+  }
 }
 
 /** Stops plugins, inner ones first. */

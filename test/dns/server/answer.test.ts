@@ -27,7 +27,12 @@ function server(handler: Handler, parts: Partial<Answering> = {}) {
     { name: 'observer', observe: exchange => void observed.push(exchange) },
     { name: 'inner', wrap: () => handler },
   ]
-  const block: ServingBlock = { view: '', plugins, handler: chain(plugins, handler) }
+  const block: ServingBlock = {
+    view: '',
+    plugins,
+    handler: chain(plugins, handler),
+    fastPath: false,
+  }
   const zones = new Map([['example.org.', [block]]])
   const answering: Answering = {
     server: 'dns://:53',

@@ -24,6 +24,7 @@ export const prometheus: PluginDefinition = {
     http.serve(httpAddressOf(directive, 'localhost:9153'), '/metrics', metricsRoute(metrics))
     return {
       name: 'prometheus',
+      fastPath: true,
       observe: exchangeMetrics(metrics),
       start: () => showPlugins(context),
     }

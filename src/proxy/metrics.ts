@@ -1,5 +1,7 @@
 import type { IpFamily } from '#net/ip.ts'
 import { Counter, Gauge, Histogram, type Metrics } from '#runtime/metrics.ts'
+import type { WithoutLocal } from './no-local-endpoints.ts'
+import type { ProxyMode } from './settings.ts'
 
 /** Seconds: a millisecond, then each bucket twice the one before, 15 of them (kube-proxy's). */
 const SYNC_BUCKETS = Array.from({ length: 15 }, (_, power) => 0.001 * 2 ** power)
@@ -29,15 +31,26 @@ export type FamilyMetrics = {
     /** Milliseconds since the epoch. */
     readonly atMs: number
   }): void
-  failed(): void
+  /** A sync failed; `full` as in {@link synced}. */
+  failed(sync: { readonly full: boolean }): void
+  /** Service ports whose policy is Local and that have endpoints elsewhere only. */
+  withoutLocal(count: WithoutLocal): void
+  /** Rules of a table in mode iptables: all that are ours, and those the last sync wrote. */
+  iptablesRules(
+    table: 'filter' | 'nat',
+    rules: { readonly total: number; readonly last: number },
+  ): void
   /** Stale UDP conntrack entries were looked for and deleted. */
   cleanedUp(cleanup: { readonly durationMs: number; readonly deleted: number }): void
   /** This long after the trigger named in a slice its rules are in the kernel. */
   programmed(latencyMs: number): void
 }
 
-/** Registers the proxy's metrics, one set for both families; gives what each family reports to. */
-export function createProxyMetrics(registry: Metrics): (family: IpFamily) => FamilyMetrics {
+/** Registers the proxy's metrics of a mode, one set for both families; gives what each family reports to. */
+export function createProxyMetrics(
+  registry: Metrics,
+  mode: ProxyMode,
+): (family: IpFamily) => FamilyMetrics {
   const registers = [registry]
   const labelNames = ['ip_family']
   const prefix = 'kubeproxy_sync_proxy_rules_'
@@ -55,10 +68,12 @@ export function createProxyMetrics(registry: Metrics): (family: IpFamily) => Fam
     `${prefix}last_queued_timestamp_seconds`,
     'Unix time a sync was last requested',
   )
-  const failures = new Counter({
-    name: `${prefix}nftables_sync_failures_total`,
-    help: 'Syncs that failed',
-    labelNames,
+  const failures = failureMetrics(prefix, mode, registers)
+  const rules = mode === 'iptables' ? ruleMetrics(prefix, registers) : undefined
+  const withoutLocal = new Gauge({
+    name: `${prefix}no_local_endpoints_total`,
+    help: 'Service ports whose traffic policy is Local and that have no endpoint on this node',
+    labelNames: [...labelNames, 'traffic_policy'],
     registers,
   })
   const latency = new Histogram({
@@ -103,13 +118,55 @@ export function createProxyMetrics(registry: Metrics): (family: IpFamily) => Fam
           pending[kind] = 0
         }
       },
-      failed: () => failures.inc(labels),
+      failed({ full }) {
+        failures.all.inc(labels)
+        if (!full) failures.partial?.inc(labels)
+      },
+      withoutLocal({ internal, external }) {
+        withoutLocal.set({ ...labels, traffic_policy: 'internal' }, internal)
+        withoutLocal.set({ ...labels, traffic_policy: 'external' }, external)
+      },
+      iptablesRules(table, { total, last }) {
+        rules?.total.set({ ...labels, table }, total)
+        rules?.last.set({ ...labels, table }, last)
+      },
       cleanedUp({ durationMs, deleted }) {
         cleanups.observe(labels, durationMs / 1000)
         deletions.inc(labels, deleted)
       },
       programmed: latencyMs => latency.observe(labels, latencyMs / 1000),
     }
+  }
+}
+
+/** Each mode has its own names for failures. */
+function failureMetrics(prefix: string, mode: ProxyMode, registers: Metrics[]) {
+  const counter = (name: string, help: string) =>
+    new Counter({ name: `${prefix}${name}_total`, help, labelNames: ['ip_family'], registers })
+  if (mode === 'nftables') {
+    // Counted by nobody: what could not be deleted is a failed sync here, and counted as one.
+    counter('nftables_cleanup_failures', 'Deletions that failed')
+    return { all: counter('nftables_sync_failures', 'Syncs that failed'), partial: undefined }
+  }
+  const all = counter('iptables_restore_failures', 'Syncs that failed')
+  const name = 'iptables_partial_restore_failures'
+  return {
+    all,
+    partial: mode === 'iptables' ? counter(name, 'Syncs of changes that failed') : undefined,
+  }
+}
+
+function ruleMetrics(prefix: string, registers: Metrics[]) {
+  const gauge = (name: string, help: string) =>
+    new Gauge({
+      name: `${prefix}iptables_${name}`,
+      help,
+      labelNames: ['ip_family', 'table'],
+      registers,
+    })
+  return {
+    total: gauge('total', 'Rules of ours'),
+    last: gauge('last', 'Rules written in the last sync'),
   }
 }
 

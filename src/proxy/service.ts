@@ -1,7 +1,7 @@
-import { networkInterfaces } from 'node:os'
 import type { Wanted } from '#cluster/source.ts'
 import type { StoreReader } from '#cluster/store.ts'
-import { familyOf, type IpAddress, parseIp } from '#net/ip.ts'
+import { hostAddresses } from '#net/host-addresses.ts'
+import { familyOf, type IpAddress, isLinkLocal } from '#net/ip.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { NodeplaneError } from '#runtime/error.ts'
 import type { HttpRoutes } from '#runtime/http-server.ts'
@@ -102,9 +102,7 @@ function partsOf(
 }
 
 /** The machine's addresses that others can reach, in the order of its links. */
-function addressesInUse(): readonly IpAddress[] {
-  return Object.values(networkInterfaces())
-    .flatMap(list => list ?? [])
-    .filter(({ internal, scopeid }) => !internal && !scopeid)
-    .flatMap(({ address }) => parseIp(address) ?? [])
-}
+const addressesInUse = (): readonly IpAddress[] =>
+  hostAddresses()
+    .filter(({ address, isOnLoopback }) => !isOnLoopback && !isLinkLocal(address))
+    .map(({ address }) => address)

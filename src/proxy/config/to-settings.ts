@@ -3,6 +3,7 @@ import { type IpAddress, type IpFamily, ipFamilies } from '#net/ip.ts'
 import { type IpPrefix, parsePrefixLenient } from '#net/prefix.ts'
 import { parseDuration } from '#runtime/duration.ts'
 import { proxyModes } from '../backends.ts'
+import { zoneOf } from '../place.ts'
 import {
   type IpvsSettings,
   type ProxyMode,
@@ -27,8 +28,6 @@ export type NodeFacts = {
   readonly modes?: readonly ProxyMode[]
 }
 
-const ZONE_LABEL = 'topology.kubernetes.io/zone'
-
 /** The settings that an effective configuration means on a node. Pure. */
 export function settingsFrom(
   config: ProxyConfig,
@@ -50,10 +49,6 @@ export function settingsFrom(
     ipvs: ipvsSettings(config.ipvs),
   }
 }
-
-/** The zone by a Node's label; an empty label is no zone. */
-export const zoneOf = (node: Node | undefined): string | undefined =>
-  node?.metadata.labels[ZONE_LABEL] || undefined
 
 /** `syncPeriod` of the mode that was asked for; none is iptables. */
 export function syncPeriodMs({ mode, iptables, ipvs, nftables }: ProxyConfig): number {

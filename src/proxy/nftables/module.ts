@@ -1,12 +1,11 @@
-import { childWriter } from '#linux/nft.ts'
 import { listNftMap, listNftTable } from '#linux/nft-listing.ts'
 import { createNftWriter } from '#linux/nft-writer.ts'
-import { familyOf, type IpFamily, ipFamilies } from '#net/ip.ts'
+import { familyOf, type IpFamily } from '#net/ip.ts'
 import type { Backend, BackendModule, BackendOptions } from '../backend.ts'
 import { localDetector } from '../local-detector.ts'
 import { DEFAULT_TABLE_NAME, type ProxySettings } from '../settings.ts'
 import { NftablesBackend } from './backend.ts'
-import { renderRemoval } from './render.ts'
+import { cleanup } from './cleanup.ts'
 import type { Table } from './table.ts'
 
 /** Mode nftables: a table of ours in each family. */
@@ -27,14 +26,6 @@ async function open({ family, settings }: BackendOptions): Promise<Backend> {
     list: listNftTable,
     listMap: listNftMap,
   })
-}
-
-async function cleanup(_: unknown, signal: AbortSignal): Promise<void> {
-  const removals = ipFamilies.map(family =>
-    childWriter.apply(renderRemoval(tableOf(family, {})), signal),
-  )
-  const failed = (await Promise.allSettled(removals)).find(({ status }) => status === 'rejected')
-  if (failed?.status === 'rejected') throw failed.reason as Error
 }
 
 const tableOf = (

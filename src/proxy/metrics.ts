@@ -31,15 +31,9 @@ export type FamilyMetrics = {
     /** Milliseconds since the epoch. */
     readonly atMs: number
   }): void
-  /** A sync failed; `full` as in {@link synced}. */
-  failed(sync: { readonly full: boolean }): void
+  failed(): void
   /** Service ports whose policy is Local and that have endpoints elsewhere only. */
   withoutLocal(count: WithoutLocal): void
-  /** Rules of a table in mode iptables: all that are ours, and those the last sync wrote. */
-  iptablesRules(
-    table: 'filter' | 'nat',
-    rules: { readonly total: number; readonly last: number },
-  ): void
   /** Stale UDP conntrack entries were looked for and deleted. */
   cleanedUp(cleanup: { readonly durationMs: number; readonly deleted: number }): void
   /** This long after the trigger named in a slice its rules are in the kernel. */
@@ -68,8 +62,7 @@ export function createProxyMetrics(
     `${prefix}last_queued_timestamp_seconds`,
     'Unix time a sync was last requested',
   )
-  const failures = failureMetrics(prefix, mode, registers)
-  const rules = mode === 'iptables' ? ruleMetrics(prefix, registers) : undefined
+  const failures = mode === 'nftables' ? failureMetric(prefix, registers) : undefined
   const withoutLocal = new Gauge({
     name: `${prefix}no_local_endpoints_total`,
     help: 'Service ports whose traffic policy is Local and that have no endpoint on this node',
@@ -118,17 +111,10 @@ export function createProxyMetrics(
           pending[kind] = 0
         }
       },
-      failed({ full }) {
-        failures.all.inc(labels)
-        if (!full) failures.partial?.inc(labels)
-      },
+      failed: () => failures?.inc(labels),
       withoutLocal({ internal, external }) {
         withoutLocal.set({ ...labels, traffic_policy: 'internal' }, internal)
         withoutLocal.set({ ...labels, traffic_policy: 'external' }, external)
-      },
-      iptablesRules(table, { total, last }) {
-        rules?.total.set({ ...labels, table }, total)
-        rules?.last.set({ ...labels, table }, last)
       },
       cleanedUp({ durationMs, deleted }) {
         cleanups.observe(labels, durationMs / 1000)
@@ -139,35 +125,13 @@ export function createProxyMetrics(
   }
 }
 
-/** Each mode has its own names for failures. */
-function failureMetrics(prefix: string, mode: ProxyMode, registers: Metrics[]) {
+/** Names of mode nftables; the other modes count what their programs refuse. */
+function failureMetric(prefix: string, registers: Metrics[]): Counter<'ip_family'> {
   const counter = (name: string, help: string) =>
-    new Counter({ name: `${prefix}${name}_total`, help, labelNames: ['ip_family'], registers })
-  if (mode === 'nftables') {
-    // Counted by nobody: what could not be deleted is a failed sync here, and counted as one.
-    counter('nftables_cleanup_failures', 'Deletions that failed')
-    return { all: counter('nftables_sync_failures', 'Syncs that failed'), partial: undefined }
-  }
-  const all = counter('iptables_restore_failures', 'Syncs that failed')
-  const name = 'iptables_partial_restore_failures'
-  return {
-    all,
-    partial: mode === 'iptables' ? counter(name, 'Syncs of changes that failed') : undefined,
-  }
-}
-
-function ruleMetrics(prefix: string, registers: Metrics[]) {
-  const gauge = (name: string, help: string) =>
-    new Gauge({
-      name: `${prefix}iptables_${name}`,
-      help,
-      labelNames: ['ip_family', 'table'],
-      registers,
-    })
-  return {
-    total: gauge('total', 'Rules of ours'),
-    last: gauge('last', 'Rules written in the last sync'),
-  }
+    new Counter({ name: `${prefix}${name}`, help, labelNames: ['ip_family'] as const, registers })
+  // Stays at none: what could not be deleted is a failed sync here, and counted as one.
+  counter('nftables_cleanup_failures_total', 'Deletions that failed')
+  return counter('nftables_sync_failures_total', 'Syncs that failed')
 }
 
 function changeMetrics(name: string, prefix: string, registers: Metrics[]) {

@@ -153,7 +153,7 @@ export class SyncRunner {
     } catch (error) {
       if (signal.aborted) throw error
       this.#full = true
-      metrics.failed({ full })
+      metrics.failed()
       log.warn({ reason: describeError(error) }, 'sync failed')
       return false
     }

@@ -38,8 +38,8 @@ export async function refuseChange(options: ConfigWatch, signal: AbortSignal): P
   let last = options.text
   try {
     for await (const _event of watch(dirname(file), { signal })) {
-      // Between removal and replacement there is no file.
-      const now = await readFile(file, 'utf8').catch(() => last)
+      // Between removal and replacement there is no file, and at the begin of a write there is nothing in it.
+      const now = (await readFile(file, 'utf8').catch(() => last)) || last
       if (now !== last) check(now, options)
       last = now
     }

@@ -12,6 +12,7 @@ import {
 import type { ProxyConfig } from '#proxy/config/schema.ts'
 import { nodeNameFrom } from '#proxy/config/to-settings.ts'
 import { cleanupProxy } from '#proxy/main.ts'
+import { tuneOnly } from '#proxy/tune.ts'
 import { ConfigError, type ConfigProblem, describeError, formatProblem } from '#runtime/error.ts'
 import { createLogger, type Logger, type LogLevel } from '#runtime/log.ts'
 import { keepHeapSmall } from '#runtime/memory.ts'
@@ -76,7 +77,6 @@ async function act(options: Task, { config, file, read }: Loaded, io: CommandIo)
     const message = 'the host has no name; give the name of its Node object'
     throw new ConfigError([{ field: '--hostname-override', message }])
   }
-  if (options.initOnly) return EXIT_OK
   const objects = {
     manifests: options.manifests,
     kubeconfig: config.clientConnection.kubeconfig || undefined,
@@ -84,6 +84,10 @@ async function act(options: Task, { config, file, read }: Loaded, io: CommandIo)
     env: io.env,
   }
   const log = await logger(config, io)
+  if (options.initOnly) {
+    tuneOnly(config, log)
+    return EXIT_OK
+  }
   const common = { config, nodeName, objects, log }
   const { signal, stdout } = io
   if (options.isDiff) return printDifferences({ ...common, stdout }, signal)
@@ -151,7 +155,7 @@ function createCommand(): Command {
     .option('--manifests <dir>', 'objects from YAML and JSON files instead of an API server')
     .option('--write-config-to <file>', 'write the effective configuration, and exit')
     .option('--cleanup [bool]', 'remove all rules, and exit', parseBoolean)
-    .option('--init-only [bool]', 'check the configuration, and exit', parseBoolean)
+    .option('--init-only [bool]', 'apply the conntrack settings, and exit', parseBoolean)
     .option('--dry-run [bool]', 'print what would be written, and exit', parseBoolean)
     .option('--master <url>', "the API server's address, instead of the kubeconfig's")
     .option('--healthz-port <port>', 'deprecated: see --healthz-bind-address', portNumber)

@@ -54,6 +54,14 @@ export function tune(
   return missing
 }
 
+/**
+ * Only the conntrack settings, all of them now: what a privileged init container does for a proxy without privileges
+ * (`--init-only`).
+ * @throws {KernelSettingError} as {@link tune}
+ */
+export const tuneOnly = (config: ProxyConfig, log: Logger): void =>
+  applySettings(conntrackSettings(config, thisMachine.cpus), { log })
+
 type ApplyOptions = {
   readonly log: Logger
   readonly machine?: Machine

@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { ClusterEvent } from '#cluster/events.ts'
+import type { Node } from '#cluster/objects.ts'
 import { Store } from '#cluster/store.ts'
 import type { IpFamily } from '#net/ip.ts'
 import { silentLogger } from '#runtime/log.ts'
@@ -73,6 +74,23 @@ t.test('other modes are cleaned up after the own work, whatever becomes of one',
   })
   stop.abort()
   await t.resolves(ended)
+})
+
+t.test('another zone of the own Node has everything compared', async t => {
+  const { store, calls, sync } = setUp()
+  const inZone = (zone: string): Node => ({
+    kind: 'Node',
+    metadata: { name: 'node-1', namespace: '', labels: { 'topology.kubernetes.io/zone': zone } },
+    addresses: [],
+    podCIDRs: [],
+    taints: [],
+    deleting: false,
+  })
+  sync()
+  await eventually('the first rules', () => calls.length === 2)
+  store.set('Node', inZone('a'))
+  await eventually('the second', () => calls.length === 4)
+  t.strictSame(calls.slice(2).toSorted(), ['replace IPv4', 'replace IPv6'])
 })
 
 t.test('a family that hangs does not hold the other, but nothing is cleaned up', async t => {

@@ -4,7 +4,7 @@ import { setOomScoreAdj } from '#linux/own-process.ts'
 import { ensureSysctl } from '#linux/sysctl.ts'
 import { describeError, errnoCode, NodeplaneError } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
-import type { ProxyConfig } from './config/schema.ts'
+import { defaultConfig, type ProxyConfig } from './config/schema.ts'
 import { conntrackSettings, type KernelSetting } from './kernel-settings.ts'
 
 /** The kernel does not take what the configuration asks for. */
@@ -47,7 +47,8 @@ export function tune(
   try {
     machine.setOomScoreAdj(config.oomScoreAdj)
   } catch (error) {
-    log.warn({ field: 'oomScoreAdj', reason: describeError(error) }, 'cannot be set')
+    const isAsked = config.oomScoreAdj !== defaultConfig().oomScoreAdj
+    log[levelOf(isAsked)]({ field: 'oomScoreAdj', reason: describeError(error) }, 'cannot be set')
   }
   const missing: KernelSetting[] = []
   applySettings(conntrackSettings(config, machine.cpus), { log, machine, missing })
@@ -61,6 +62,9 @@ export function tune(
  */
 export const tuneOnly = (config: ProxyConfig, log: Logger): void =>
   applySettings(conntrackSettings(config, thisMachine.cpus), { log })
+
+/** A container without the right to it loses little by a default that is not set. */
+const levelOf = (isAsked: boolean) => (isAsked ? 'warn' : 'info')
 
 type ApplyOptions = {
   readonly log: Logger
@@ -87,7 +91,7 @@ export function applySettings(
         continue
       }
       const reason = describeError(error)
-      log.warn({ field, target, reason }, 'cannot be set')
+      log[levelOf(setting.isAsked)]({ field, target, reason }, 'cannot be set')
       if (setting.isAsked) fatal.push(`${field}: ${reason}`)
     }
   }

@@ -57,11 +57,13 @@ export class EventWriter implements Disposable {
   async run(signal: AbortSignal): Promise<void> {
     const end = new AbortController()
     const timer = untilAborted(signal).then(() => setTimeout(() => end.abort(), FLUSH_MS).unref())
+    signal.addEventListener('abort', () => this.#more.resolve(), { once: true })
     while (!signal.aborted) {
-      await Promise.race([this.#more.promise, untilAborted(signal)])
+      await this.#more.promise
       this.#more = Promise.withResolvers()
       await this.#writeAll(signal, end.signal)
     }
+    await this.#writeAll(signal, end.signal)
     clearTimeout(await timer)
   }
 

@@ -35,6 +35,7 @@ export class HealthCheckServers {
   readonly #open = new Map<string, Opened>()
   /** Services whose port could not be opened, to be told once. */
   readonly #refused = new Set<string>()
+  #willRetry = false
   #due = Promise.withResolvers<void>()
 
   constructor(options: HealthCheckOptions) {
@@ -54,20 +55,28 @@ export class HealthCheckServers {
 
   /** Opens and closes ports as they are wanted until the signal is aborted, then closes all. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, backoff } = this.#options
+    const { backoff } = this.#options
     signal.addEventListener('abort', () => this.#due.resolve(), { once: true })
     while (!signal.aborted) {
       await this.#due.promise
       this.#due = Promise.withResolvers()
       if (signal.aborted) break
-      if (await this.#reconcile()) {
-        backoff.reset()
-        continue
-      }
-      this.#due.resolve()
-      await clock.sleep(backoff.next(), signal).catch(() => {})
+      if (await this.#reconcile()) backoff.reset()
+      else this.#retryLater(signal)
     }
     for (const service of this.#open.keys()) await this.#close(service)
+  }
+
+  /** Beside the waiting, so that changes of other Services are not held up. */
+  #retryLater(signal: AbortSignal): void {
+    const { clock, backoff } = this.#options
+    if (this.#willRetry) return
+    this.#willRetry = true
+    const retry = () => {
+      this.#willRetry = false
+      this.#due.resolve()
+    }
+    void clock.sleep(backoff.next(), signal).then(retry, () => {})
   }
 
   /** False when a port could not be opened. */

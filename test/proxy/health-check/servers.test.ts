@@ -102,6 +102,10 @@ t.test('a port that is taken: one Event, tried again, others are not held up', a
       note: /EADDRINUSE/,
     },
   ])
+  const third = await freePort()
+  checks.set('shop/third', { port: third, localEndpoints: 1 })
+  servers.note(['shop/third'])
+  await eventually('one that comes during the wait', () => ask(third))
   clock.advance(1000)
   await eventually('the second wait', () => clock.sleepers === 1)
   holder.close()

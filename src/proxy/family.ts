@@ -1,5 +1,5 @@
 import { Conntrack } from '#linux/conntrack.ts'
-import { type IpAddress, type IpFamily } from '#net/ip.ts'
+import type { IpAddress, IpFamily } from '#net/ip.ts'
 import { Backoff } from '#runtime/backoff.ts'
 import { systemClock } from '#runtime/clock.ts'
 import type { BackendModule } from './backend.ts'

@@ -101,15 +101,15 @@ export class HealthCheckServers {
     } catch (error) {
       if (this.#refused.has(service)) return false
       this.#refused.add(service)
-      const note = `node ${port}: ${describeError(error)}`
-      log.warn({ service, port, reason: describeError(error) }, 'cannot open health check')
+      const reason = describeError(error)
+      log.warn({ service, port, reason }, 'cannot open health check')
       const [namespace = '', name = ''] = service.split('/', 2)
       onEvent({
         regarding: { kind: 'Service', namespace, name },
         type: 'Warning',
         reason: 'FailedToStartServiceHealthcheck',
         action: 'Listen',
-        note,
+        note: `port ${port}: ${reason}`,
       })
       return false
     }

@@ -1,13 +1,12 @@
 import type { Difference, ServiceStates } from '../backend.ts'
 import type { ServicePortState } from '../change-tracker.ts'
 import { servicePortKey } from '../service-port.ts'
-import { type Changes, type Container, type ElementChange } from './element.ts'
-import { type Layout, type LayoutOptions } from './layout.ts'
+import type { Changes, Container, ElementChange } from './element.ts'
+import type { Layout, LayoutOptions } from './layout.ts'
 import { NftPlan } from './plan.ts'
 import { nothingRecovered, type Recovered } from './recover.ts'
 import { renderNow } from './render.ts'
-import type { OwnNode, PortRules } from './route.ts'
-import { portRules } from './route.ts'
+import { type OwnNode, type PortRules, portRules } from './route.ts'
 import { tableText } from './table.ts'
 
 /** Why an element is in its container. */
@@ -79,7 +78,10 @@ function* describeChanges(changes: Changes, { table }: LayoutOptions): Generator
 
 const lines = (text: string): readonly string[] => text.split('\n').filter(line => line !== '')
 
-/** What must change for a table that holds this to be right; undefined: it is not there in this form. Pure. */
+/**
+ * What must change for a table that holds this to be right; undefined: it is not there in this form. Chains that no verdict
+ * names any more are not told: they do nothing, and the next start removes them. Pure.
+ */
 export function diffTable(
   { options, layout, node }: DescribeOptions,
   states: ServiceStates,
@@ -106,6 +108,5 @@ const elementDifference = (
   found: elementText(key, before),
 })
 
-/** Chains that no verdict names any more are not told: they do nothing, and the next start removes them. */
 const elementText = (key: string, value: string | undefined): string | undefined =>
   value === undefined ? undefined : value === '' ? key : `${key} : ${value}`

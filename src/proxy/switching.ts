@@ -18,15 +18,22 @@ export type Modes = {
 export type Leftover = Pick<CleanupOptions, 'inUse' | 'foreignOnly'> & { readonly mode: ProxyMode }
 
 /**
- * What has to go when `inUse` programs the kernel, in the order of the modes: everything of the other modes, of its own only
- * what is kube-proxy's. kube-proxy cleans up before its own work, which leaves a gap, and leaves iptables and IPVS to
- * each other.
+ * What has to go when `inUse` programs the kernel, in the order of the modes: everything of the other modes, and in mode
+ * nftables kube-proxy's tables; in the others its rules have the names of ours, and were made ours.
+ *
+ * Mode ipvs made what it has in common with iptables its own, too: chains that nothing leads to may stay behind there until
+ * `--cleanup`. kube-proxy leaves these two modes to each other altogether, and cleans up before its own work, which
+ * leaves a gap.
  */
-export const leftoversBeside = (
+export function leftoversBeside(
   inUse: ProxyMode,
   modes: readonly ProxyMode[],
-): readonly Leftover[] =>
-  modes.map(mode => (mode === inUse ? { mode, inUse, foreignOnly: true } : { mode, inUse }))
+): readonly Leftover[] {
+  return modes.flatMap((mode): readonly Leftover[] => {
+    if (mode === inUse) return mode === 'nftables' ? [{ mode, inUse, foreignOnly: true }] : []
+    return mode === 'iptables' && inUse === 'ipvs' ? [] : [{ mode, inUse }]
+  })
+}
 
 /**
  * Removes leftovers, mode by mode; what fails does not keep the others.

@@ -6,13 +6,30 @@ import { leftoversBeside, removeLeftovers } from '../../src/proxy/switching.ts'
 
 const modes = ['iptables', 'ipvs', 'nftables'] as const
 
-t.test("of the own mode only what is kube-proxy's goes, of the others all", async t => {
-  t.strictSame(leftoversBeside('ipvs', modes), [
-    { mode: 'iptables', inUse: 'ipvs' },
-    { mode: 'ipvs', inUse: 'ipvs', foreignOnly: true },
-    { mode: 'nftables', inUse: 'ipvs' },
-  ])
-})
+const cases = [
+  {
+    inUse: 'nftables',
+    want: [
+      { mode: 'iptables', inUse: 'nftables' },
+      { mode: 'ipvs', inUse: 'nftables' },
+      { mode: 'nftables', inUse: 'nftables', foreignOnly: true },
+    ],
+  },
+  {
+    inUse: 'iptables',
+    want: [
+      { mode: 'ipvs', inUse: 'iptables' },
+      { mode: 'nftables', inUse: 'iptables' },
+    ],
+  },
+  // The chains of iptables are those of ipvs.
+  { inUse: 'ipvs', want: [{ mode: 'nftables', inUse: 'ipvs' }] },
+] as const
+for (const { inUse, want } of cases) {
+  t.test(`in mode ${inUse}: what goes, and what stays since it is in use`, async t => {
+    t.strictSame(leftoversBeside(inUse, modes), want)
+  })
+}
 
 t.test(
   'each mode is cleaned up whatever becomes of the others; the error names who failed',

@@ -3,6 +3,8 @@ import { openEvents } from '#cluster/open-events.ts'
 import type { Connection } from '#cluster/open-source.ts'
 import type { Wanted } from '#cluster/source.ts'
 import { Store } from '#cluster/store.ts'
+import type { AttachedPods } from '#cni/pods/attached-pods.ts'
+import { runCniService } from '#cni/service.ts'
 import type { LineLog } from '#dns/line-log.ts'
 import type { DnsServer } from '#dns/server/dns-server.ts'
 import { startDns } from '#dns/start.ts'
@@ -17,8 +19,9 @@ import type { Logger } from '#runtime/log.ts'
 import { createMetrics, type Metrics } from '#runtime/metrics.ts'
 import { type Part, runTogether, untilAborted } from '#runtime/run-together.ts'
 import { AgentCluster } from './cluster.ts'
+import { type KubeletDns, NodePods } from './node-pods.ts'
 import { PublishGate } from './publish-gate.ts'
-import { type ReadinessCheck, readinessRoute } from './readiness.ts'
+import { type ReadinessCheck, readinessRoute, reasonInLine } from './readiness.ts'
 
 /** An API server may know a new Node only after a while (kube-proxy waits as long), milliseconds. */
 const NODE_WAIT_MS = 30_000
@@ -32,6 +35,15 @@ export type AgentOptions = {
   readonly configWatch?: Part | undefined
   /** undefined: no DNS server. */
   readonly dns: { readonly corefile: string; readonly port: number } | undefined
+  /** undefined: plugin executables do their calls alone. */
+  readonly cni:
+    | {
+        readonly socket: string
+        readonly stateDir: string
+        /** undefined: a pod's result has the DNS settings of its network's configuration. */
+        readonly podDns: KubeletDns | undefined
+      }
+    | undefined
   /** undefined: the routes to other nodes are somebody else's. */
   readonly routes: RoutesConfig | undefined
   readonly http: { readonly host: string; readonly port: number }
@@ -69,6 +81,7 @@ class Agent {
   /** The families whose rules are not in the kernel yet. */
   readonly #missing = new Set<IpFamily>(usableFamilies())
   #dns: DnsServer | undefined
+  #pods: AttachedPods | undefined
   #whyNoRoutes: string | undefined = 'not in the kernel yet'
 
   constructor(options: AgentOptions, metrics: Metrics) {
@@ -78,6 +91,14 @@ class Agent {
 
   /** What must hold for the node to be ready; complete from the start, so that nothing is ready by being unknown. */
   get checks(): readonly ReadinessCheck[] {
+    const { cni } = this.#options
+    return [
+      ...this.#checksButCni,
+      ...(cni === undefined ? [] : [{ part: 'cni', whyNot: () => this.#whyNotServing() }]),
+    ]
+  }
+
+  get #checksButCni(): readonly ReadinessCheck[] {
     const { proxy, dns, routes } = this.#options
     return [
       { part: 'cluster', whyNot: () => this.#whyNotListed() },
@@ -87,8 +108,13 @@ class Agent {
     ]
   }
 
+  /** The pods that this node's CNI calls have made known; undefined before they can, or where there is no CNI. */
+  get pods(): AttachedPods | undefined {
+    return this.#pods
+  }
+
   async run(stop: AbortSignal): Promise<void> {
-    const { connection, proxy, dns, routes, configWatch, log } = this.#options
+    const { connection, proxy, dns, cni, routes, configWatch, log } = this.#options
     const failure = Promise.withResolvers<never>()
     const onFailure = (error: unknown) =>
       failure.reject(new Error('the source of cluster objects ended', { cause: error }))
@@ -101,6 +127,7 @@ class Agent {
     await cluster.watch(this.#wanted())
     if (proxy !== undefined) parts.push(signal => this.#runProxy(proxy, signal))
     if (dns !== undefined) parts.push(signal => this.#runDns(dns, cluster, signal))
+    if (cni !== undefined) parts.push(signal => this.#runCni(cni, onFailure, signal))
     if (routes !== undefined) parts.push(signal => this.#runRoutes(routes, signal))
     if (configWatch !== undefined) parts.push(configWatch)
     parts.push(async signal => {
@@ -118,8 +145,7 @@ class Agent {
   #wanted(): Wanted {
     const { nodeName, proxy, dns, routes } = this.#options
     return {
-      Service: {},
-      EndpointSlice: {},
+      ...(proxy === undefined && dns === undefined ? {} : { Service: {}, EndpointSlice: {} }),
       ...(proxy === undefined ? {} : { Node: wantedByProxyService(nodeName).Node ?? {} }),
       ...(routes === undefined ? {} : wantedByRoutes),
       ...(dns === undefined ? {} : { Namespace: {} }),
@@ -171,6 +197,32 @@ class Agent {
     await server.ended
   }
 
+  async #runCni(
+    { socket, stateDir, podDns }: NonNullable<AgentOptions['cni']>,
+    onFailure: (error: unknown) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { connection, nodeName } = this.#options
+    const log = this.#options.log.child({ component: 'cni' })
+    const pods =
+      podDns &&
+      (await NodePods.watch({ connection, nodeName, kubelet: podDns, log, onFailure }, signal))
+    await runCniService(
+      {
+        socket,
+        stateDir,
+        whyNotReady: () => reasonInLine(this.#checksButCni),
+        dnsOf: pod => pods?.dnsOf(pod),
+        onServing: attached => {
+          this.#pods = attached
+        },
+        metrics: this.#metrics,
+        log,
+      },
+      signal,
+    )
+  }
+
   async #runRoutes(config: RoutesConfig, signal: AbortSignal): Promise<void> {
     const { nodeName, log } = this.#options
     await runRoutes(
@@ -185,6 +237,10 @@ class Agent {
       },
       signal,
     )
+  }
+
+  #whyNotServing(): string | undefined {
+    return this.#pods === undefined ? 'not serving calls yet' : undefined
   }
 
   #whyNotListed(): string | undefined {

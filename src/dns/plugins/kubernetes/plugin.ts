@@ -1,5 +1,5 @@
-import { networkInterfaces } from 'node:os'
-import { type IpAddress, parseIp } from '#net/ip.ts'
+import { hostAddresses } from '#net/host-addresses.ts'
+import { type IpAddress, isLinkLocal } from '#net/ip.ts'
 import { type Clock, systemClock } from '#runtime/clock.ts'
 import { ZoneChanges } from '../../authority/zone-changes.ts'
 import type { Remember, Reply } from '../../message.ts'
@@ -138,8 +138,6 @@ const fallsThrough = ({ fallthrough }: KubernetesOptions, lowerName: string): bo
 
 /** Addresses by which others may reach this server: neither loopback nor link-local. */
 const localAddresses = (): readonly IpAddress[] =>
-  Object.values(networkInterfaces())
-    .flatMap(addresses => addresses ?? [])
-    .filter(({ internal, address }) => !internal && !/^(?:fe[89ab]|169\.254\.)/i.test(address))
-    .map(({ address }) => parseIp(address))
-    .filter(ip => ip !== undefined)
+  hostAddresses()
+    .filter(({ isOnLoopback, address }) => !isOnLoopback && !isLinkLocal(address))
+    .map(({ address }) => address)

@@ -39,6 +39,8 @@ export type ExecOptions = {
   readonly timeoutMs?: number | undefined
   /** Bytes of stdout kept before the program is killed; 256 MiB when not given. */
   readonly maxOutputBytes?: number | undefined
+  /** Called with the program's process id before it can have read anything. */
+  readonly onStart?: ((pid: number) => void) | undefined
 }
 
 export type ExecResult = { readonly stdout: string; readonly stderr: string }
@@ -64,6 +66,7 @@ export function exec(
       timeout: timeoutMs,
       killSignal: 'SIGKILL',
     })
+    if (child.pid !== undefined) options.onStart?.(child.pid)
     const stdout: Buffer[] = []
     const stderr: Buffer[] = []
     let size = 0

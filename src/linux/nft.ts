@@ -21,18 +21,18 @@ export class NftError extends NodeplaneError {
 /** A refused command can hold hundreds of elements. */
 const MAX_QUOTED_LENGTH = 300
 
-/** Writes each text by a run of `nft -f -`. */
-export const childWriter: NftWriter = {
+/** Writes each text by a run of `nft -f -`; `onStart` gets the process id of each before it has done anything. */
+export const createChildWriter = (onStart?: (pid: number) => void): NftWriter => ({
   async apply(text, signal) {
     try {
-      await exec('nft', ['-f', '-'], { input: text, signal })
+      await exec('nft', ['-f', '-'], { input: text, signal, onStart })
     } catch (error) {
       if (!(error instanceof ExecError) || error.exitCode === undefined) throw error
       throw nftError(error.stderr, text, { cause: error })
     }
   },
   [Symbol.dispose]: () => {},
-}
+})
 
 /** The error that nft's messages about a text mean: the first one, with the command it is about. */
 export function nftError(messages: string, text: string, options?: ErrorOptions): NftError {

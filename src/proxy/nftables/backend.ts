@@ -1,11 +1,14 @@
 import assert from 'node:assert'
 import { NftError, type NftWriter } from '#linux/nft.ts'
 import type { NftTable } from '#linux/nft-listing.ts'
+import type { ForeignChange } from '#linux/nft-monitor.ts'
 import type { IpFamily } from '#net/ip.ts'
 import type { Protocol } from '#net/protocol.ts'
+import type { Clock } from '#runtime/clock.ts'
 import type { Backend, ServiceStates } from '../backend.ts'
 import { affinityMaps, rememberedIn, renderForgetting } from './affinity.ts'
 import { type Changes, type Elements, isEmpty } from './element.ts'
+import { guardTable, type TableWatch } from './guard.ts'
 import { type LayoutOptions, renderLayout } from './layout.ts'
 import { NftPlan } from './plan.ts'
 import { nothingRecovered, type Recovered } from './recover.ts'
@@ -19,6 +22,8 @@ export type NftablesOptions = LayoutOptions & {
   readonly list: (table: Table, signal: AbortSignal) => Promise<NftTable | undefined>
   /** The elements of one map of the table. */
   readonly listMap: (table: Table, map: string, signal: AbortSignal) => Promise<MapElements>
+  readonly watch: TableWatch
+  readonly clock: Clock
 }
 
 type MapElements = ReadonlyMap<string, string>
@@ -33,6 +38,8 @@ export class NftablesBackend implements Backend {
   readonly name = 'nftables'
   readonly #options: NftablesOptions
   #plan: NftPlan | undefined
+  /** Somebody touched more than elements. A listing shows how many rules there are, not that they are ours. */
+  #isLayoutSuspect = false
 
   constructor(options: NftablesOptions) {
     this.#options = options
@@ -42,12 +49,19 @@ export class NftablesBackend implements Backend {
     const { table, list } = this.#options
     this.#plan = undefined
     const layout = renderLayout(this.#options)
+    const isSuspect = this.#isLayoutSuspect
+    this.#isLayoutSuspect = false
     const listed = await list(table, signal)
-    const kernel = recover(table.family, listed, layout)
+    const kernel = isSuspect ? undefined : recover(table.family, listed, layout)
     const { plan, changes } = NftPlan.adopt(this.#rules(all), kernel ?? nothingRecovered)
     // Another layout: of other settings or another version. All is made anew in one transaction, so without a gap.
     const fresh = kernel === undefined ? renderRemoval(table) + layout.text : ''
-    await this.#write(changes, signal, fresh)
+    try {
+      await this.#write(changes, signal, fresh)
+    } catch (error) {
+      this.#isLayoutSuspect ||= isSuspect
+      throw error
+    }
     for (const protocol of balancedProtocols) {
       const maps = affinityMaps(table.family, protocol)
       const isAnyKnown = maps.some(({ name }) => listed?.elements.get(name)?.size)
@@ -67,7 +81,17 @@ export class NftablesBackend implements Backend {
     this.#plan = plan
   }
 
+  async guard(lost: (reason: string) => void, signal: AbortSignal): Promise<void> {
+    const { watch, clock } = this.#options
+    const onChange = ({ reason, isElementsOnly }: ForeignChange) => {
+      this.#isLayoutSuspect ||= !isElementsOnly
+      lost(reason)
+    }
+    await guardTable({ watch, clock, onChange }, signal)
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#options.watch[Symbol.dispose]()
     this.#options.writer[Symbol.dispose]()
   }
 

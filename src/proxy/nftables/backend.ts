@@ -1,6 +1,6 @@
 import assert from 'node:assert'
 import { NftError, type NftWriter } from '#linux/nft.ts'
-import type { NftTable } from '#linux/nft-listing.ts'
+import type { listNftCounters, NftTable } from '#linux/nft-listing.ts'
 import type { ForeignChange } from '#linux/nft-monitor.ts'
 import type { IpFamily } from '#net/ip.ts'
 import type { Protocol } from '#net/protocol.ts'
@@ -15,6 +15,7 @@ import { nothingRecovered, type Recovered } from './recover.ts'
 import { balancedProtocols, chainRules, renderLater, renderNow, renderRemoval } from './render.ts'
 import { type OwnNode, type PortRules, portRules } from './route.ts'
 import type { Table } from './table.ts'
+import { counting, type ServiceTraffic, sumTraffic } from './traffic.ts'
 
 export type NftablesOptions = LayoutOptions & {
   readonly node: OwnNode
@@ -22,6 +23,7 @@ export type NftablesOptions = LayoutOptions & {
   readonly list: (table: Table, signal: AbortSignal) => Promise<NftTable | undefined>
   /** The elements of one map of the table. */
   readonly listMap: (table: Table, map: string, signal: AbortSignal) => Promise<MapElements>
+  readonly listCounters: typeof listNftCounters
   readonly watch: TableWatch
   readonly clock: Clock
 }
@@ -88,6 +90,19 @@ export class NftablesBackend implements Backend {
       lost(reason)
     }
     await guardTable({ watch, clock, onChange }, signal)
+  }
+
+  /**
+   * What went through each service port that has rules, by its key (`namespace/name:port` with the protocol, see
+   * `servicePortKey`). Listed by an `nft` child: 0.2 s with 10,000 Services. Empty before the first sync.
+   * @throws {ExecError} nft could not be run or failed
+   */
+  async serviceCounters(signal: AbortSignal): Promise<ReadonlyMap<string, ServiceTraffic>> {
+    const { table, listCounters } = this.#options
+    const listings = await Promise.all(
+      counting.map(async place => [place, await listCounters(table, place, signal)] as const),
+    )
+    return sumTraffic(this.#plan?.owners() ?? [], listings)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -4,8 +4,9 @@ import type { IpPrefix } from '#net/prefix.ts'
 import type { Protocol } from '#net/protocol.ts'
 import type { LocalDetector } from '../local-detector.ts'
 import { affinityDeclarations, recallingRule } from './affinity.ts'
+import { baseChain, type Chain } from './chain.ts'
 import { endpointsOf } from './element.ts'
-import { localnetGuard, loopbackOf, toLoopback } from './localhost.ts'
+import { localhostChains, loopbackOf, toLoopback } from './localhost.ts'
 import {
   DROP_CHAIN,
   MASQUERADE_CHAIN,
@@ -14,7 +15,7 @@ import {
   REJECT_CHAIN,
   STICKY_CHAIN,
 } from './name.ts'
-import { fromPods } from './pods.ts'
+import { exceptPods, fromPods } from './pods.ts'
 import { prefixTexts } from './prefixes.ts'
 import { balancedProtocols } from './render.ts'
 import { nftFamily, type Table, tableText } from './table.ts'
@@ -48,8 +49,6 @@ export type Layout = {
 const INSIDE_CHAIN = 'services-inside'
 /** They ask the maps of their own first. */
 const INSIDE_SUFFIXES = ['-inside', '']
-
-type Chain = { readonly name: string; readonly hook?: string; readonly rules: readonly string[] }
 
 /** The fixed part of a family's table. Pure: equal options give equal text. README.md has the packet's way through it. */
 export function renderLayout(options: LayoutOptions): Layout {
@@ -129,7 +128,10 @@ function regularChains(options: LayoutOptions): readonly Chain[] {
     { name: MASQUERADE_CHAIN, rules: ['masquerade fully-random'] },
     {
       name: MASQUERADE_NODE_CHAIN,
-      rules: [...exceptPods(options), 'fib saddr type local masquerade fully-random'],
+      rules: [
+        ...exceptPods(options.detector, options.table.family),
+        'fib saddr type local masquerade fully-random',
+      ],
     },
     { name: 'masquerade-services', rules: masqueradeRules(options) },
     { name: 'count', rules: countingRules(options.table.family) },
@@ -206,26 +208,16 @@ function baseChains(options: LayoutOptions): readonly Chain[] {
     // What this node sends to itself has been counted on its way out.
     baseChain('count-input', 'filter hook input priority 0', [`iifname != "lo" ${count}`]),
     baseChain('count-output', 'filter hook output priority 0', [count]),
-    ...(localhostNodePorts && family === 4
-      ? [baseChain('localnet-guard', 'filter hook input priority 0', localnetGuard)]
-      : []),
+    ...(localhostNodePorts ? localhostChains(family) : []),
   ]
 }
 
-const baseChain = (name: string, hook: string, rules: readonly string[]): Chain => ({
-  name,
-  hook: `type ${hook}; policy accept;`,
-  rules,
-})
-
 function clusterIPMasquerade(options: LayoutOptions): readonly string[] {
-  const { detector, masqueradeAll } = options
+  const { table, detector, masqueradeAll } = options
   if (masqueradeAll) return ['masquerade fully-random']
-  return detector === undefined ? [] : [...exceptPods(options), 'masquerade fully-random']
+  if (detector === undefined) return []
+  return [...exceptPods(detector, table.family), 'masquerade fully-random']
 }
-
-const exceptPods = ({ table, detector }: LayoutOptions): readonly string[] =>
-  detector === undefined ? [] : [`${fromPods(detector, table.family)} return`]
 
 function nodePortMatch({ table: { family }, nodePortAddresses }: LayoutOptions): string {
   const ip = nftFamily(family)

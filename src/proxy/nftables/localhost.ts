@@ -1,5 +1,6 @@
 import { type IpFamily, isLoopback, parseIp } from '#net/ip.ts'
 import { type IpPrefix, prefixContains } from '#net/prefix.ts'
+import { baseChain, type Chain } from './chain.ts'
 import { nftFamily } from './table.ts'
 
 /** The loopback addresses of a family, as nft writes them. */
@@ -24,10 +25,27 @@ export function selectsLoopback(prefixes: readonly IpPrefix[], family: IpFamily)
   )
 }
 
+/** What node ports on loopback need besides the rules that serve them. */
+export const localhostChains = (family: IpFamily): readonly Chain[] =>
+  family === 4 ? [localnetGuard] : loopbackReturn
+
 /**
- * What others send to 127.0.0.0/8: the kernel drops it unless route_localnet is set, which node ports on loopback need.
- * kube-proxy lets pass what claims to come from 127.0.0.0/8 too, and drops own connections from other addresses.
+ * Drops what others send to 127.0.0.0/8: the kernel does unless route_localnet is set, which these node ports need.
+ * kube-proxy lets pass what claims to come from there too, and drops own connections from other addresses to it.
  */
-export const localnetGuard: readonly string[] = [
+const localnetGuard = baseChain('localnet-guard', 'filter hook input priority 0', [
   'iifname != "lo" ip daddr 127.0.0.0/8 ct state != { established, related } ct status & dnat == 0 drop',
+])
+
+/**
+ * Leads answers back to ::1. Translated back they would be routed to ::1, and the kernel has no such route on the link
+ * they came in by. So they go on to the address that stood in for ::1, and get ::1 where routing is done.
+ */
+const loopbackReturn: readonly Chain[] = [
+  baseChain('localhost-prerouting', 'filter hook prerouting priority -90', [
+    'ip6 daddr ::1 iifname != "lo" ct direction reply ct status dnat ip6 daddr set ct reply ip6 daddr',
+  ]),
+  baseChain('localhost-input', 'filter hook input priority 0', [
+    'iifname != "lo" ct direction reply ct original ip6 saddr ::1 ip6 daddr set ::1',
+  ]),
 ]

@@ -1,5 +1,5 @@
 import { createChildWriter } from '#linux/nft.ts'
-import { listNftMap, listNftTable } from '#linux/nft-listing.ts'
+import { listNftCounters, listNftMap, listNftTable } from '#linux/nft-listing.ts'
 import { NftMonitor } from '#linux/nft-monitor.ts'
 import { createNftWriter } from '#linux/nft-writer.ts'
 import { ensureSysctl, readSysctl } from '#linux/sysctl.ts'
@@ -36,6 +36,7 @@ async function open({ family, settings, clock }: BackendOptions): Promise<Backen
     writer: await createNftWriter(pid => watch.ignore(pid)),
     list: listNftTable,
     listMap: listNftMap,
+    listCounters: listNftCounters,
     watch,
     clock,
   })

@@ -103,6 +103,11 @@ export class NftPlan {
     }
   }
 
+  /** The service port (by key) of each destination, named `vips KEY` or `nodeports KEY`; other things are among them. */
+  owners(): ReturnType<SharedElements['owners']> {
+    return this.#shared.owners()
+  }
+
   /** Which clients are remembered with endpoints that their route does not have (any more)? */
   outdated(protocol: Protocol, clients: readonly Remembered[]): readonly Remembered[] {
     return clients.filter(({ key, values }) => {

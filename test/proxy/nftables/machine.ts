@@ -38,6 +38,7 @@ export function backendOn(kernel: FakeKernel) {
       },
       [Symbol.dispose]: () => {},
     },
+    listCounters: async () => new Map(),
     watch: nobodyElse,
     clock: systemClock,
   })

@@ -76,6 +76,7 @@ async function rulesOf({ family, fields, endpoints, hasDetector = true }: Settin
     list: async () => undefined,
     listMap: async () => new Map(),
     writer: { apply: async text => kernel.apply(text), [Symbol.dispose]: () => {} },
+    listCounters: async () => new Map(),
     watch: nobodyElse,
     clock: systemClock,
   })

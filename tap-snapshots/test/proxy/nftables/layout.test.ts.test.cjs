@@ -229,7 +229,15 @@ chain count-output {
 type filter hook output priority 0; policy accept;
 ct status dnat jump count
 }
-chain layout-55f924bea7ad950c {
+chain localhost-prerouting {
+type filter hook prerouting priority -90; policy accept;
+ip6 daddr ::1 iifname != "lo" ct direction reply ct status dnat ip6 daddr set ct reply ip6 daddr
+}
+chain localhost-input {
+type filter hook input priority 0; policy accept;
+iifname != "lo" ct direction reply ct original ip6 saddr ::1 ip6 daddr set ::1
+}
+chain layout-44fb09fb6533c834 {
 }
 }
 

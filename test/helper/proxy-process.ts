@@ -28,6 +28,8 @@ export class ProxyProcess {
     this.#child = namespace.spawn(process.execPath, [RUNNER, JSON.stringify(settings)], {
       stdio: ['pipe', 'pipe', 'pipe'],
     })
+    // It may be killed while it is told something.
+    this.#child.stdin?.on('error', () => {})
     createInterface({ input: this.#child.stdout as NonNullable<ChildProcess['stdout']> }).on(
       'line',
       line => {

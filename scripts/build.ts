@@ -96,6 +96,8 @@ const commandLine: BuildOptions = {
   splitting: true,
   outExtension: { '.js': '.mjs' },
   chunkNames: 'chunk-[hash]',
+  // What bundled CommonJS packages have and modules do not: netlink names its folder when it loads its addon.
+  define: { __dirname: 'import.meta.dirname' },
   banner: {
     // Bundled CommonJS packages require Node's modules.
     js: "import { createRequire as nodeCreateRequire } from 'node:module'; const require = nodeCreateRequire(import.meta.url);",

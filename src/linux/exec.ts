@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { pipeline, Readable, type Writable } from 'node:stream'
 import { NodeplaneError } from '#runtime/error.ts'
 
 /** A program that could not be started, failed, was stopped, or said too much. */
@@ -32,7 +33,8 @@ export const isProgramMissing = (error: unknown): boolean =>
   error.cause.code === 'ENOENT'
 
 export type ExecOptions = {
-  readonly input?: string | Uint8Array | undefined
+  /** Pieces are asked for as fast as the program reads them. */
+  readonly input?: string | Uint8Array | Iterable<string> | undefined
   readonly env?: NodeJS.ProcessEnv | undefined
   readonly signal?: AbortSignal | undefined
   /** The program is killed after this; 30 s when not given. */
@@ -99,6 +101,12 @@ export function exec(
           : `exit status ${exitCode}`
       reject(new ExecError(program, why, outcome(exitCode ?? undefined)))
     })
-    child.stdin.end(options.input ?? '')
+    give(child.stdin, options.input ?? '')
   })
+}
+
+function give(stdin: Writable, input: NonNullable<ExecOptions['input']>): void {
+  if (typeof input === 'string' || input instanceof Uint8Array) stdin.end(input)
+  // What fails here is told by the program's end.
+  else pipeline(Readable.from(input), stdin, () => {})
 }

@@ -1,10 +1,13 @@
 import { NodeplaneError } from '#runtime/error.ts'
 import { ExecError, exec } from './exec.ts'
 
+/** Commands in nft's language. */
+export type NftText = string | Iterable<string>
+
 /** Writes nftables rules: each text is one transaction, applied wholly or not at all. */
 export interface NftWriter extends Disposable {
-  /** @throws {NftError} the kernel or nft refused; nothing of `text` was applied. */
-  apply(text: string, signal: AbortSignal): Promise<void>
+  /** A long text may come in pieces, so that it need not exist whole. @throws {NftError} the kernel or nft refused; nothing of `text` was applied. */
+  apply(text: NftText, signal: AbortSignal): Promise<void>
 }
 
 /** A transaction that was refused. */
@@ -28,23 +31,19 @@ export const createChildWriter = (onStart?: (pid: number) => void): NftWriter =>
       await exec('nft', ['-f', '-'], { input: text, signal, onStart })
     } catch (error) {
       if (!(error instanceof ExecError) || error.exitCode === undefined) throw error
-      throw nftError(error.stderr, text, { cause: error })
+      throw nftError(error.stderr, typeof text === 'string' ? text : '', { cause: error })
     }
   },
   [Symbol.dispose]: () => {},
 })
 
-/** The error that nft's messages about a text mean: the first one, with the command it is about. */
+/** The error that nft's messages about a text mean: the first one, with the command it is about if the text has it. */
 export function nftError(messages: string, text: string, options?: ErrorOptions): NftError {
   const match = /^(?:[^:\n]*:([0-9]+):([0-9]+)-[0-9]+: )?Error: (.*)$/m.exec(messages)
   if (match === null) return new NftError(messages.trim() || 'no reason given', undefined, options)
   const [, line = '0', column = '1', reason = ''] = match
   const command = text.split('\n')[Number(line) - 1]
-  return new NftError(
-    reason,
-    command === undefined ? undefined : quote(command, Number(column)),
-    options,
-  )
+  return new NftError(reason, !command ? undefined : quote(command, Number(column)), options)
 }
 
 /** The command, or its head and what stands where the fault is. */

@@ -218,7 +218,7 @@ t.test('Services out of the ordinary', async t => {
   t.notOk(proxy.log.some(line => line.includes('sync failed')))
 
   // An odd number of changes.
-  for (let round = 0; round < 201; round++) {
+  for (let round = 0; round < 101; round++) {
     proxy.set(
       slice({
         name: 'twin-4',

@@ -11,8 +11,15 @@ import { type Changes, type Elements, isEmpty } from './element.ts'
 import { guardTable, type TableWatch } from './guard.ts'
 import { type LayoutOptions, renderLayout } from './layout.ts'
 import { NftPlan } from './plan.ts'
-import { nothingRecovered, type Recovered } from './recover.ts'
-import { balancedProtocols, chainRules, renderLater, renderNow, renderRemoval } from './render.ts'
+import type { Recovered } from './recover.ts'
+import {
+  balancedProtocols,
+  chainRules,
+  renderAll,
+  renderLater,
+  renderNow,
+  renderRemoval,
+} from './render.ts'
 import { type OwnNode, type PortRules, portRules } from './route.ts'
 import type { Table } from './table.ts'
 import { counting, type ServiceTraffic, sumTraffic } from './traffic.ts'
@@ -55,21 +62,39 @@ export class NftablesBackend implements Backend {
     this.#isLayoutSuspect = false
     const listed = await list(table, signal)
     const kernel = isSuspect ? undefined : recover(table.family, listed, layout)
-    const { plan, changes } = NftPlan.adopt(this.#rules(all), kernel ?? nothingRecovered)
-    // Another layout: of other settings or another version. All is made anew in one transaction, so without a gap.
-    const fresh = kernel === undefined ? renderRemoval(table) + layout.text : ''
     try {
-      await this.#write(changes, signal, fresh)
+      if (kernel === undefined) this.#plan = await this.#makeAnew(all, layout.text, signal)
+      else this.#plan = await this.#adjust(all, kernel, signal)
     } catch (error) {
       this.#isLayoutSuspect ||= isSuspect
       throw error
     }
-    for (const protocol of balancedProtocols) {
-      const maps = affinityMaps(table.family, protocol)
-      const isAnyKnown = maps.some(({ name }) => listed?.elements.get(name)?.size)
-      if (kernel !== undefined && isAnyKnown) await this.#forget(plan, protocol, signal)
+  }
+
+  /**
+   * All in one transaction, so without a gap: there is no table, or one of another layout (of other settings or another
+   * version), or one that somebody changed.
+   */
+  async #makeAnew(all: ServiceStates, layout: string, signal: AbortSignal): Promise<NftPlan> {
+    const { table, writer } = this.#options
+    const { plan, chains } = NftPlan.create(this.#rules(all))
+    const pieces = function* () {
+      yield renderRemoval(table) + layout
+      yield* renderAll(table, chains, plan.elements())
     }
-    this.#plan = plan
+    await writer.apply(pieces(), signal)
+    return plan
+  }
+
+  async #adjust(all: ServiceStates, kernel: Recovered, signal: AbortSignal): Promise<NftPlan> {
+    const { plan, changes } = NftPlan.adopt(new Map(this.#rules(all)), kernel)
+    await this.#write(changes, signal)
+    for (const protocol of balancedProtocols) {
+      const maps = affinityMaps(this.#options.table.family, protocol)
+      const isAnyKnown = maps.some(({ name }) => kernel.filled.has(name))
+      if (isAnyKnown) await this.#forget(plan, protocol, signal)
+    }
+    return plan
   }
 
   async update(changed: ServiceStates, signal: AbortSignal): Promise<void> {
@@ -77,7 +102,7 @@ export class NftablesBackend implements Backend {
     assert(plan !== undefined, 'an update follows a successful call')
     // Until it is written nobody knows what the kernel holds.
     this.#plan = undefined
-    const changes = plan.update(this.#rules(changed))
+    const changes = plan.update(new Map(this.#rules(changed)))
     await this.#write(changes, signal)
     for (const protocol of changes.forgetful) await this.#forget(plan, protocol, signal)
     this.#plan = plan
@@ -110,21 +135,16 @@ export class NftablesBackend implements Backend {
     this.#options.writer[Symbol.dispose]()
   }
 
-  #rules(states: ServiceStates): ReadonlyMap<string, readonly PortRules[]> {
-    const rules = new Map<string, readonly PortRules[]>()
+  *#rules(states: ServiceStates): Generator<readonly [string, readonly PortRules[]]> {
     for (const [service, ports] of states) {
-      rules.set(
-        service,
-        ports.map(port => portRules(port, this.#options.node)),
-      )
+      yield [service, ports.map(port => portRules(port, this.#options.node))]
     }
-    return rules
   }
 
-  async #write(changes: Changes, signal: AbortSignal, first = ''): Promise<void> {
+  async #write(changes: Changes, signal: AbortSignal): Promise<void> {
     const { table, writer } = this.#options
-    if (first === '' && isEmpty(changes)) return
-    const texts = [first + renderNow(table, changes), renderLater(table, changes)]
+    if (isEmpty(changes)) return
+    const texts = [renderNow(table, changes), renderLater(table, changes)]
     for (const text of texts) if (text !== '') await writer.apply(text, signal)
   }
 
@@ -167,5 +187,7 @@ function recover(
     if (rules !== wanted) return undefined
     chains.add(chain)
   }
-  return { elements: table.elements as Elements, chains }
+  const filled = new Set<string>()
+  for (const [name, { size }] of table.elements) if (size > 0) filled.add(name)
+  return { elements: table.elements as Elements, chains, filled }
 }

@@ -34,7 +34,7 @@ export function backendOn(kernel: FakeKernel) {
     writer: {
       apply: async text => {
         if (faults.failAfter-- <= 0) throw new NftError('injected', undefined)
-        kernel.apply(text)
+        kernel.apply([...text].join(''))
       },
       [Symbol.dispose]: () => {},
     },

@@ -75,7 +75,7 @@ async function rulesOf({ family, fields, endpoints, hasDetector = true }: Settin
     node: { ...place, nodeIPs: [at(things.node) as IpAddress] },
     list: async () => undefined,
     listMap: async () => new Map(),
-    writer: { apply: async text => kernel.apply(text), [Symbol.dispose]: () => {} },
+    writer: { apply: async text => kernel.apply([...text].join('')), [Symbol.dispose]: () => {} },
     listCounters: async () => new Map(),
     watch: nobodyElse,
     clock: systemClock,

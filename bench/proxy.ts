@@ -35,8 +35,8 @@ const columns: readonly Column[] = [
   { name: '1000 changes/s: highest lag, ms', of: r => r.maxLagMs },
   { name: '1000 changes/s: CPU, %', of: r => r.cpuPercent },
   { name: 'memory of the process, MiB', of: r => r.rssMiB },
-  { name: 'first packet of a connection, µs', of: r => r.costUs },
-  { name: 'the same without a Service, µs', of: r => r.baseCostUs },
+  { name: 'first packet of a connection, CPU µs', of: r => r.costUs },
+  { name: 'the same without a Service, CPU µs', of: r => r.baseCostUs },
 ]
 
 const some = (rounds: readonly Round[], { of }: Column) => rounds.flatMap(round => of(round) ?? [])
@@ -86,6 +86,8 @@ if (values.round !== undefined) {
   for (const scale of values.scale.split(',').filter(text => text !== '')) {
     const { costUs, baseCostUs } = inChild({ services: Number(scale), backend, churnSeconds: 0 })
     const [cost, base] = [costUs.toFixed(2), baseCostUs.toFixed(2)]
-    console.log(`first packet of a connection at ${scale} Services: ${cost} µs (without: ${base})`)
+    console.log(
+      `first packet of a connection at ${scale} Services: ${cost} µs of CPU (without: ${base})`,
+    )
   }
 }

@@ -32,10 +32,9 @@ export class Prober implements Disposable {
 }
 
 const CONNECTIONS = 100_000
-/** Microseconds that this machine takes to send the first packet of a connection to an address. */
+/** Microseconds of CPU that this machine takes to send the first packet of a connection to an address. */
 export function connectionCost(address: string): number {
   const args = [FLOOD, '192.0.2.1', address, '80', String(CONNECTIONS)]
   const said = execFileSync(process.execPath, args, { encoding: 'utf8' })
-  const { perSecond } = JSON.parse(said.split('\n')[1] as string) as { perSecond: number }
-  return 1e6 / perSecond
+  return (JSON.parse(said.split('\n')[1] as string) as { cpuUs: number }).cpuUs
 }

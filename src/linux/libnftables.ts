@@ -1,5 +1,5 @@
 import assert from 'node:assert'
-import { type NftText, type NftWriter, nftError } from './nft.ts'
+import { type NftText, type NftWriter, nftError, wholeText } from './nft.ts'
 
 /** `nft_ctx_new` flags: none (nftables/libnftables.h). */
 const NFT_CTX_DEFAULT = 0
@@ -43,7 +43,7 @@ class LibnftablesWriter implements NftWriter {
   }
 
   apply(pieces: NftText, signal: AbortSignal): Promise<void> {
-    const text = typeof pieces === 'string' ? pieces : [...pieces].join('')
+    const text = wholeText(pieces)
     const result = this.#last.then(() => {
       signal.throwIfAborted()
       assert(!this.#disposed, 'the context of libnftables is freed')

@@ -4,6 +4,10 @@ import { ExecError, exec } from './exec.ts'
 /** Commands in nft's language. */
 export type NftText = string | Iterable<string>
 
+/** A text in one piece. */
+export const wholeText = (text: NftText): string =>
+  typeof text === 'string' ? text : Array.from(text).join('')
+
 /** Writes nftables rules: each text is one transaction, applied wholly or not at all. */
 export interface NftWriter extends Disposable {
   /** A long text may come in pieces, so that it need not exist whole. @throws {NftError} the kernel or nft refused; nothing of `text` was applied. */

@@ -85,7 +85,7 @@ t.test('loopback is selected by a prefix in it or around it, or by none at all',
     [6, ['fd00::/8'], false],
   ] as const
   for (const [family, prefixes, want] of cases) {
-    t.equal(selectsLoopback(prefixes.map(prefix), family), want, `${family} ${prefixes}`)
+    t.equal(selectsLoopback(prefixes.map(prefix), family), want, `IPv${family} ${prefixes.join()}`)
   }
 })
 

@@ -1,5 +1,5 @@
 import { Store } from '#cluster/store.ts'
-import { NftError } from '#linux/nft.ts'
+import { NftError, wholeText } from '#linux/nft.ts'
 import type { IpAddress } from '#net/ip.ts'
 import { systemClock } from '#runtime/clock.ts'
 import type { ServiceStates } from '../../../src/proxy/backend.ts'
@@ -34,7 +34,7 @@ export function backendOn(kernel: FakeKernel) {
     writer: {
       apply: async text => {
         if (faults.failAfter-- <= 0) throw new NftError('injected', undefined)
-        kernel.apply([...text].join(''))
+        kernel.apply(wholeText(text))
       },
       [Symbol.dispose]: () => {},
     },

@@ -2,6 +2,7 @@
 // the Service and the endpoints it has. Packets are led through the rules that the backend wrote.
 import t from 'tap'
 import type { Service } from '#cluster/objects.ts'
+import { wholeText } from '#linux/nft.ts'
 import type { IpAddress, IpFamily } from '#net/ip.ts'
 import { type IpPrefix, parsePrefix } from '#net/prefix.ts'
 import { systemClock } from '#runtime/clock.ts'
@@ -75,7 +76,7 @@ async function rulesOf({ family, fields, endpoints, hasDetector = true }: Settin
     node: { ...place, nodeIPs: [at(things.node) as IpAddress] },
     list: async () => undefined,
     listMap: async () => new Map(),
-    writer: { apply: async text => kernel.apply([...text].join('')), [Symbol.dispose]: () => {} },
+    writer: { apply: async text => kernel.apply(wholeText(text)), [Symbol.dispose]: () => {} },
     listCounters: async () => new Map(),
     watch: nobodyElse,
     clock: systemClock,

@@ -41,6 +41,9 @@ export const createChildWriter = (onStart?: (pid: number) => void): NftWriter =>
   [Symbol.dispose]: () => {},
 })
 
+/** One that nobody needs the process ids of. */
+export const childWriter: NftWriter = createChildWriter()
+
 /** The error that nft's messages about a text mean: the first one, with the command it is about if the text has it. */
 export function nftError(messages: string, text: string, options?: ErrorOptions): NftError {
   const match = /^(?:[^:\n]*:([0-9]+):([0-9]+)-[0-9]+: )?Error: (.*)$/m.exec(messages)

@@ -11,6 +11,7 @@ import { configureContainer } from './container-link.ts'
 import { enableForwarding, ensureBridge, ensureGateway } from './host.ts'
 import { hostLinkName } from './identity.ts'
 import { addMasquerade, removeMasquerade } from './masquerade/apply.ts'
+import { withOfferedMtu } from './offered-mtu.ts'
 import {
   createPair,
   removePair,
@@ -43,7 +44,7 @@ export async function addBridge(
   request: AttachmentRequest,
   context: CniContext,
 ): Promise<CniResult> {
-  const config = bridgeConfigFrom(request)
+  const config = await withOfferedMtu(bridgeConfigFrom(request))
   using namespace = openContainer(request)
   using host = NetlinkSocket.open()
   using container = NetlinkSocket.open(namespace)

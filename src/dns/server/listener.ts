@@ -10,6 +10,8 @@ export type PacketOrigin = {
   readonly client: Endpoint
   /** The address that was asked; on a wildcard socket that cannot tell, the unspecified address. */
   readonly server: Endpoint
+  /** Sends an answer that is not the last one to this packet; absent where an answer is one packet. Rejects when the client is gone. */
+  readonly send?: (packet: Uint8Array) => Promise<void>
 }
 
 /** Answers one packet; undefined sends nothing. It never rejects. The packet may be reused once this has resolved. */
@@ -27,12 +29,26 @@ export interface Listener extends AsyncDisposable {
   stopTaking(): void
 }
 
+/** How long a connection may take, milliseconds, and how many queries it may bring. */
+export type StreamLimits = {
+  /** For the first query. */
+  readonly readMs: number
+  /** For each further query. */
+  readonly idleMs: number
+  readonly writeMs: number
+  readonly maxQueries: number
+}
+
 /** What every listener is started with. */
 export type ListenerOptions = {
   /** undefined: every address of the machine. */
   readonly address: IpAddress | undefined
   readonly port: number
   readonly handle: PacketHandler
+  /** How many sockets shall share the queries; a listener may have fewer. 1 when it is not given. */
+  readonly sockets?: number
+  /** Asked for each connection, so that a reload changes it. */
+  readonly limits?: () => Partial<StreamLimits>
 }
 
 /** One socket a family: a dual-stack socket would give IPv4 clients mapped addresses. */

@@ -9,6 +9,8 @@ import { listenUdp } from './udp.ts'
  */
 export class ListenerPool implements AsyncDisposable {
   readonly #open = new Map<string, readonly Listener[]>()
+  /** What is served now. */
+  #planned: ReadonlyMap<string, PlannedListener> = new Map()
   readonly #handlerOf: (key: string) => PacketHandler
 
   constructor(handlerOf: (key: string) => PacketHandler) {
@@ -21,9 +23,10 @@ export class ListenerPool implements AsyncDisposable {
    */
   async open(planned: ReadonlyMap<string, PlannedListener>): Promise<void> {
     await using undo = new AsyncDisposableStack()
-    for (const [key, { address, port }] of planned) {
+    for (const [key, { address, port, sockets }] of planned) {
       if (this.#open.has(key)) continue
-      const options = { address, port, handle: this.#handlerOf(key) }
+      const limits = () => this.#planned.get(key)?.limits ?? {}
+      const options = { address, port, sockets, limits, handle: this.#handlerOf(key) }
       // TCP first: it alone notices that another process serves the same port.
       const tcp = undo.use(await listenTcp(options))
       const udp = undo.use(await listenUdp(options))
@@ -35,6 +38,7 @@ export class ListenerPool implements AsyncDisposable {
 
   /** Closes what is not planned any more. */
   async keepOnly(planned: ReadonlyMap<string, PlannedListener>): Promise<void> {
+    this.#planned = planned
     for (const [key, listeners] of this.#open) {
       if (planned.has(key)) continue
       this.#open.delete(key)

@@ -47,8 +47,8 @@ export function exchangeMetrics(metrics: Metrics): (exchange: Exchange) => void 
     labels: [...base, 'rcode', 'plugin'],
   })
   return exchange => {
-    const { query, server, zone, rcode, plugin } = exchange
-    const labels = { server, zone, view: '' }
+    const { query, server, zone, view, rcode, plugin } = exchange
+    const labels = { server, zone, view }
     const proto = query.transport
     const family = familyOf(query.client.address) === 4 ? '1' : '2'
     const type = labelledTypes.has(query.question.type) ? query.question.type : 'other'

@@ -1,4 +1,4 @@
-import { createChildWriter } from '#linux/nft.ts'
+import { childWriter } from '#linux/nft.ts'
 import { listNftCounters, listNftMap, listNftTable } from '#linux/nft-listing.ts'
 import { NftMonitor } from '#linux/nft-monitor.ts'
 import { createNftWriter } from '#linux/nft-writer.ts'
@@ -56,9 +56,8 @@ function isTcpBeLiberal(): boolean {
 }
 
 async function cleanup(_: unknown, signal: AbortSignal): Promise<void> {
-  const writer = createChildWriter()
   const removals = ipFamilies.map(family =>
-    writer.apply(renderRemoval(tableOf(family, {})), signal),
+    childWriter.apply(renderRemoval(tableOf(family, {})), signal),
   )
   const failed = (await Promise.allSettled(removals)).find(({ status }) => status === 'rejected')
   if (failed?.status === 'rejected') throw failed.reason as Error

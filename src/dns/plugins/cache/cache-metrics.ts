@@ -8,10 +8,10 @@ type AnswerType = 'success' | 'denial'
 export type CacheMetrics = ReturnType<typeof cacheMetrics>
 
 export function cacheMetrics(
-  { metrics, server }: Pick<SetupContext, 'metrics' | 'server'>,
+  { metrics, server, view }: Pick<SetupContext, 'metrics' | 'server' | 'view'>,
   { zones }: Pick<CacheOptions, 'zones'>,
 ) {
-  const labels = { server, zones: zones.join(','), view: '' }
+  const labels = { server, zones: zones.join(','), view }
   const plain = (name: string, help: string) => {
     const labelNames = ['server', 'zones', 'view'] as const
     const metric = counter(metrics, {

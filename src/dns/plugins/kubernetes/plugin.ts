@@ -1,16 +1,21 @@
 import { networkInterfaces } from 'node:os'
 import { type IpAddress, parseIp } from '#net/ip.ts'
 import { type Clock, systemClock } from '#runtime/clock.ts'
+import { ZoneChanges } from '../../authority/zone-changes.ts'
 import { isInZone, longestZone } from '../../name.ts'
 import type { Plugin, PluginDefinition, SetupContext } from '../../plugin.ts'
 import { lookup } from '../../zone/lookup.ts'
+import { soaRecord } from '../../zone/records.ts'
+import { isReverseZone } from '../../zone/reverse-name.ts'
 import type { ZoneOptions } from '../../zone/zone-options.ts'
 import { answer } from './answer.ts'
 import { ClusterNames } from './cluster-names.ts'
+import { labelQuery } from './labels.ts'
 import { type KubernetesOptions, parseKubernetes } from './options.ts'
 import { programmingDuration } from './programming-duration.ts'
 import { waitForSync } from './wait-for-sync.ts'
 import { wantedBy } from './wanted.ts'
+import { zoneContent } from './zone-content.ts'
 
 /** What tests replace. */
 export type Surroundings = {
@@ -37,13 +42,37 @@ async function setUp(
   { clock, localAddresses }: Surroundings,
 ): Promise<Plugin> {
   const store = await cluster.open(options.connection, wantedBy(options))
-  const onChange = programmingDuration(metrics, store)
-  const names = new ClusterNames({ store, options, clock, onChange })
+  const measure = programmingDuration(metrics, store)
+  const changes = new ZoneChanges()
+  const names = new ClusterNames({
+    store,
+    options,
+    clock,
+    onChange(batch, nowMs) {
+      measure(batch, nowMs)
+      changes.changed(options.primaryZone)
+    },
+  })
   await waitForSync(names, options.startupTimeoutMs, { clock, log })
   const { index } = names
   const zoneOptions = zoneOptionsFrom(options, localAddresses())
+  const clusterZone = { index, options: zoneOptions, synced: () => names.synced }
   return {
     name: 'kubernetes',
+    clusterZone,
+    label: (query, labels) => labelQuery(clusterZone, options.zones, { query, labels }),
+    transfers: {
+      zones: () => options.zones.filter(zone => !isReverseZone(zone)),
+      zone: zone =>
+        names.synced && options.zones.includes(zone) && !isReverseZone(zone)
+          ? {
+              soa: soaRecord(zone, options.ttl, index.serial),
+              // As it is now: the index changes while records are sent.
+              records: [...zoneContent(clusterZone, zone)],
+            }
+          : undefined,
+      onChange: (listener, signal) => changes.onChange(listener, signal),
+    },
     wrap: next => (query, signal) => {
       const { name, type, class: queryClass } = query.question
       const lowerName = name.toLowerCase()

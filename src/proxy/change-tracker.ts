@@ -26,6 +26,7 @@ const HEADLESS_LABEL = 'service.kubernetes.io/headless'
 export class ChangeTracker {
   readonly #family: IpFamily
   readonly #place: Place
+  /** Those with ports in this family. */
   readonly #services = new Map<string, Service>()
   readonly #slices = new Map<string, Map<string, EndpointSlice>>()
 
@@ -52,7 +53,7 @@ export class ChangeTracker {
     return [...owners]
   }
 
-  /** Keys of all Services. */
+  /** Keys of all Services with ports in this family. */
   services(): Iterable<string> {
     return this.#services.keys()
   }
@@ -95,8 +96,9 @@ export class ChangeTracker {
   }
 
   #applyService(key: string, after: Service | undefined): readonly string[] {
-    if (after === undefined) this.#services.delete(key)
-    else this.#services.set(key, after)
+    const hasPorts = after !== undefined && servicePortsOf(after, this.#family).length > 0
+    if (hasPorts) this.#services.set(key, after)
+    else this.#services.delete(key)
     return [key]
   }
 

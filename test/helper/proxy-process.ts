@@ -21,12 +21,15 @@ export class ProxyProcess {
   /** Revision of its store by what was written to it: each change counts one. */
   #revision = 0
   readonly #programmed = new Map<IpFamily, number>()
+  readonly #log: string[] = []
 
   constructor(namespace: TestNamespace, settings: ProxySettings) {
     this.#families = settings.families
     this.#child = namespace.spawn(process.execPath, [RUNNER, JSON.stringify(settings)], {
-      stdio: ['pipe', 'pipe', 'inherit'],
+      stdio: ['pipe', 'pipe', 'pipe'],
     })
+    // It may be killed while it is told something.
+    this.#child.stdin?.on('error', () => {})
     createInterface({ input: this.#child.stdout as NonNullable<ChildProcess['stdout']> }).on(
       'line',
       line => {
@@ -34,6 +37,18 @@ export class ProxyProcess {
         this.#programmed.set(family, revision)
       },
     )
+    createInterface({ input: this.#child.stderr as NonNullable<ChildProcess['stderr']> }).on(
+      'line',
+      line => {
+        this.#log.push(line)
+        process.stderr.write(`${line}\n`)
+      },
+    )
+  }
+
+  /** The lines of its log so far: warnings and errors. */
+  get log(): readonly string[] {
+    return this.#log
   }
 
   /** Each must differ from what is there: equal objects are no change. */

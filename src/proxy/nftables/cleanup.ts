@@ -1,5 +1,5 @@
 import { isProgramMissing } from '#linux/exec.ts'
-import { childWriter } from '#linux/nft.ts'
+import { createChildWriter } from '#linux/nft.ts'
 import { listNftTableNames } from '#linux/nft-tables.ts'
 import { ipFamilies } from '#net/ip.ts'
 import type { CleanupOptions } from '../backend.ts'
@@ -15,11 +15,12 @@ export async function cleanup(
   signal: AbortSignal,
 ): Promise<void> {
   const names = foreignOnly ? [KUBE_PROXY_TABLE] : [DEFAULT_TABLE_NAME, KUBE_PROXY_TABLE]
+  const writer = createChildWriter()
   try {
     for (const family of ipFamilies) {
       const present = await listNftTableNames(family, signal)
       for (const name of names.filter(name => present.includes(name))) {
-        await childWriter.apply(renderRemoval({ family, name }), signal)
+        await writer.apply(renderRemoval({ family, name }), signal)
         log.info({ table: name, family }, 'removed')
       }
     }

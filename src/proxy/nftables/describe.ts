@@ -4,7 +4,7 @@ import { servicePortKey } from '../service-port.ts'
 import type { Changes, Container, ElementChange } from './element.ts'
 import type { Layout, LayoutOptions } from './layout.ts'
 import { NftPlan } from './plan.ts'
-import { nothingRecovered, type Recovered } from './recover.ts'
+import type { Recovered } from './recover.ts'
 import { renderNow } from './render.ts'
 import { type OwnNode, type PortRules, portRules } from './route.ts'
 import { tableText } from './table.ts'
@@ -28,6 +28,8 @@ const reasons: Readonly<Record<Container, string>> = {
   hairpins: 'an endpoint here that may reach itself through its Service',
   'masquerade-vips': 'an external address: whose source is replaced',
   'masquerade-nodeports': 'a node port: whose source is replaced',
+  traffic: 'an address and port whose packets and bytes are counted',
+  'traffic-nodeports': 'a node port whose packets and bytes are counted',
 }
 
 export type DescribeOptions = {
@@ -44,7 +46,7 @@ export function* describeTable(
   const { table } = options
   yield `# Table ${tableText(table)}: what does not depend on the cluster.`
   yield* layout.text.trimEnd().split('\n')
-  const { plan } = NftPlan.adopt(new Map(), nothingRecovered)
+  const { plan } = NftPlan.create([])
   for (const [service, ports] of states) {
     if (ports.length === 0) continue
     yield ''

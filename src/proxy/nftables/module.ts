@@ -1,5 +1,7 @@
-import { listNftMap, listNftTable } from '#linux/nft-listing.ts'
+import { listNftCounters, listNftMap, listNftTable } from '#linux/nft-listing.ts'
+import { NftMonitor } from '#linux/nft-monitor.ts'
 import { createNftWriter } from '#linux/nft-writer.ts'
+import { ensureSysctl, readSysctl } from '#linux/sysctl.ts'
 import { familyOf, type IpFamily } from '#net/ip.ts'
 import type { Backend, BackendModule, BackendOptions } from '../backend.ts'
 import { localDetector } from '../local-detector.ts'
@@ -8,6 +10,7 @@ import { NftablesBackend, recover } from './backend.ts'
 import { cleanup } from './cleanup.ts'
 import { type DescribeOptions, describeTable, diffTable } from './describe.ts'
 import { type LayoutOptions, renderLayout } from './layout.ts'
+import { selectsLoopback } from './localhost.ts'
 import type { OwnNode } from './route.ts'
 import type { Table } from './table.ts'
 
@@ -25,12 +28,18 @@ export const nftables: BackendModule = {
 }
 
 async function open(options: BackendOptions): Promise<Backend> {
+  const layout = layoutOptions(options)
+  if (layout.localhostNodePorts && options.family === 4) ensureSysctl(ROUTE_LOCALNET, '1')
+  const watch = NftMonitor.open(layout.table)
   return new NftablesBackend({
-    ...layoutOptions(options),
+    ...layout,
     node: ownNode(options),
-    writer: await createNftWriter(),
+    writer: await createNftWriter(pid => watch.ignore(pid)),
     list: listNftTable,
     listMap: listNftMap,
+    listCounters: listNftCounters,
+    watch,
+    clock: options.clock,
   })
 }
 
@@ -40,12 +49,28 @@ function described(options: BackendOptions): DescribeOptions {
 }
 
 function layoutOptions({ family, settings }: BackendOptions): LayoutOptions {
-  const detector = localDetector(settings, family)
+  const nodePortAddresses = settings.nodePortAddresses.filter(prefix => prefix.family === family)
   return {
     table: tableOf(family, settings),
-    clusterCIDR: detector?.by === 'source' ? detector.prefix : undefined,
+    detector: localDetector(settings, family),
     masqueradeAll: settings.masqueradeAll,
-    nodePortAddresses: settings.nodePortAddresses.filter(prefix => prefix.family === family),
+    nodePortAddresses,
+    localhostNodePorts:
+      settings.localhostNodePorts === true && selectsLoopback(nodePortAddresses, family),
+    dropInvalid: !isTcpBeLiberal(),
+  }
+}
+
+/** Connections of 127.0.0.1 may leave by other links; what comes in to it by them is the layout's to drop. */
+const ROUTE_LOCALNET = 'net/ipv4/conf/all/route_localnet'
+
+/** Does conntrack take all segments of a connection for valid? It is asked once, as by kube-proxy. */
+function isTcpBeLiberal(): boolean {
+  try {
+    return readSysctl('net/netfilter/nf_conntrack_tcp_be_liberal') !== '0'
+  } catch {
+    // Conntrack is loaded by the first rule that needs it, and starts out strict.
+    return false
   }
 }
 

@@ -6,9 +6,11 @@ import { endpoint, service, slice } from '../../helper/cluster.ts'
 
 const options = {
   table: { family: 4, name: 'nodeplane' },
-  clusterCIDR: undefined,
+  detector: undefined,
   masqueradeAll: false,
   nodePortAddresses: [],
+  localhostNodePorts: false,
+  dropInvalid: true,
 } as const
 const described = {
   options,
@@ -58,6 +60,7 @@ t.test('no table: one difference; an empty one: every chain and element is missi
   const differences = diffTable(described, states('10.0.0.1'), {
     elements: new Map(),
     chains: new Set(),
+    filled: new Set(),
   })
   t.ok(differences.every(({ wanted, found }) => wanted !== undefined && found === undefined))
   t.match(

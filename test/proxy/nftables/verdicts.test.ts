@@ -2,14 +2,17 @@
 // the Service and the endpoints it has. Packets are led through the rules that the backend wrote.
 import t from 'tap'
 import type { Service } from '#cluster/objects.ts'
+import { wholeText } from '#linux/nft.ts'
 import type { IpAddress, IpFamily } from '#net/ip.ts'
 import { type IpPrefix, parsePrefix } from '#net/prefix.ts'
+import { systemClock } from '#runtime/clock.ts'
 import { ChangeTracker } from '../../../src/proxy/change-tracker.ts'
 import { NftablesBackend } from '../../../src/proxy/nftables/backend.ts'
 import { nftFamily } from '../../../src/proxy/nftables/table.ts'
 import { endpoint, service, servicePort, slice } from '../../helper/cluster.ts'
 import { FakeKernel, type Ruleset } from './fake-kernel.ts'
 import { trace } from './interpreter.ts'
+import { nobodyElse } from './machine.ts'
 
 /** The same network in both families: the address of a thing by its number. */
 const addressing = {
@@ -63,13 +66,20 @@ async function rulesOf({ family, fields, endpoints, hasDetector = true }: Settin
   const table = { family, name: 'np' } as const
   const backend = new NftablesBackend({
     table,
-    clusterCIDR: hasDetector ? (parsePrefix(clusterCIDRs[family]) as IpPrefix) : undefined,
+    detector: hasDetector
+      ? { by: 'source', prefix: parsePrefix(clusterCIDRs[family]) as IpPrefix }
+      : undefined,
     masqueradeAll: false,
     nodePortAddresses: [],
+    localhostNodePorts: false,
+    dropInvalid: true,
     node: { ...place, nodeIPs: [at(things.node) as IpAddress] },
     list: async () => undefined,
     listMap: async () => new Map(),
-    writer: { apply: async text => kernel.apply(text), [Symbol.dispose]: () => {} },
+    writer: { apply: async text => kernel.apply(wholeText(text)), [Symbol.dispose]: () => {} },
+    listCounters: async () => new Map(),
+    watch: nobodyElse,
+    clock: systemClock,
   })
   const states = new Map([['default/web', tracker.stateOf('default/web')]])
   await backend.replace(states, new AbortController().signal)

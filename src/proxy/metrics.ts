@@ -1,5 +1,6 @@
 import type { IpFamily } from '#net/ip.ts'
 import { Counter, Gauge, Histogram, type Metrics } from '#runtime/metrics.ts'
+import { createIptablesMetrics, type IptablesMetrics } from './iptables/metrics.ts'
 
 /** Seconds: a millisecond, then each bucket twice the one before, 15 of them (kube-proxy's). */
 const SYNC_BUCKETS = Array.from({ length: 15 }, (_, power) => 0.001 * 2 ** power)
@@ -34,6 +35,7 @@ export type FamilyMetrics = {
   cleanedUp(cleanup: { readonly durationMs: number; readonly deleted: number }): void
   /** This long after the trigger named in a slice its rules are in the kernel. */
   programmed(latencyMs: number): void
+  readonly iptables: IptablesMetrics
 }
 
 /** Registers the proxy's metrics, one set for both families; gives what each family reports to. */
@@ -83,6 +85,8 @@ export function createProxyMetrics(registry: Metrics): (family: IpFamily) => Fam
     EndpointSlice: changeMetrics('endpoint', prefix, registers),
   }
 
+  const iptables = createIptablesMetrics(registry)
+
   return family => {
     const labels = { ip_family: `IPv${family}` }
     const pending = { Service: 0, EndpointSlice: 0 }
@@ -109,6 +113,7 @@ export function createProxyMetrics(registry: Metrics): (family: IpFamily) => Fam
         deletions.inc(labels, deleted)
       },
       programmed: latencyMs => latency.observe(labels, latencyMs / 1000),
+      iptables: iptables(family),
     }
   }
 }

@@ -147,7 +147,7 @@ export class IptablesBackend implements Backend {
     plan.setTail(nodePortTail(addresses, this.#options))
     const changes = plan.take()
     try {
-      await iptables.restore(renderRestore(changes, shared), signal)
+      await iptables.restore(renderRestore(changes, { flavour: iptables.flavour, shared }), signal)
     } catch (error) {
       if (!signal.aborted) metrics.restoreFailed({ full })
       throw error

@@ -113,6 +113,7 @@ export type FixedOptions = {
 export function constantChains(options: FixedOptions): ReadonlyMap<string, readonly string[]> {
   const mark = `0x${(2 ** options.masqueradeBit).toString(16)}`
   return new Map([
+    ['nat KUBE-MARK-MASQ', [rule({ target: `MARK --set-xmark ${mark}/${mark}` })]],
     [
       'filter KUBE-FORWARD',
       [
@@ -144,7 +145,6 @@ export function constantChains(options: FixedOptions): ReadonlyMap<string, reado
         }),
       ],
     ],
-    ['nat KUBE-MARK-MASQ', [rule({ target: `MARK --set-xmark ${mark}/${mark}` })]],
     [`filter ${CANARY}`, []],
     [`nat ${CANARY}`, []],
     [`mangle ${CANARY}`, []],

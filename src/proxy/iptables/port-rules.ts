@@ -23,6 +23,7 @@ export type DispatchChain = (typeof dispatchChains)[number]
 
 /** What iptables is to hold for one service port. */
 export type PortRules = {
+  /** Each leads only to those before it. */
   readonly chains: readonly PortChain[]
   readonly dispatch: Readonly<Partial<Record<DispatchChain, readonly string[]>>>
 }
@@ -77,11 +78,11 @@ class PortRulesWriter {
     const { cluster, local } = this.#port.endpoints
     const reachable = new Set([...cluster, ...local])
     return [
+      ...Array.from(reachable, endpoint => this.#endpointChain(endpoint)),
       ...this.#policyChain('cluster'),
       ...this.#policyChain('local'),
       ...(this.#external === undefined ? [] : [this.#externalChain(this.#external)]),
       ...(this.#firewall === undefined ? [] : [this.#firewallChain(this.#firewall)]),
-      ...Array.from(reachable, endpoint => this.#endpointChain(endpoint)),
     ]
   }
 

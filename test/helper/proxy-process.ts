@@ -10,8 +10,8 @@ import type { TestNamespace } from './namespace.ts'
 const RUNNER = new URL('../fixtures/run-proxy.ts', import.meta.url).pathname
 
 /** Removes the rules of proxies in a namespace. */
-export async function cleanup(namespace: TestNamespace): Promise<void> {
-  await namespace.exec(process.execPath, [RUNNER, '--cleanup'])
+export async function cleanup(namespace: TestNamespace, env = process.env): Promise<void> {
+  await namespace.exec(process.execPath, [RUNNER, '--cleanup'], { env })
 }
 
 /** A service proxy in a namespace, in a process of its own: its netlink socket belongs to that namespace. */
@@ -22,10 +22,11 @@ export class ProxyProcess {
   #revision = 0
   readonly #programmed = new Map<IpFamily, number>()
 
-  constructor(namespace: TestNamespace, settings: ProxySettings) {
+  constructor(namespace: TestNamespace, settings: ProxySettings, env = process.env) {
     this.#families = settings.families
     this.#child = namespace.spawn(process.execPath, [RUNNER, JSON.stringify(settings)], {
       stdio: ['pipe', 'pipe', 'inherit'],
+      env,
     })
     createInterface({ input: this.#child.stdout as NonNullable<ChildProcess['stdout']> }).on(
       'line',

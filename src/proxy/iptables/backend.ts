@@ -17,7 +17,7 @@ import {
 import type { IptablesMetrics } from './metrics.ts'
 import { type Changes, IptablesPlan } from './plan.ts'
 import { type PortRulesOptions, portRules } from './port-rules.ts'
-import { isOwnChain } from './removal.ts'
+import { chainsUsedByOthers, isOwnChain } from './removal.ts'
 import { missingShared, renderRestore, type SharedChanges, writtenRules } from './render.ts'
 import { parseSaved, type Saved } from './saved.ts'
 
@@ -43,7 +43,7 @@ export class IptablesBackend implements Backend {
   readonly name = 'iptables'
   readonly #options: IptablesOptions
   #plan: IptablesPlan | undefined
-  /** Rules in use; undefined while they are written. */
+  /** Those that node ports answer on in the rules. */
   #addresses: string | undefined
 
   constructor(options: IptablesOptions) {
@@ -55,7 +55,7 @@ export class IptablesBackend implements Backend {
     const saved = await this.#save(signal)
     const plan = new IptablesPlan(constantChains(this.#options), saved.chains)
     await this.#setAll(plan, all)
-    plan.deleteStale()
+    plan.deleteStale(chainsUsedByOthers(saved))
     const shared = this.#options.hasLocalhostNodePorts ? [...jumpRules, ...guardRules] : jumpRules
     await this.#write(plan, { full: true, shared: missingShared(shared, saved) }, signal)
     this.#plan = plan

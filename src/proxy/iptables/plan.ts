@@ -83,13 +83,18 @@ export class IptablesPlan {
     this.#tail = rules
   }
 
-  /** Plans the removal of what service ports have left that are gone, however it came to be there. */
-  deleteStale(): void {
+  /**
+   * Plans the removal of what service ports have left that are gone, however it came to be there. What others `use` can
+   * only be emptied.
+   */
+  deleteStale(used: ReadonlySet<string>): void {
     const wanted = new Set<string>()
     for (const { chains } of this.#services.values()) for (const chain of chains) wanted.add(chain)
-    for (const chain of this.#kernel.keys()) {
+    for (const chain of [...this.#kernel.keys()]) {
       const [table, name = ''] = chain.split(' ')
-      if (table === 'nat' && isPortChain(name) && !wanted.has(chain)) this.#delete(chain)
+      if (table !== 'nat' || !isPortChain(name) || wanted.has(chain)) continue
+      if (used.has(chain)) this.#write(chain, NO_RULES)
+      else this.#delete(chain)
     }
   }
 

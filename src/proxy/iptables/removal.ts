@@ -1,4 +1,4 @@
-import { fixedChains, jumpRules, type Table, tables } from './fixed.ts'
+import { fixedChains, jumpRules, tables } from './fixed.ts'
 import { isPortChain } from './names.ts'
 import { isSameRule, targetOf } from './rule.ts'
 import type { Saved } from './saved.ts'
@@ -14,40 +14,42 @@ export function isOwnChain(chain: string): boolean {
   return fixed.has(chain) || (table === 'nat' && isPortChain(name))
 }
 
-/** Removes our chains and what leads to them; chains that others lead to are only emptied. Empty text: nothing is there. */
-export function planRemoval(saved: Saved): Removal {
-  const plans = tables.map(table => removalIn(table, saved))
-  return {
-    text: plans.map(({ text }) => text).join(''),
-    inUse: plans.flatMap(({ inUse }) => inUse),
-  }
-}
-
-function removalIn(table: Table, { chains, shared }: Saved): Removal {
-  const jumps: string[] = []
+/** The chains, `table chain`, that rules lead to which are not ours. */
+export function chainsUsedByOthers({ shared }: Saved): ReadonlySet<string> {
   const used = new Set<string>()
   for (const [key, rules] of shared) {
-    const [home, chain = ''] = key.split(' ')
-    if (home !== table) continue
-    for (const text of rules) {
-      if (isOurJump({ table, chain, text })) jumps.push(`-D ${chain} ${text}\n`)
-      else used.add(`${table} ${targetOf(text)}`)
+    for (const rule of rules) {
+      const target = targetOf(rule)
+      if (target !== undefined && !isOurJump(key, rule)) used.add(`${tableOf(key)} ${target}`)
     }
   }
-  const own = [...chains.keys()].filter(key => key.startsWith(`${table} `) && isOwnChain(key))
-  if (own.length + jumps.length === 0) return { text: '', inUse: [] }
-  const declared = own.map(key => `:${nameOf(key)} - [0:0]\n`)
-  const removed = own.filter(key => !used.has(key)).map(key => `-X ${nameOf(key)}\n`)
-  return {
-    text: [`*${table}\n`, ...declared, ...jumps, ...removed, 'COMMIT\n'].join(''),
-    inUse: own.filter(key => used.has(key)),
-  }
+  return used
 }
 
-const isOurJump = (place: { table: Table; chain: string; text: string }): boolean =>
-  jumpRules.some(
-    ({ table, chain, rule }) =>
-      table === place.table && chain === place.chain && isSameRule(rule, place.text),
+/** Removes our chains and what leads to them; chains that others lead to are only emptied. Empty text: nothing is there. */
+export function planRemoval(saved: Saved): Removal {
+  const used = chainsUsedByOthers(saved)
+  const own = [...saved.chains.keys()].filter(isOwnChain)
+  const jumps = [...saved.shared].flatMap(([key, rules]) =>
+    rules.filter(rule => isOurJump(key, rule)).map(rule => ({ key, rule })),
   )
+  const texts = tables.map(table => {
+    const inTable = (key: string) => tableOf(key) === table
+    const chains = own.filter(inTable)
+    const lines = [
+      ...chains.map(key => `:${nameOf(key)} - [0:0]\n`),
+      ...jumps
+        .filter(({ key }) => inTable(key))
+        .map(({ key, rule }) => `-D ${nameOf(key)} ${rule}\n`),
+      ...chains.filter(key => !used.has(key)).map(key => `-X ${nameOf(key)}\n`),
+    ]
+    return lines.length === 0 ? '' : [`*${table}\n`, ...lines, 'COMMIT\n'].join('')
+  })
+  return { text: texts.join(''), inUse: own.filter(key => used.has(key)) }
+}
 
-const nameOf = (chain: string): string => chain.slice(chain.indexOf(' ') + 1)
+const isOurJump = (home: string, text: string): boolean =>
+  jumpRules.some(({ table, chain, rule }) => home === `${table} ${chain}` && isSameRule(rule, text))
+
+const tableOf = (key: string): string => key.slice(0, key.indexOf(' '))
+const nameOf = (key: string): string => key.slice(key.indexOf(' ') + 1)

@@ -56,5 +56,8 @@ export const isSameRule = (a: string, b: string): boolean =>
   a === b || wordsOf(a).toSorted().join('\n') === wordsOf(b).toSorted().join('\n')
 
 /** The chain or target that a rule leads to. */
-export const targetOf = (rule: string): string | undefined =>
-  / (?:-j|-g) (\S+)/.exec(` ${rule}`)?.[1]
+export function targetOf(rule: string): string | undefined {
+  const words = wordsOf(rule)
+  const option = words.findIndex(word => word === '-j' || word === '-g')
+  return option < 0 ? undefined : words[option + 1]
+}

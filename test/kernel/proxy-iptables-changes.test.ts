@@ -169,9 +169,14 @@ for (const flavour of ['nft', 'legacy'] as const) {
     const restore = `${folder}/iptables-restore`
     await net.node.exec('mv', [restore, `${restore}.away`])
     // Fails, dies, cannot be started.
-    for (const [index, script] of ['/bin/false', '/bin/sh\nkill -9 $$', '/missing'].entries()) {
+    const faults = [
+      { script: '/bin/false', pods: [] },
+      { script: '/bin/sh\nkill -9 $$', pods: [echo] },
+      { script: '/missing', pods: [podA, echo] },
+    ]
+    for (const { script, pods } of faults) {
       await writeFile(restore, `#!${script}\n`, { mode: 0o755 })
-      proxy.set(...slices(1, index === 1 ? [podA] : []))
+      proxy.set(...slices(1, pods))
       await t.rejects(proxy.programmed(undefined, 300), script)
     }
     await net.node.exec('mv', [`${restore}.away`, restore])

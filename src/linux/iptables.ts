@@ -1,4 +1,4 @@
-import { type IpFamily, ipFamilies } from '#net/ip.ts'
+import type { IpFamily } from '#net/ip.ts'
 import { NodeplaneError } from '#runtime/error.ts'
 import { Pace } from '#runtime/pace.ts'
 import { ExecError, type ExecResult, exec, isProgramMissing } from './exec.ts'
@@ -190,9 +190,4 @@ async function toBytes(text: Iterable<string>): Promise<Uint8Array> {
   }
   pieces.push(Buffer.from(piece))
   return Buffer.concat(pieces)
-}
-
-/** Every iptables of both families. */
-export async function allIptables(): Promise<readonly Iptables[]> {
-  return (await Promise.all(ipFamilies.map(installedIptables))).flat()
 }

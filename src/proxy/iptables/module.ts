@@ -1,4 +1,4 @@
-import { allIptables, type Iptables, IptablesError, openIptables } from '#linux/iptables.ts'
+import { type Iptables, IptablesError, installedIptables, openIptables } from '#linux/iptables.ts'
 import {
   ensureSysctl,
   interfaceSysctl,
@@ -6,7 +6,7 @@ import {
   SysctlError,
   sysctlPath,
 } from '#linux/sysctl.ts'
-import { familyOf } from '#net/ip.ts'
+import { familyOf, ipFamilies } from '#net/ip.ts'
 import { describeError } from '#runtime/error.ts'
 import { Pace } from '#runtime/pace.ts'
 import type { Backend, BackendModule, BackendOptions, CleanupOptions } from '../backend.ts'
@@ -70,18 +70,27 @@ function canRouteLocalhost({ log }: BackendOptions): boolean {
 }
 
 /**
- * Chains and jumps bear the same names as kube-proxy's, so with `foreignOnly` nothing is touched: they cannot be told
- * from ours, which take them over.
+ * Chains and jumps bear the same names as kube-proxy's, which cannot be told from ours: we take them over. With
+ * `foreignOnly` what is left in the other flavour goes, where a former kube-proxy may have had its rules.
  */
-async function cleanup({ foreignOnly, log }: CleanupOptions, signal: AbortSignal): Promise<void> {
-  if (foreignOnly) return
+async function cleanup(
+  { foreignOnly = false, log }: CleanupOptions,
+  signal: AbortSignal,
+): Promise<void> {
   const failures: unknown[] = []
-  for (const programs of await allIptables()) {
-    try {
-      await removeFrom(programs, signal)
-    } catch (error) {
-      log.debug({ reason: describeError(error) }, 'iptables clean-up failed')
-      failures.push(error)
+  for (const family of ipFamilies) {
+    const all = await installedIptables(family)
+    if (all.length === 0) continue
+    const inUse = foreignOnly ? (await openIptables(family)).flavour : undefined
+    for (const programs of all) {
+      if (programs.flavour === inUse) continue
+      try {
+        await removeFrom(programs, signal)
+      } catch (error) {
+        const { flavour } = programs
+        log.warn({ flavour, family, reason: describeError(error) }, 'iptables clean-up failed')
+        failures.push(error)
+      }
     }
   }
   if (failures.length > 0) throw failures[0] as Error

@@ -4,6 +4,7 @@ import type { Clock } from '#runtime/clock.ts'
 import { Pace } from '#runtime/pace.ts'
 import type { Backend, ServiceStates } from '../backend.ts'
 import type { ServicePortState } from '../change-tracker.ts'
+import type { ChainState } from './chain-state.ts'
 import {
   CANARY,
   constantChains,
@@ -12,6 +13,7 @@ import {
   jumpRules,
   type NodePortAddresses,
   nodePortTail,
+  type SharedRule,
   tables,
 } from './fixed.ts'
 import type { IptablesMetrics } from './metrics.ts'
@@ -35,6 +37,9 @@ export type IptablesOptions = PortRulesOptions &
 /** With more endpoints than these (kube-proxy's number) most rules go without a comment: it takes time and memory. */
 const MAX_COMMENTED_ENDPOINTS = 1000
 
+/** How often even large rulesets are compared (kube-proxy writes everything anew as often), milliseconds. */
+const COMPARE_PERIOD_MS = 3_600_000
+
 /**
  * Service rules as chains of iptables, shaped as kube-proxy's. The kernel is read in {@link replace} only, otherwise it is
  * known from what was written; a chain is written when its rules are other ones.
@@ -45,6 +50,10 @@ export class IptablesBackend implements Backend {
   #plan: IptablesPlan | undefined
   /** Those that node ports answer on in the rules. */
   #addresses: string | undefined
+  /** Chains that were not as written when they were compared, and what they held. */
+  #differing: ReadonlyMap<string, ChainState | undefined> = new Map()
+  /** How many writes there were. */
+  #writes = 0
 
   constructor(options: IptablesOptions) {
     this.#options = options
@@ -56,8 +65,8 @@ export class IptablesBackend implements Backend {
     const plan = new IptablesPlan(constantChains(this.#options), saved.chains)
     await this.#setAll(plan, all)
     plan.deleteStale(chainsUsedByOthers(saved))
-    const shared = this.#options.hasLocalhostNodePorts ? [...jumpRules, ...guardRules] : jumpRules
-    await this.#write(plan, { full: true, shared: missingShared(shared, saved) }, signal)
+    const shared = missingShared(this.#sharedRules, saved)
+    await this.#write(plan, { full: true, shared }, signal)
     this.#plan = plan
   }
 
@@ -77,30 +86,67 @@ export class IptablesBackend implements Backend {
   }
 
   /**
-   * Looks for the empty chain in each table that goes away when somebody flushes it, as kube-proxy does, and for new
-   * addresses of this node.
+   * Compares the kernel with what was written, and the addresses of this node with those in the rules. In large clusters
+   * it looks, as kube-proxy does, for the empty chains that go away when somebody flushes a table, and compares hourly.
    */
   async guard(lost: (reason: string) => void, signal: AbortSignal): Promise<void> {
     const { clock, checkPeriodMs } = this.#options
+    let comparedMs = clock.monotonic()
     while (!signal.aborted) {
       await clock.sleep(checkPeriodMs, signal).catch(() => {})
+      const plan = this.#plan
       // While something is written, or after a failure, everything is looked at soon anyway.
-      if (signal.aborted || this.#plan === undefined) continue
-      const reason = await this.#whatIsLost(signal).catch(() => undefined)
+      if (signal.aborted || plan === undefined) continue
+      const isDue = clock.monotonic() - comparedMs >= COMPARE_PERIOD_MS
+      const compares = isDue || plan.endpointCount <= MAX_COMMENTED_ENDPOINTS
+      if (compares) comparedMs = clock.monotonic()
+      const check = compares ? this.#difference(plan, signal) : this.#missingCanary(signal)
+      // What cannot be read now is read the next time, or written and then complained of.
+      const reason = (await check.catch(() => undefined)) ?? this.#addressChange()
       if (reason !== undefined) lost(reason)
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
 
-  async #whatIsLost(signal: AbortSignal): Promise<string | undefined> {
-    const { iptables, nodePortAddresses } = this.#options
+  async #difference(plan: IptablesPlan, signal: AbortSignal): Promise<string | undefined> {
+    const writes = this.#writes
+    const saved = await this.#save(signal)
+    // What was read is of no use when something was written meanwhile.
+    if (this.#plan !== plan || this.#writes !== writes) return undefined
+    const [chain] = this.#news(plan.differencesFrom(saved.chains))
+    if (chain !== undefined) return `chain ${chain} is not as it was written`
+    const [jump] = missingShared(this.#sharedRules, saved).rules
+    return jump && `a rule is gone: -t ${jump.table} ${jump.chain} ${jump.rule}`
+  }
+
+  /**
+   * The chains that differ in another way than at the last look. What differs in the same way although it was written
+   * again is right: another version of iptables prints rules in other words.
+   */
+  #news(differences: ReturnType<IptablesPlan['differencesFrom']>): readonly string[] {
+    const former = this.#differing
+    this.#differing = new Map(differences)
+    const isNew = ([chain, state]: (typeof differences)[number]) =>
+      state === undefined || former.get(chain) !== state
+    return differences.filter(isNew).map(([chain]) => chain)
+  }
+
+  async #missingCanary(signal: AbortSignal): Promise<string | undefined> {
     for (const table of tables) {
-      const isThere = await iptables.hasChain(table, CANARY, signal)
-      if (isThere === false) return `chain ${CANARY} of table ${table} is gone`
+      const isThere = await this.#options.iptables.hasChain(table, CANARY, signal)
+      if (isThere === false) return `chain ${table} ${CANARY} is gone`
     }
-    const addresses = String(nodePortAddresses())
-    return addresses === this.#addresses ? undefined : 'the addresses of the node are other ones'
+    return undefined
+  }
+
+  #addressChange(): string | undefined {
+    const isSame = String(this.#options.nodePortAddresses()) === this.#addresses
+    return isSame || this.#plan === undefined ? undefined : 'the addresses of the node changed'
+  }
+
+  get #sharedRules(): readonly SharedRule[] {
+    return this.#options.hasLocalhostNodePorts ? [...jumpRules, ...guardRules] : jumpRules
   }
 
   async #save(signal: AbortSignal): Promise<Saved> {
@@ -153,6 +199,7 @@ export class IptablesBackend implements Backend {
       throw error
     }
     this.#addresses = String(addresses)
+    this.#writes++
     this.#report(plan, changes)
   }
 

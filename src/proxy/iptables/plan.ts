@@ -121,13 +121,17 @@ export class IptablesPlan {
     return count
   }
 
-  /** The first chain of ours that holds something else than was written, or undefined. */
-  differenceFrom(kernel: ReadonlyMap<string, ChainState>): string | undefined {
+  /** The chains of ours that hold something else than was written, and what; undefined: they are gone. */
+  differencesFrom(
+    kernel: ReadonlyMap<string, ChainState>,
+  ): readonly (readonly [string, ChainState | undefined])[] {
+    const differences: (readonly [string, ChainState | undefined])[] = []
     for (const [chain, state] of this.#kernel) {
       const isOurs = isPortChain(chain.split(' ')[1] ?? '') || this.#isFixed(chain)
-      if (isOurs && kernel.get(chain) !== state) return chain
+      const now = kernel.get(chain)
+      if (isOurs && now !== state) differences.push([chain, now])
     }
-    return undefined
+    return differences
   }
 
   #isFixed(chain: string): boolean {

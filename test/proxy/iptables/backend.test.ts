@@ -1,7 +1,10 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import type { EndpointSlice, Service } from '#cluster/objects.ts'
 import { keyOf, SERVICE_NAME_LABEL } from '#cluster/objects.ts'
+import type { IpAddress } from '#net/ip.ts'
 import { ChangeTracker } from '../../../src/proxy/change-tracker.ts'
+import type { IptablesOptions } from '../../../src/proxy/iptables/backend.ts'
+import { CANARY } from '../../../src/proxy/iptables/fixed.ts'
 import type { IptablesMetrics } from '../../../src/proxy/iptables/metrics.ts'
 import { endpoint, service, servicePort, slice } from '../../helper/cluster.ts'
 import { eventually } from '../../helper/eventually.ts'
@@ -167,41 +170,61 @@ t.test('what was written and what failed is counted', async t => {
   t.strictSame(reports, [{ full: false }, { full: true }])
 })
 
-t.test('a table that was flushed is noticed, and new addresses of the node', async t => {
-  for (const table of ['filter', 'nat', 'mangle']) {
-    const iptables = new FakeIptables()
-    const clock = new HeldClock()
-    const backend = backendOn(iptables, { clock, checkPeriodMs: 5000 })
-    await backend.replace([], noSignal)
-    const stop = new AbortController()
-    const reasons: string[] = []
-    const guard = backend.guard(reason => reasons.push(reason), stop.signal)
-    const asleep = () => eventually('the guard to sleep', () => clock.sleepers === 1)
-    await asleep()
-    clock.advance(5000)
-    await asleep()
-    iptables.tables.get(table)?.delete('KUBE-PROXY-CANARY')
-    clock.advance(5000)
-    await eventually('the loss', () => reasons.length > 0)
-    t.strictSame(reasons, [`chain KUBE-PROXY-CANARY of table ${table} is gone`])
-    stop.abort()
-    await guard
-  }
-  let addresses = ['192.0.2.1']
+/** A backend whose guard sleeps for 5 s; gives what it says after `fault`. */
+async function lossAfter(
+  t: Test,
+  options: Partial<IptablesOptions> & { readonly endpoints?: number },
+  fault: (iptables: FakeIptables) => void,
+): Promise<readonly string[]> {
+  const iptables = new FakeIptables()
   const clock = new HeldClock()
-  const backend = backendOn(new FakeIptables(), {
-    clock,
-    checkPeriodMs: 5000,
-    nodePortAddresses: () => addresses as never,
-  })
-  await backend.replace([], noSignal)
+  const backend = backendOn(iptables, { clock, checkPeriodMs: 5000, ...options })
+  await backend.replace(statesOf(...web('a', 1, options.endpoints ?? 1)), noSignal)
   const stop = new AbortController()
   const reasons: string[] = []
   const guard = backend.guard(reason => reasons.push(reason), stop.signal)
-  addresses = ['192.0.2.1', '192.0.2.2']
-  clock.advance(5000)
-  await eventually('the change', () => reasons.length > 0)
-  t.match(reasons, [/addresses of the node/])
+  const period = async () => {
+    clock.advance(5000)
+    await eventually('the guard to sleep', () => clock.sleepers === 1)
+  }
+  await period()
+  t.strictSame(reasons, [], 'nothing is lost yet')
+  fault(iptables)
+  await period()
   stop.abort()
   await guard
+  return reasons
+}
+
+t.test('what others removed or changed is noticed', async t => {
+  const chain = (table: string, name: string) => `chain ${table} ${name} is not as it was written`
+  for (const table of ['filter', 'nat', 'mangle']) {
+    const flush = (iptables: FakeIptables) => iptables.tables.get(table)?.delete(CANARY)
+    t.strictSame(await lossAfter(t, {}, flush), [chain(table, CANARY)])
+    const large = await lossAfter(t, { endpoints: 1001 }, flush)
+    t.strictSame(large, [`chain ${table} ${CANARY} is gone`], 'in a large cluster')
+  }
+  const changed = await lossAfter(t, {}, iptables => {
+    iptables.tables.get('nat')?.get('KUBE-MARK-MASQ')?.push('-j RETURN')
+  })
+  t.strictSame(changed, [chain('nat', 'KUBE-MARK-MASQ')])
+  const unreachable = await lossAfter(t, {}, iptables => {
+    iptables.tables.get('nat')?.get('PREROUTING')?.pop()
+  })
+  t.match(unreachable, [/^a rule is gone: -t nat PREROUTING .* -j KUBE-SERVICES$/])
+})
+
+t.test("others' rules and chains are no loss", async t => {
+  const reasons = await lossAfter(t, {}, iptables => {
+    iptables.tables.get('nat')?.set('DOCKER', ['-j RETURN'])
+    iptables.tables.get('nat')?.get('PREROUTING')?.unshift('-j DOCKER')
+  })
+  t.strictSame(reasons, [])
+})
+
+t.test('new addresses of the node are noticed', async t => {
+  const addresses = ['192.0.2.1']
+  const options = { nodePortAddresses: () => [...addresses] as IpAddress[] }
+  const reasons = await lossAfter(t, options, () => addresses.push('192.0.2.2'))
+  t.strictSame(reasons, ['the addresses of the node changed'])
 })

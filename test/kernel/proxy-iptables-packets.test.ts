@@ -47,6 +47,13 @@ const outcomes = outcomesOn(net)
 const ENOUGH = 10
 const clusterIPs = { 4: '10.96.0.', 6: 'fd00:96::' }
 
+const waysOf = {
+  'nft 4': ['tcp', 'udp'],
+  'nft 6': ['tcp'],
+  'legacy 4': ['tcp'],
+  'legacy 6': ['udp'],
+} as const
+
 for (const flavour of ['nft', 'legacy'] as const) {
   const env = await environmentOf(flavour)
   const node = {
@@ -71,9 +78,8 @@ for (const flavour of ['nft', 'legacy'] as const) {
     const outsideIP = family === 4 ? net.outsideIp4 : net.outsideIp6
     const bridgeIP = family === 4 ? net.bridgeIp4 : net.bridgeIp6
     const both = (source: string) => [`a ${source}`, `b ${source}`]
-    // The rules are the same in both flavours, only the kernel's part differs: of the second one a half will do.
-    const protocols =
-      flavour === 'nft' ? (['tcp', 'udp'] as const) : ([family === 4 ? 'tcp' : 'udp'] as const)
+    // The rules are the same in both flavours and much the same in all ways: some of them will do.
+    const protocols = waysOf[`${flavour} ${family}`]
     for (const protocol of protocols) {
       const what = `${flavour}, IPv${family} ${protocol}`
       const way = (number: number): Way => ({ number, family, protocol })
@@ -95,20 +101,16 @@ for (const flavour of ['nft', 'legacy'] as const) {
       )
 
       t.test(`${what}: external addresses under policy Cluster are masqueraded`, async t => {
-        for (const to of external) {
-          t.strictSame(await from(net.outside, to, 3, 2), [`b ${bridgeIP}`], to)
-          t.strictSame(
-            await from(client.namespace, to, 3, 2),
-            [`b ${bridgeIP}`],
-            `${to} from a pod`,
-          )
-        }
+        const answers = await Promise.all([
+          ...external.map(to => from(net.outside, to, 3, 1)),
+          from(client.namespace, 'vip', 3, 1),
+        ])
+        for (const answer of answers) t.strictSame(answer, [`b ${bridgeIP}`])
       })
 
       t.test(`${what}: external policy Local`, async t => {
-        for (const to of external) {
-          t.strictSame(await from(net.outside, to, 1), [`a ${outsideIP}`], to)
-        }
+        const outside = await Promise.all(external.map(to => from(net.outside, to, 1)))
+        for (const answers of outside) t.strictSame(answers, [`a ${outsideIP}`])
         t.strictSame(await from(client.namespace, 'vip', 1), both(clientIP), 'from a pod')
         t.strictSame(await from(net.node, 'nodePort', 1), both(bridgeIP), 'from the node')
         t.strictSame(await from(client.namespace, 'vip', 2, 2), [`b ${clientIP}`])
@@ -131,13 +133,15 @@ for (const flavour of ['nft', 'legacy'] as const) {
 
       t.test(`${what}: without endpoints everybody is refused`, async t => {
         const refused = ['ECONNREFUSED']
-        for (const namespace of [client.namespace, net.outside]) {
-          for (const to of ['clusterIP', ...external] as const) {
-            t.strictSame(await from(namespace, to, 6, protocol === 'tcp' ? 8 : 1), refused, to)
-          }
-        }
-        t.strictSame(await from(net.node, 'clusterIP', 6, 1), refused, 'this node')
-        t.strictSame(await from(net.node, 'nodePort', 6, 1), refused, 'this node')
+        const outcomes = await Promise.all([
+          ...(['clusterIP', ...external] as const).flatMap(to => [
+            from(client.namespace, to, 6, 2),
+            from(net.outside, to, 6, 2),
+          ]),
+          from(net.node, 'clusterIP', 6, 1),
+          from(net.node, 'nodePort', 6, 1),
+        ])
+        for (const outcome of outcomes) t.strictSame(outcome, refused)
       })
 
       t.test(`${what}: a pod reaches itself, with another source`, async t => {
@@ -146,8 +150,8 @@ for (const flavour of ['nft', 'legacy'] as const) {
 
       t.test(`${what}: a client stays with its endpoint, on all addresses`, async t => {
         const names = new Set<string>()
-        for (const to of ['clusterIP', ...external] as const) {
-          for (const answer of await from(client.namespace, to, 5, 4)) {
+        for (const to of ['clusterIP', 'nodePort'] as const) {
+          for (const answer of await from(client.namespace, to, 5, 6)) {
             names.add(answer.split(' ')[0] as string)
           }
         }

@@ -4,7 +4,9 @@ import type { ServicePortState } from '../change-tracker.ts'
 import type { ProxyEndpoint } from '../endpoint.ts'
 import type { LocalDetector } from '../local-detector.ts'
 import { displayName, isExternallyAccessible } from '../service-port.ts'
+import { chance, fromPods, hostText } from './match.ts'
 import { portChain } from './names.ts'
+import { refusal, type Scope } from './refusal.ts'
 import { rule } from './rule.ts'
 
 /** A chain of the nat table for one service port, and its rules. */
@@ -43,8 +45,6 @@ export function portRules(port: ServicePortState, options: Options): PortRules {
   const writer = new PortRulesWriter(port, options)
   return { chains: writer.chains(), dispatch: writer.dispatch() }
 }
-
-type Scope = 'cluster' | 'local'
 
 const MARK_MASQUERADE = 'KUBE-MARK-MASQ'
 const FROM_NODE = '-m addrtype --src-type LOCAL'
@@ -261,29 +261,15 @@ class PortRulesWriter {
 
   /** What becomes of connections to an address when its policy has no endpoint. */
   #unserved(ip: IpAddress, scope: Scope): string {
-    const { comment, target } = this.#refusal(scope)
+    const { comment, target } = refusal(this.#port, scope, this.#options.family)
     return this.#toAddress(ip, comment, target)
-  }
-
-  #refusal(scope: Scope): { comment: string; target: string } {
-    const { endpoints, protocol } = this.#port
-    if (!endpoints.hasAny) {
-      return {
-        comment: `${this.#name} has no endpoints`,
-        target: `REJECT --reject-with ${rejection(protocol, this.#options.family)}`,
-      }
-    }
-    return {
-      comment: `${this.#name} has no ${scope === 'local' ? 'local ' : ''}endpoints`,
-      target: 'DROP',
-    }
   }
 
   #unservedOutside(): readonly string[] {
     const { endpoints, externalIPs, loadBalancerVIPs, nodePort, protocol } = this.#port
     const scope = this.#externalScope
     if (endpoints[scope].length > 0 && endpoints.hasAny) return []
-    const { comment, target } = this.#refusal(scope)
+    const { comment, target } = refusal(this.#port, scope, this.#options.family)
     const matches = ['-m addrtype --dst-type LOCAL']
     return [
       ...[...externalIPs, ...loadBalancerVIPs].map(ip => this.#unserved(ip, scope)),
@@ -309,24 +295,4 @@ class PortRulesWriter {
     const comment = `${this.#name} health check node port`
     return rule({ protocol: 'TCP', comment, port, target: 'ACCEPT' })
   }
-}
-
-const hostText = (ip: IpAddress): string => formatPrefix(hostPrefix(ip))
-
-/** A match of traffic from pods, or with `! ` of all other. */
-const fromPods = (detector: LocalDetector, not: '! ' | '' = '') =>
-  detector.by === 'source'
-    ? { source: `${not}-s ${formatPrefix(networkOf(detector.prefix))}` }
-    : { input: `${not}-i ${detector.name}${detector.isPrefix ? '+' : ''}` }
-
-/** The kernel holds a chance in 31 bits. A rule sees what those before it let pass: 1/n, 1/(n−1), … 1 spread evenly. */
-function chance(outOf: number): string {
-  const probability = Math.round(2 ** 31 / outOf) / 2 ** 31
-  return `-m statistic --mode random --probability ${probability.toFixed(11)}`
-}
-
-/** kube-proxy sends an ICMP error for TCP as well; the kernel limits their rate, and what gets none waits for a minute. */
-function rejection(protocol: ServicePortState['protocol'], family: IpFamily): string {
-  if (protocol === 'TCP') return 'tcp-reset'
-  return family === 4 ? 'icmp-port-unreachable' : 'icmp6-port-unreachable'
 }

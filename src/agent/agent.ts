@@ -2,6 +2,8 @@ import type { Kind } from '#cluster/objects.ts'
 import type { Connection } from '#cluster/open-source.ts'
 import type { Wanted } from '#cluster/source.ts'
 import { Store } from '#cluster/store.ts'
+import type { AttachedPods } from '#cni/pods/attached-pods.ts'
+import { runCniService } from '#cni/service.ts'
 import type { LineLog } from '#dns/line-log.ts'
 import type { DnsServer } from '#dns/server/dns-server.ts'
 import { startDns } from '#dns/start.ts'
@@ -9,13 +11,16 @@ import type { IpFamily } from '#net/ip.ts'
 import { usableFamilies } from '#proxy/config/families.ts'
 import type { ProxyConfig } from '#proxy/config/schema.ts'
 import { runProxyService, wantedByProxyService } from '#proxy/service.ts'
+import { type RoutesConfig, routesSettings } from '#routes/config.ts'
+import { runRoutes, wantedByRoutes } from '#routes/main.ts'
 import { metricsRoute, startHttpServer } from '#runtime/http-server.ts'
 import type { Logger } from '#runtime/log.ts'
 import { createMetrics, type Metrics } from '#runtime/metrics.ts'
 import { type Part, runTogether, untilAborted } from '#runtime/run-together.ts'
 import { AgentCluster } from './cluster.ts'
+import { type KubeletDns, NodePods } from './node-pods.ts'
 import { PublishGate } from './publish-gate.ts'
-import { type ReadinessCheck, readinessRoute } from './readiness.ts'
+import { type ReadinessCheck, readinessRoute, reasonInLine } from './readiness.ts'
 
 /** An API server may know a new Node only after a while (kube-proxy waits as long), milliseconds. */
 const NODE_WAIT_MS = 30_000
@@ -27,6 +32,17 @@ export type AgentOptions = {
   readonly proxy: ProxyConfig | undefined
   /** undefined: no DNS server. */
   readonly dns: { readonly corefile: string; readonly port: number } | undefined
+  /** undefined: plugin executables do their calls alone. */
+  readonly cni:
+    | {
+        readonly socket: string
+        readonly stateDir: string
+        /** undefined: a pod's result has the DNS settings of its network's configuration. */
+        readonly podDns: KubeletDns | undefined
+      }
+    | undefined
+  /** undefined: the routes to other nodes are somebody else's. */
+  readonly routes: RoutesConfig | undefined
   readonly http: { readonly host: string; readonly port: number }
   readonly log: Logger
   /** CoreDNS's log on stdout. */
@@ -62,6 +78,8 @@ class Agent {
   /** The families whose rules are not in the kernel yet. */
   readonly #missing = new Set<IpFamily>(usableFamilies())
   #dns: DnsServer | undefined
+  #pods: AttachedPods | undefined
+  #whyNoRoutes: string | undefined = 'not in the kernel yet'
 
   constructor(options: AgentOptions, metrics: Metrics) {
     this.#options = options
@@ -70,16 +88,30 @@ class Agent {
 
   /** What must hold for the node to be ready; complete from the start, so that nothing is ready by being unknown. */
   get checks(): readonly ReadinessCheck[] {
-    const { proxy, dns } = this.#options
+    const { cni } = this.#options
+    return [
+      ...this.#checksButCni,
+      ...(cni === undefined ? [] : [{ part: 'cni', whyNot: () => this.#whyNotServing() }]),
+    ]
+  }
+
+  get #checksButCni(): readonly ReadinessCheck[] {
+    const { proxy, dns, routes } = this.#options
     return [
       { part: 'cluster', whyNot: () => this.#whyNotListed() },
       ...(proxy === undefined ? [] : [{ part: 'proxy', whyNot: () => this.#whyNotProgrammed() }]),
       ...(dns === undefined ? [] : [{ part: 'dns', whyNot: () => this.#whyNotAnswering() }]),
+      ...(routes === undefined ? [] : [{ part: 'routes', whyNot: () => this.#whyNoRoutes }]),
     ]
   }
 
+  /** The pods that this node's CNI calls have made known; undefined before they can, or where there is no CNI. */
+  get pods(): AttachedPods | undefined {
+    return this.#pods
+  }
+
   async run(stop: AbortSignal): Promise<void> {
-    const { connection, proxy, dns, log } = this.#options
+    const { connection, proxy, dns, cni, routes, log } = this.#options
     const failure = Promise.withResolvers<never>()
     const onFailure = (error: unknown) =>
       failure.reject(new Error('the source of cluster objects ended', { cause: error }))
@@ -92,6 +124,8 @@ class Agent {
     await cluster.watch(this.#wanted())
     if (proxy !== undefined) parts.push(signal => this.#runProxy(proxy, signal))
     if (dns !== undefined) parts.push(signal => this.#runDns(dns, cluster, signal))
+    if (cni !== undefined) parts.push(signal => this.#runCni(cni, onFailure, signal))
+    if (routes !== undefined) parts.push(signal => this.#runRoutes(routes, signal))
     parts.push(async signal => {
       await Promise.race([failure.promise, untilAborted(signal)])
     })
@@ -105,11 +139,11 @@ class Agent {
 
   /** All Services, for DNS has names for the headless ones too; the proxy passes over what is not for it. */
   #wanted(): Wanted {
-    const { nodeName, proxy, dns } = this.#options
+    const { nodeName, proxy, dns, routes } = this.#options
     return {
-      Service: {},
-      EndpointSlice: {},
+      ...(proxy === undefined && dns === undefined ? {} : { Service: {}, EndpointSlice: {} }),
       ...(proxy === undefined ? {} : { Node: wantedByProxyService(nodeName).Node ?? {} }),
+      ...(routes === undefined ? {} : wantedByRoutes),
       ...(dns === undefined ? {} : { Namespace: {} }),
     }
   }
@@ -153,6 +187,52 @@ class Agent {
     this.#dns = server
     log.info({ served: server.served }, 'answering')
     await server.ended
+  }
+
+  async #runCni(
+    { socket, stateDir, podDns }: NonNullable<AgentOptions['cni']>,
+    onFailure: (error: unknown) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { connection, nodeName } = this.#options
+    const log = this.#options.log.child({ component: 'cni' })
+    const pods =
+      podDns &&
+      (await NodePods.watch({ connection, nodeName, kubelet: podDns, log, onFailure }, signal))
+    await runCniService(
+      {
+        socket,
+        stateDir,
+        whyNotReady: () => reasonInLine(this.#checksButCni),
+        dnsOf: pod => pods?.dnsOf(pod),
+        onServing: attached => {
+          this.#pods = attached
+        },
+        metrics: this.#metrics,
+        log,
+      },
+      signal,
+    )
+  }
+
+  async #runRoutes(config: RoutesConfig, signal: AbortSignal): Promise<void> {
+    const { nodeName, log } = this.#options
+    await runRoutes(
+      {
+        settings: routesSettings(config, { nodeName, families: usableFamilies() }),
+        store: this.#store,
+        log,
+        metrics: this.#metrics,
+        onStatus: whyNot => {
+          this.#whyNoRoutes = whyNot
+        },
+      },
+      signal,
+    )
+  }
+
+  #whyNotServing(): string | undefined {
+    return this.#pods === undefined ? 'not serving calls yet' : undefined
   }
 
   #whyNotListed(): string | undefined {

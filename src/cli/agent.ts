@@ -5,26 +5,34 @@ import { Command } from 'commander'
 import { runAgent } from '#agent/agent.ts'
 import { type AgentConfig, parseAgentConfig } from '#agent/config.ts'
 import { createLineLog } from '#dns/line-log.ts'
+import { parseIp } from '#net/ip.ts'
 import { configFromFile, configFromFlags, type LoadedConfig } from '#proxy/config/load.ts'
 import { nodeNameFrom } from '#proxy/config/to-settings.ts'
+import { cleanupProxy } from '#proxy/main.ts'
+import { cleanupRoutes } from '#routes/main.ts'
 import { ConfigError, describeError, formatProblem } from '#runtime/error.ts'
-import { createLogger } from '#runtime/log.ts'
+import { createLogger, type Logger } from '#runtime/log.ts'
 import { keepHeapSmall } from '#runtime/memory.ts'
 import { type CommandIo, EXIT_OK, runCommand } from './command-line.ts'
 
-type Options = { readonly config: string }
+type Options = { readonly config?: string; readonly cleanup?: boolean }
 
-/** `nodeplane agent`: the service proxy and DNS in one process; docs/agent.md. */
+/** `nodeplane agent`: the service proxy, DNS and CNI in one process; docs/agent.md. */
 export function run(args: readonly string[], io: CommandIo): Promise<number> {
   keepHeapSmall()
   const command = new Command('nodeplane agent')
     .description(
-      'Runs the service proxy and the DNS server of a node over one view of the cluster.',
+      'Runs the service proxy, the DNS server, the routes and the CNI plugins of a node in one process.',
     )
-    .requiredOption('--config <file>', "the agent's configuration, see docs/agent.md")
+    .option('--config <file>', "the agent's configuration, see docs/agent.md")
+    .option('--cleanup', 'remove all rules, routes and tunnels that agents left, and exit')
     .addHelpText('after', '\nExample:\n  nodeplane agent --config /etc/nodeplane/agent.yaml')
   return runCommand<Options>(command, args, io, async options => {
-    const file = resolve(options.config)
+    if (options.cleanup === true) {
+      await cleanUp(await createLogger('info', io.stderr.isTTY === true), io.signal)
+      return EXIT_OK
+    }
+    const file = resolve(configFileOf(options))
     const config = parseAgentConfig(await readConfig(file, '--config'), file)
     const log = await createLogger(config.log.level, io.stderr.isTTY === true)
     const proxy = await loadProxyConfig(config)
@@ -37,6 +45,8 @@ export function run(args: readonly string[], io: CommandIo): Promise<number> {
         connection: { ...config.cluster, env: io.env },
         proxy: proxy?.config,
         dns: config.dns === false ? undefined : config.dns,
+        cni: config.cni === false ? undefined : cniOptions(config.cni),
+        routes: config.routes === false ? undefined : config.routes,
         http: splitAddress(config.http.address),
         log,
         lines: createLineLog(io.stdout),
@@ -46,6 +56,18 @@ export function run(args: readonly string[], io: CommandIo): Promise<number> {
     )
     return EXIT_OK
   })
+}
+
+function configFileOf({ config }: Options): string {
+  if (config !== undefined) return config
+  throw new ConfigError([{ field: '--config', message: 'is missing: the agent needs one' }])
+}
+
+/** Everything is tried, whatever fails. */
+async function cleanUp(log: Logger, signal: AbortSignal): Promise<void> {
+  const results = await Promise.allSettled([cleanupProxy(log, signal), cleanupRoutes({}, signal)])
+  const failed = results.find(({ status }) => status === 'rejected')
+  if (failed?.status === 'rejected') throw failed.reason as Error
 }
 
 async function loadProxyConfig({ proxy }: AgentConfig): Promise<LoadedConfig | undefined> {
@@ -75,6 +97,17 @@ function nodeNameOf(
   const message = 'the host has no name; give the name of its Node object'
   throw new ConfigError([{ field: 'nodeName', message }])
 }
+
+const cniOptions = ({ socket, stateDir, podDNS }: Exclude<AgentConfig['cni'], false>) => ({
+  socket,
+  stateDir,
+  podDns: podDNS && {
+    // The schema has checked them.
+    clusterDns: podDNS.clusterDNS.flatMap(text => parseIp(text) ?? []),
+    clusterDomain: podDNS.clusterDomain,
+    resolvConf: podDNS.resolvConf,
+  },
+})
 
 /** The schema has checked that there is a port. */
 function splitAddress(address: string): { host: string; port: number } {

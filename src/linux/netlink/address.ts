@@ -11,8 +11,8 @@ import { isExists, isNotFound } from './error.ts'
 import { Flag } from './message.ts'
 import type { NetlinkSocket } from './socket.ts'
 
-const RTM_NEWADDR = 20
-const RTM_DELADDR = 21
+export const RTM_NEWADDR = 20
+export const RTM_DELADDR = 21
 const RTM_GETADDR = 22
 
 /** IFA_… (linux/if_addr.h). */
@@ -98,7 +98,7 @@ export function decodeAddress(payload: Buffer): LinkAddress {
   }
 }
 
-/** The addresses of a link, both families. @throws {NetlinkError} */
+/** The addresses of a link, or with 0 of all links, both families. @throws {NetlinkError} */
 export async function listAddresses(
   socket: NetlinkSocket,
   linkIndex: number,

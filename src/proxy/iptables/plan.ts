@@ -90,7 +90,7 @@ export class IptablesPlan {
   deleteStale(used: ReadonlySet<string>): void {
     const wanted = new Set<string>()
     for (const { chains } of this.#services.values()) for (const chain of chains) wanted.add(chain)
-    for (const chain of [...this.#kernel.keys()]) {
+    for (const chain of this.#kernel.keys()) {
       const [table, name = ''] = chain.split(' ')
       if (table !== 'nat' || !isPortChain(name) || wanted.has(chain)) continue
       if (used.has(chain)) this.#write(chain, NO_RULES)

@@ -1,5 +1,6 @@
 import type { IpFamily } from '#net/ip.ts'
-import { Counter, Gauge, Histogram, type Metrics } from '#runtime/metrics.ts'
+import { Counter, createMetrics, Gauge, Histogram, type Metrics } from '#runtime/metrics.ts'
+import { createIptablesMetrics, type IptablesMetrics } from './iptables/metrics.ts'
 import type { WithoutLocal } from './no-local-endpoints.ts'
 import type { ProxyMode } from './settings.ts'
 
@@ -38,6 +39,7 @@ export type FamilyMetrics = {
   cleanedUp(cleanup: { readonly durationMs: number; readonly deleted: number }): void
   /** This long after the trigger named in a slice its rules are in the kernel. */
   programmed(latencyMs: number): void
+  readonly iptables: IptablesMetrics
 }
 
 /** Registers the proxy's metrics of a mode, one set for both families; gives what each family reports to. */
@@ -91,6 +93,9 @@ export function createProxyMetrics(
     EndpointSlice: changeMetrics('endpoint', prefix, registers),
   }
 
+  // Nobody scrapes those of a mode that is not run.
+  const iptables = createIptablesMetrics(mode === 'nftables' ? createMetrics() : registry)
+
   return family => {
     const labels = { ip_family: `IPv${family}` }
     const pending = { Service: 0, EndpointSlice: 0 }
@@ -121,6 +126,7 @@ export function createProxyMetrics(
         deletions.inc(labels, deleted)
       },
       programmed: latencyMs => latency.observe(labels, latencyMs / 1000),
+      iptables: iptables(family),
     }
   }
 }

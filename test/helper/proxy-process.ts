@@ -10,8 +10,8 @@ import type { TestNamespace } from './namespace.ts'
 const RUNNER = new URL('../fixtures/run-proxy.ts', import.meta.url).pathname
 
 /** Removes the rules of proxies in a namespace. */
-export async function cleanup(namespace: TestNamespace): Promise<void> {
-  await namespace.exec(process.execPath, [RUNNER, '--cleanup'])
+export async function cleanup(namespace: TestNamespace, env = process.env): Promise<void> {
+  await namespace.exec(process.execPath, [RUNNER, '--cleanup'], { env })
 }
 
 /** A service proxy in a namespace, in a process of its own: its netlink socket belongs to that namespace. */
@@ -23,10 +23,11 @@ export class ProxyProcess {
   readonly #programmed = new Map<IpFamily, number>()
   readonly #log: string[] = []
 
-  constructor(namespace: TestNamespace, settings: ProxySettings) {
+  constructor(namespace: TestNamespace, settings: ProxySettings, env = process.env) {
     this.#families = settings.families
     this.#child = namespace.spawn(process.execPath, [RUNNER, JSON.stringify(settings)], {
       stdio: ['pipe', 'pipe', 'pipe'],
+      env,
     })
     // It may be killed while it is told something.
     this.#child.stdin?.on('error', () => {})
@@ -68,9 +69,11 @@ export class ProxyProcess {
   }
 
   /** Until everything is in the kernel; of all families, or of these. */
-  async programmed(families = this.#families): Promise<void> {
-    await eventually('the rules to be programmed', () =>
-      families.every(family => (this.#programmed.get(family) ?? -1) >= this.#revision),
+  async programmed(families = this.#families, limitMs = 10_000): Promise<void> {
+    await eventually(
+      'the rules to be programmed',
+      () => families.every(family => (this.#programmed.get(family) ?? -1) >= this.#revision),
+      limitMs,
     )
   }
 

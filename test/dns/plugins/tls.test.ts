@@ -1,8 +1,7 @@
 import t from 'tap'
-import { loadTls, tls } from '../../../src/dns/plugins/tls/plugin.ts'
+import { loadBlockTls, loadTls } from '../../../src/dns/plugins/tls/plugin.ts'
 import { TestAuthority } from '../../helper/certificates.ts'
-import { directive } from '../../helper/dns.ts'
-import { testedPlugin } from '../../helper/plugin.ts'
+import { directive, directives } from '../../helper/dns.ts'
 
 await using authority = await TestAuthority.create()
 const pair = await authority.issue('dns.example.org', 'DNS:dns.example.org')
@@ -34,6 +33,6 @@ const refused: readonly [string, RegExp][] = [
 ]
 for (const [text, message] of refused) {
   t.test(`refuses ${text.replaceAll('\n', ' ').slice(0, 30)}`, t =>
-    t.rejects(testedPlugin(tls, text), { message }),
+    t.rejects(loadBlockTls(directives(text), '/'), { message }),
   )
 }

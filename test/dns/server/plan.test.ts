@@ -29,22 +29,22 @@ const listeners = (...texts: readonly string[]) =>
 
 t.test('blocks on one port share a listener', async t => {
   t.strictSame(listeners('.', 'example.org', 'a.org:1053'), {
-    ':53': { '.': 0, 'example.org.': 1 },
-    ':1053': { 'a.org.': 2 },
+    'dns://:53': { '.': 0, 'example.org.': 1 },
+    'dns://:1053': { 'a.org.': 2 },
   })
 })
 
 t.test('a block may listen on several ports', async t => {
   t.strictSame(listeners('a.org:53 b.org:1053'), {
-    ':53': { 'a.org.': 0 },
-    ':1053': { 'b.org.': 0 },
+    'dns://:53': { 'a.org.': 0 },
+    'dns://:1053': { 'b.org.': 0 },
   })
 })
 
 t.test('bound blocks have listeners of their own', async t => {
   t.strictSame(listeners('. @127.0.0.1', '. @::1'), {
-    '127.0.0.1:53': { '.': 0 },
-    '[::1]:53': { '.': 1 },
+    'dns://127.0.0.1:53': { '.': 0 },
+    'dns://[::1]:53': { '.': 1 },
   })
 })
 
@@ -72,8 +72,8 @@ const wrong: readonly { title: string; blocks: readonly string[]; problems: read
     },
     {
       title: 'several bad keys',
-      blocks: ['tls://.', 'a..b'],
-      problems: [/tls:\/\/ is known/, /not a domain name/],
+      blocks: ['quic://.', 'a..b'],
+      problems: [/quic:\/\/ is known/, /not a domain name/],
     },
   ]
 for (const { title, blocks, problems } of wrong) {

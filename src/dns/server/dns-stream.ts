@@ -58,7 +58,6 @@ class DnsStream {
       this.#advance()
     })
     socket.once('close', () => {
-      this.#waiting = []
       this.#deadline.clear()
       this.#serving.connections.busy(socket)
     })
@@ -75,6 +74,7 @@ class DnsStream {
   /** Takes what there is room for. The socket is read no further while there is none, so one segment waits here at most. */
   #advance(): void {
     const { limits } = this.#serving
+    if (this.#socket.destroyed) return
     while (!this.#isFull() && this.#taken < limits.maxQueries) {
       const message = this.#waiting.shift()
       if (message === undefined) break

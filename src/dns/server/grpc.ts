@@ -24,9 +24,9 @@ export function listenGrpc(options: ListenerOptions): Promise<Listener> {
     if (origin === undefined) socket.destroy()
     else {
       const serving = { limits: limitsOf(options), connections }
-      serveHttp2(socket, serving, (stream, headers) => {
-        void serveCall({ stream, headers, origin, options })
-      })
+      serveHttp2(socket, serving, (stream, headers) =>
+        serveCall({ stream, headers, origin, options }),
+      )
     }
   }
   return listenStream(options, {

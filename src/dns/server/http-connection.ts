@@ -1,4 +1,4 @@
-import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import {
   constants,
   type IncomingHttpHeaders,
@@ -15,7 +15,7 @@ import type { StreamLimits } from './listener.ts'
 export const MAX_HTTP_CONNECTIONS = 200
 /** Streams of one connection (CoreDNS: max_streams of grpc_server). */
 const MAX_STREAMS = 256
-/** Octets of all headers of a request: a message of DNS may be in its path, in base64. */
+/** Octets of all headers of a request of HTTP/1.1: the largest message may be in its path, in base64. HTTP/2 has room for 64 KiB. */
 const MAX_HEADER_OCTETS = 96 * 1024
 /** What a session may hold of headers and frames before it takes no more streams, MiB. */
 const MAX_SESSION_MEMORY = 1
@@ -65,31 +65,47 @@ class RequestWatch {
   }
 }
 
-/** Limits the time of one request: to come whole, and then its answer to be read. What takes it in between is the server's. */
-function limitRequest({ limits }: HttpServing, { request, response, cut }: RequestParts): void {
-  const deadline = new Deadline({ destroy: cut })
-  deadline.set(limits.readMs)
-  request.once('end', () => deadline.clear())
-  response.once('prefinish', () => deadline.set(limits.writeMs))
-  response.once('close', () => deadline.clear())
-}
+type Events = { once(event: 'end' | 'close', listener: () => void): unknown }
 
-type Events = { once(event: string, listener: () => void): unknown }
-type RequestParts = {
+type Request = {
   readonly request: Events
   readonly response: Events
+  /** Resolves when the answer was handed over. */
+  readonly answered: Promise<void>
   readonly cut: () => void
 }
 
-/** Serves HTTP/2 on a connection (RFC 9113). */
+/** Limits the time of one request: to come whole, and then its answer to be read. What takes it in between is the server's. */
+function limitRequest(
+  { limits }: HttpServing,
+  { request, response, answered, cut }: Request,
+): void {
+  const deadline = new Deadline({ destroy: cut })
+  let isReading = false
+  let isClosed = false
+  deadline.set(limits.readMs)
+  request.once('end', () => {
+    if (!isReading) deadline.clear()
+  })
+  response.once('close', () => {
+    isClosed = true
+    deadline.clear()
+  })
+  void answered.then(() => {
+    isReading = true
+    if (!isClosed) deadline.set(limits.writeMs)
+  })
+}
+
+/** Serves HTTP/2 on a connection (RFC 9113). @param answer resolves when it handed the answer over; it never rejects. */
 export function serveHttp2(
   socket: Socket,
   serving: HttpServing,
-  onRequest: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void,
+  answer: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => Promise<void>,
 ): void {
   const session: ServerHttp2Session = performServerHandshake(socket, {
     maxSessionMemory: MAX_SESSION_MEMORY,
-    settings: { maxConcurrentStreams: MAX_STREAMS, maxHeaderListSize: MAX_HEADER_OCTETS },
+    settings: { maxConcurrentStreams: MAX_STREAMS },
   })
   const watch = new RequestWatch(session, serving)
   session.on('error', () => undefined)
@@ -101,18 +117,18 @@ export function serveHttp2(
     limitRequest(serving, {
       request: stream,
       response: stream,
+      answered: answer(stream, headers),
       cut: () => stream.close(constants.NGHTTP2_CANCEL),
     })
-    onRequest(stream, headers)
   })
 }
 
 /** Requests of one connection of HTTP/1.1 that may wait for their answers; a client that sends more reads none. */
 const MAX_PIPELINED = 16
 
-/** Gives what serves HTTP/1.1 on a connection. */
+/** Gives what serves HTTP/1.1 on a connection. @param answer as that of {@link serveHttp2}. */
 export function http1Acceptor(
-  onRequest: RequestListener,
+  answer: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
 ): (socket: Socket, serving: HttpServing) => void {
   const watches = new WeakMap<Socket, RequestWatch>()
   const servings = new WeakMap<Socket, HttpServing>()
@@ -129,8 +145,8 @@ export function http1Acceptor(
       watch.begun()
       response.once('close', () => watch.ended())
       request.on('error', () => undefined)
-      limitRequest(serving, { request, response, cut: () => socket.destroy() })
-      onRequest(request, response)
+      const answered = answer(request, response)
+      limitRequest(serving, { request, response, answered, cut: () => void socket.destroy() })
     },
   )
   return (socket, serving) => {

@@ -16,7 +16,7 @@ import { tlsAcceptor } from './tls-acceptor.ts'
 /** Listens for DNS over HTTPS (RFC 8484), HTTP/2 and HTTP/1.1. @throws the system error of a failed bind. */
 export function listenHttps(options: ListenerOptions): Promise<Listener> {
   const serve = (exchange: HttpExchange, origin: PacketOrigin | undefined) =>
-    void serveExchange(exchange, origin, options)
+    serveExchange(exchange, origin, options)
   const acceptHttp1 = http1Acceptor((request, response) =>
     serve(http1Exchange(request, response), originOf(request.socket)),
   )

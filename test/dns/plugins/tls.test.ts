@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import t from 'tap'
 import { loadBlockTls, loadTls } from '../../../src/dns/plugins/tls/plugin.ts'
 import { TestAuthority } from '../../helper/certificates.ts'
@@ -19,6 +20,11 @@ t.test('what a TLS server is started with', async t => {
     context: { minVersion: 'TLSv1.2', cert: Buffer.from(pair.cert) },
   })
   t.match(await loadTls(directive(`tls ${files}`), '/'), { requestCert: false })
+  t.match(await loadTls(directive(`tls ${files}\nclient_auth verify_if_given`), '/'), {
+    requestCert: true,
+    rejectUnauthorized: false,
+    rejectBad: true,
+  })
 })
 
 const refused: readonly [string, RegExp][] = [
@@ -36,3 +42,11 @@ for (const [text, message] of refused) {
     t.rejects(loadBlockTls(directives(text), '/'), { message }),
   )
 }
+
+t.test('relative paths start at the root of the block', async t => {
+  const block = directives(
+    `root ${authority.folder}\ntls ${basename(pair.certPath)} ${basename(pair.keyPath)}`,
+  )
+  t.match(await loadBlockTls(block, '/nowhere'), { context: { cert: Buffer.from(pair.cert) } })
+  t.equal(await loadBlockTls(directives('whoami'), '/'), undefined)
+})

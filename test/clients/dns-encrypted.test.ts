@@ -343,24 +343,19 @@ t.test('connections that say nothing are closed', async () => {
   await Promise.all(closed)
 })
 
-const refusals: readonly [title: string, text: string, message: RegExp][] = [
-  [
-    'TLS without a certificate',
-    'tls://. {\n whoami\n}',
+t.test('what cannot be served is refused with a word on what to do', async t => {
+  const blocks = ['tls://.', 'quic://.', 'https3://.', 'https://. {\n tls none.crt none.key'].map(
+    key => `${key}${key.includes('{') ? '' : ' {'}\n whoami\n}`,
+  )
+  const bad = await writeCorefile(t.testdir(), blocks.join('\n'))
+  await using refused = DnsProcess.spawn({ args: ['--conf', bad] })
+  t.equal(await refused.exit(), 2)
+  for (const problem of [
     /Corefile:1: tls:\/\/:853 needs a certificate/,
-  ],
-  ['QUIC', 'quic://. {\n whoami\n}', /quic:\/\/ is known but not supported; serve tls:\/\//],
-  [
-    'HTTP/3',
-    'https3://. {\n whoami\n}',
-    /https3:\/\/ is known but not supported; serve https:\/\//,
-  ],
-]
-for (const [title, text, problem] of refusals) {
-  t.test(`${title} is refused with a word on what to do`, async t => {
-    const bad = await writeCorefile(t.testdir(), text)
-    await using refused = DnsProcess.spawn({ args: ['--conf', bad] })
-    t.equal(await refused.exit(), 2)
+    /Corefile:4: quic:\/\/\.: quic:\/\/ is known but not supported; serve tls:\/\//,
+    /Corefile:7: https3:\/\/\.: https3:\/\/ is known but not supported; serve https:\/\//,
+    /Corefile:11: tls: ENOENT/,
+  ]) {
     t.match(refused.stderr, problem)
-  })
-}
+  }
+})

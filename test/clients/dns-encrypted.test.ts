@@ -161,6 +161,10 @@ for (const [title, port, words, isTaken] of callers) {
   })
 }
 
+/** Waits for the end of it, by an error as well. */
+const closed = (stream: { once(event: 'close', listener: () => void): unknown }): Promise<void> =>
+  new Promise(resolve => stream.once('close', resolve))
+
 t.test("a client with a stranger's certificate, where one may be, is turned away", async () => {
   const [cert, key] = [await readFile(stranger.certPath), await readFile(stranger.keyPath)]
   const socket = connect({
@@ -171,7 +175,7 @@ t.test("a client with a stranger's certificate, where one may be, is turned away
     key,
   })
   socket.on('error', () => undefined)
-  await once(socket, 'close')
+  await closed(socket)
 })
 
 /** An answer over HTTPS as curl got it. */
@@ -334,13 +338,23 @@ t.test('a certificate that cannot be used leaves the former one in use', async t
 })
 
 t.test('connections that say nothing are closed', async () => {
-  const closed = [ports.tls, ports.https, ports.grpc, ports.clear].map(async port => {
+  const closing = [ports.tls, ports.https, ports.grpc, ports.clear].map(async port => {
     const socket = connectTcp(port, '127.0.0.1')
     socket.on('error', () => undefined)
     socket.resume()
-    await once(socket, 'close')
+    await closed(socket)
   })
-  await Promise.all(closed)
+  await Promise.all(closing)
+})
+
+t.test('a thousand connections without a handshake keep nobody out', async t => {
+  const sockets = Array.from({ length: 1100 }, () => connectTcp(ports.tls, '127.0.0.1'))
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+  })
+  for (const socket of sockets) socket.on('error', () => undefined)
+  await Promise.all(sockets.map(socket => once(socket, 'connect')))
+  t.match(await kdig(ports.tls, '+tls', 'example.org'), /status: NOERROR/)
 })
 
 t.test('what cannot be served is refused with a word on what to do', async t => {

@@ -33,7 +33,7 @@ export function listenGrpc(options: ListenerOptions): Promise<Listener> {
     maxConnections: MAX_HTTP_CONNECTIONS,
     start: connections => {
       const inClear = serve(connections)
-      const encrypted = tlsAcceptor(options, ['h2'], inClear)
+      const encrypted = tlsAcceptor({ options, connections, protocols: ['h2'] }, inClear)
       return socket => (options.tls?.() === undefined ? inClear(socket) : encrypted(socket))
     },
   })
@@ -46,8 +46,8 @@ type Call = {
   readonly options: ListenerOptions
 }
 
-/** Answers one call (gRPC over HTTP/2). Never rejects. */
-async function serveCall(call: Call): Promise<void> {
+/** Answers one call (gRPC over HTTP/2); gives the octets of the answer. Never rejects. */
+async function serveCall(call: Call): Promise<number> {
   const { stream, headers } = call
   try {
     // What does not speak gRPC hears of it by HTTP.
@@ -55,14 +55,18 @@ async function serveCall(call: Call): Promise<void> {
     if (refusal !== undefined) {
       stream.resume()
       stream.respond({ ':status': refusal }, { endStream: true })
-      return
+      return 0
     }
     const outcome = await answerCall(call)
-    if (stream.destroyed) return
-    if (outcome.kind === 'failed') fail(stream, outcome.status, outcome.reason)
-    else succeed(stream, outcome.message)
+    if (outcome.kind === 'failed') {
+      fail(stream, outcome.status, outcome.reason)
+      return 0
+    }
+    succeed(stream, outcome.message)
+    return outcome.message.length
   } catch {
     // The client went before its call or the answer was whole.
+    return 0
   }
 }
 

@@ -14,6 +14,7 @@ export type HttpExchange = {
   /** Path and query. */
   readonly target: string
   readonly body: Readable
+  /** @throws the client is gone. */
   answer(answer: HttpAnswer): void
 }
 
@@ -26,7 +27,6 @@ export const http2Exchange = (
   target: headers[':path'] ?? '',
   body: stream,
   answer({ status, headers, body }) {
-    if (stream.destroyed) return
     stream.respond({ ':status': status, ...headers, 'content-length': body.length })
     stream.end(body)
   },

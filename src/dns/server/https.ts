@@ -23,7 +23,7 @@ export function listenHttps(options: ListenerOptions): Promise<Listener> {
   return listenStream(options, {
     maxConnections: MAX_HTTP_CONNECTIONS,
     start: connections =>
-      tlsAcceptor(options, ['h2', 'http/1.1'], socket => {
+      tlsAcceptor({ options, connections, protocols: ['h2', 'http/1.1'] }, socket => {
         const serving = { limits: limitsOf(options), connections }
         if (socket.alpnProtocol !== 'h2') {
           acceptHttp1(socket, serving)
@@ -37,19 +37,21 @@ export function listenHttps(options: ListenerOptions): Promise<Listener> {
   })
 }
 
-/** Answers one request. Never rejects. */
+/** Answers one request; gives the octets of the answer. Never rejects. */
 async function serveExchange(
   exchange: HttpExchange,
   origin: PacketOrigin | undefined,
   options: ListenerOptions,
-): Promise<void> {
+): Promise<number> {
   try {
-    if (origin === undefined) return
+    if (origin === undefined) return 0
     const answer = await answerExchange(exchange, origin, options)
     options.onHttpStatus?.(answer.status)
     exchange.answer(answer)
+    return answer.body.length
   } catch {
     // The client went before its request or the answer was whole.
+    return 0
   }
 }
 

@@ -24,7 +24,7 @@ export const listenTls = (options: ListenerOptions): Promise<Listener> =>
   listenStream(options, {
     maxConnections: MAX_CONNECTIONS,
     start: connections =>
-      tlsAcceptor(options, ['dot'], socket => {
+      tlsAcceptor({ options, connections, protocols: ['dot'] }, socket => {
         serveDnsStream(socket, { handle: options.handle, limits: limitsOf(options), connections })
       }),
   })

@@ -11,6 +11,10 @@ import { eventually } from '../../helper/eventually.ts'
 
 const patient: StreamLimits = { readMs: 60_000, idleMs: 60_000, writeMs: 60_000, maxQueries: 1 }
 
+/** Waits for the end of it, by an error as well. */
+const closed = (stream: { once(event: 'close', listener: () => void): unknown }): Promise<void> =>
+  new Promise(resolve => stream.once('close', resolve))
+
 /** A server whose connections `serve` takes; gives its port. */
 async function listening(serve: (socket: Socket) => void): Promise<number> {
   const server = createServer({ allowHalfOpen: true }, socket => {
@@ -32,9 +36,10 @@ async function session(limits: Partial<StreamLimits>, octets = 1, settings = {})
     serveHttp2(socket, { limits: { ...patient, ...limits }, connections }, async stream => {
       stream.resume()
       await once(stream, 'end')
-      if (stream.closed) return
+      if (stream.closed) return 0
       stream.respond({ ':status': 200 })
       stream.end(new Uint8Array(octets))
+      return octets
     }),
   )
   const client = connectHttp2(`http://127.0.0.1:${port}`, { settings })
@@ -44,7 +49,7 @@ async function session(limits: Partial<StreamLimits>, octets = 1, settings = {})
 }
 
 t.test('a session without a request is closed', async () => {
-  await once(await session({ readMs: 50 }), 'close')
+  await closed(await session({ readMs: 50 }))
 })
 
 t.test('a session without a further request is closed', async t => {
@@ -53,7 +58,7 @@ t.test('a session without a further request is closed', async t => {
   const [headers] = await once(stream, 'response')
   t.match(headers, { ':status': 200 })
   stream.resume()
-  await once(client, 'close')
+  await closed(client)
 })
 
 t.test('a request that does not come whole is ended, its session goes on', async t => {
@@ -61,7 +66,7 @@ t.test('a request that does not come whole is ended, its session goes on', async
   const stream = client.request({ ':path': '/', ':method': 'POST' }, { endStream: false })
   stream.on('error', () => undefined)
   stream.write('a')
-  await once(stream, 'close')
+  await closed(stream)
   t.equal(stream.rstCode, 8)
   const next = client.request({ ':path': '/' })
   t.match((await once(next, 'response'))[0], { ':status': 200 })
@@ -71,7 +76,7 @@ t.test('an answer that is not read is given up', async t => {
   const client = await session({ writeMs: 100 }, 60_000, { initialWindowSize: 10 })
   const stream = client.request({ ':path': '/' })
   stream.on('error', () => undefined)
-  await once(stream, 'close')
+  await closed(stream)
   t.equal(stream.rstCode, 8)
 })
 
@@ -90,6 +95,7 @@ async function http1(limits: Partial<StreamLimits>) {
     await once(request, 'end').catch(() => undefined)
     await new Promise<void>(resolve => waiting.push(resolve))
     response.end('x')
+    return 1
   })
   const port = await listening(socket =>
     accept(socket, { limits: { ...patient, ...limits }, connections }),
@@ -108,13 +114,13 @@ t.test('HTTP/1.1: headers that come by and by are not waited for', async () => {
   socket.write('GET / HTTP/1.1\r\n')
   const timer = setInterval(() => socket.write('a: b\r\n'), 10)
   t.teardown(() => clearInterval(timer))
-  await once(socket, 'close')
+  await closed(socket)
 })
 
 t.test('HTTP/1.1: a body that does not come is not waited for', async () => {
   const { socket } = await http1({ readMs: 100 })
   socket.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\na')
-  await once(socket, 'close')
+  await closed(socket)
 })
 
 t.test('HTTP/1.1: a connection without a further request is closed', async () => {
@@ -122,12 +128,12 @@ t.test('HTTP/1.1: a connection without a further request is closed', async () =>
   socket.write(GET)
   const answer = await eventually('the request', () => waiting[0])
   answer()
-  await once(socket, 'close')
+  await closed(socket)
 })
 
 t.test('HTTP/1.1: a client that sends requests and awaits no answer is cut', async t => {
   const { socket, waiting } = await http1({})
   socket.write(GET.repeat(100))
-  await once(socket, 'close')
+  await closed(socket)
   t.ok(waiting.length <= 16, `${waiting.length} requests were taken`)
 })

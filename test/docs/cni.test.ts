@@ -4,13 +4,25 @@ import t from 'tap'
 import { bridgeConfigFrom } from '#cni/bridge/config.ts'
 import { hostLocalConfigFrom } from '#cni/host-local/config.ts'
 import { isPluginName, pluginNames } from '#cni/plugins.ts'
+import { portmapConfigFrom } from '#cni/portmap/config.ts'
 import { configObjectFrom } from '#cni/spec/config-object.ts'
 import { isCniName } from '#cni/spec/environment.ts'
 import type { CniRequest } from '#cni/spec/plugin.ts'
 import { requestFrom } from '#cni/spec/request.ts'
 import { cniVersions } from '#cni/spec/version.ts'
+import { staticResultFrom } from '#cni/static/config.ts'
 
 const folder = join(import.meta.dirname, '../../docs/cni')
+
+/** What reads the configuration of a plugin. */
+const readers: Readonly<Record<string, (request: CniRequest) => unknown>> = {
+  bridge: bridgeConfigFrom,
+  portmap: ({ config }) => portmapConfigFrom(config),
+}
+const ipamReaders: typeof readers = {
+  'host-local': ({ config }) => hostLocalConfigFrom(config),
+  static: staticResultFrom,
+}
 
 type Conflist = {
   readonly cniVersion: string
@@ -53,8 +65,9 @@ for (const name of pluginNames) {
       t.ok(used.every(isPluginName), 'by plugins that there are')
       for (const plugin of example.plugins) {
         const request = requestOf(example, plugin)
-        if (plugin.type === 'bridge') t.doesNotThrow(() => bridgeConfigFrom(request))
-        if (plugin.ipam) t.doesNotThrow(() => hostLocalConfigFrom(request.config))
+        t.doesNotThrow(() => readers[plugin.type]?.(request))
+        const read = plugin.ipam && ipamReaders[plugin.ipam.type]
+        if (read) t.doesNotThrow(() => read(request))
       }
     }
   })

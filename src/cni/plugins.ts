@@ -7,6 +7,7 @@ const plugins: Readonly<Record<string, () => Promise<CniPlugin>>> = {
   'host-local': async () => (await import('./host-local/host-local.ts')).hostLocal,
   loopback: async () => (await import('./loopback/loopback.ts')).loopback,
   portmap: async () => (await import('./portmap/portmap.ts')).portmap,
+  tuning: async () => (await import('./tuning/tuning.ts')).tuning,
   static: async () => (await import('./static/static.ts')).staticIpam,
 }
 

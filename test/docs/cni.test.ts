@@ -11,6 +11,7 @@ import type { CniRequest } from '#cni/spec/plugin.ts'
 import { requestFrom } from '#cni/spec/request.ts'
 import { cniVersions } from '#cni/spec/version.ts'
 import { staticResultFrom } from '#cni/static/config.ts'
+import { checkTuningConfig } from '#cni/tuning/config.ts'
 
 const folder = join(import.meta.dirname, '../../docs/cni')
 
@@ -18,6 +19,7 @@ const folder = join(import.meta.dirname, '../../docs/cni')
 const readers: Readonly<Record<string, (request: CniRequest) => unknown>> = {
   bridge: bridgeConfigFrom,
   portmap: ({ config }) => portmapConfigFrom(config),
+  tuning: checkTuningConfig,
 }
 const ipamReaders: typeof readers = {
   'host-local': ({ config }) => hostLocalConfigFrom(config),

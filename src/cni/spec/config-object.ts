@@ -119,7 +119,8 @@ export function asList<T>(
   return value.map((item, index) => read(item, `${path}[${index}]`))
 }
 
-function asString(value: unknown, path: string): string {
+/** The text that a value is. `path` is the value's. @throws {CniError} code 6 */
+export function asString(value: unknown, path: string): string {
   if (typeof value !== 'string') throw wrongType(path, 'a string', value)
   return value
 }

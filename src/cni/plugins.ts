@@ -3,6 +3,7 @@ import type { CniPlugin } from './spec/plugin.ts'
 
 /** Plugins by the name of their executable, loaded when called: host-local must not pay for netlink. */
 const plugins: Readonly<Record<string, () => Promise<CniPlugin>>> = {
+  bandwidth: async () => (await import('./bandwidth/bandwidth.ts')).bandwidth,
   bridge: async () => (await import('./bridge/bridge.ts')).bridge,
   'host-local': async () => (await import('./host-local/host-local.ts')).hostLocal,
   loopback: async () => (await import('./loopback/loopback.ts')).loopback,

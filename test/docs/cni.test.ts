@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { bandwidthConfigFrom } from '#cni/bandwidth/config.ts'
 import { bridgeConfigFrom } from '#cni/bridge/config.ts'
 import { hostLocalConfigFrom } from '#cni/host-local/config.ts'
 import { isPluginName, pluginNames } from '#cni/plugins.ts'
@@ -17,6 +18,7 @@ const folder = join(import.meta.dirname, '../../docs/cni')
 
 /** What reads the configuration of a plugin. */
 const readers: Readonly<Record<string, (request: CniRequest) => unknown>> = {
+  bandwidth: ({ config }) => bandwidthConfigFrom(config),
   bridge: bridgeConfigFrom,
   portmap: ({ config }) => portmapConfigFrom(config),
   tuning: checkTuningConfig,

@@ -5,6 +5,7 @@ import type { CniPlugin } from './spec/plugin.ts'
 const plugins: Readonly<Record<string, () => Promise<CniPlugin>>> = {
   bandwidth: async () => (await import('./bandwidth/bandwidth.ts')).bandwidth,
   bridge: async () => (await import('./bridge/bridge.ts')).bridge,
+  firewall: async () => (await import('./firewall/firewall.ts')).firewall,
   'host-local': async () => (await import('./host-local/host-local.ts')).hostLocal,
   loopback: async () => (await import('./loopback/loopback.ts')).loopback,
   portmap: async () => (await import('./portmap/portmap.ts')).portmap,

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { bandwidthConfigFrom } from '#cni/bandwidth/config.ts'
 import { bridgeConfigFrom } from '#cni/bridge/config.ts'
+import { firewallConfigFrom } from '#cni/firewall/config.ts'
 import { hostLocalConfigFrom } from '#cni/host-local/config.ts'
 import { isPluginName, pluginNames } from '#cni/plugins.ts'
 import { portmapConfigFrom } from '#cni/portmap/config.ts'
@@ -20,6 +21,7 @@ const folder = join(import.meta.dirname, '../../docs/cni')
 const readers: Readonly<Record<string, (request: CniRequest) => unknown>> = {
   bandwidth: ({ config }) => bandwidthConfigFrom(config),
   bridge: bridgeConfigFrom,
+  firewall: ({ config }) => firewallConfigFrom(config),
   portmap: ({ config }) => portmapConfigFrom(config),
   tuning: checkTuningConfig,
 }

@@ -84,9 +84,8 @@ function portDifferences({ config, result }: AttachmentWish, state: AttachmentSt
   if (bridgePort?.hairpin !== config.hairpinMode) {
     found.push(`hairpin mode of ${name} is not ${config.hairpinMode}`)
   }
-  if (bridgePort?.isolated !== config.portIsolation) {
-    found.push(`isolation of ${name} is not ${config.portIsolation}`)
-  }
+  // The other way round it may be the firewall plugin's doing.
+  if (config.portIsolation && bridgePort?.isolated !== true) found.push(`${name} is not isolated`)
   return found
 }
 

@@ -3,15 +3,14 @@ import { NetlinkSocket } from '#linux/netlink/socket.ts'
 import { describeError } from '#runtime/error.ts'
 import { type Attachment, attachmentOf } from '../attachment.ts'
 import { openContainer } from '../container.ts'
+import { addMasquerade, removeMasquerade } from '../masquerade/apply.ts'
 import { addIpam } from '../spec/ipam.ts'
 import type { AttachmentRequest, CniContext } from '../spec/plugin.ts'
 import type { CniDns, CniResult } from '../spec/result.ts'
-import { type BridgeConfig, bridgeConfigFrom } from './config.ts'
-import { configureContainer } from './container-link.ts'
-import { enableForwarding, ensureBridge, ensureGateway } from './host.ts'
-import { hostLinkName } from './identity.ts'
-import { addMasquerade, removeMasquerade } from './masquerade/apply.ts'
-import { withOfferedMtu } from './offered-mtu.ts'
+import { configureContainer } from '../veth/container-link.ts'
+import { enableForwarding } from '../veth/forwarding.ts'
+import { hostLinkName } from '../veth/identity.ts'
+import { withOfferedMtu } from '../veth/offered-mtu.ts'
 import {
   createPair,
   removePair,
@@ -19,8 +18,10 @@ import {
   type Sides,
   setUpHostLink,
   waitForPort,
-} from './pair.ts'
-import { type AddressPlan, planAddresses } from './plan.ts'
+} from '../veth/pair.ts'
+import { type AddressPlan, planAddresses } from '../veth/plan.ts'
+import { type BridgeConfig, bridgeConfigFrom } from './config.ts'
+import { ensureBridge, ensureGateway } from './host.ts'
 
 /** How long undoing may take, which nobody can stop. */
 const UNDO_LIMIT_MS = 10_000
@@ -73,7 +74,10 @@ async function addInterface(work: Work): Promise<CniResult> {
   const bridge = await ensureBridge(sides.host, config)
   await createPair(sides, attachment, { ...config, masterIndex: bridge.index })
   work.undo('remove the veth pair', () => removePair(sides.host, attachment))
-  const hostLink = await setUpHostLink(sides.host, attachment, config)
+  const hostLink = await setUpHostLink(sides.host, attachment, {
+    hairpin: config.hairpinMode,
+    isolated: config.portIsolation,
+  })
   const containerLink = await requireLink(sides.container, attachment.ifname)
   const addressing =
     config.ipamType === undefined

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import t from 'tap'
-import type { BridgeConfig } from '../../../src/cni/bridge/config.ts'
-import { withOfferedMtu } from '../../../src/cni/bridge/offered-mtu.ts'
+import type { BridgeConfig } from '#cni/bridge/config.ts'
+import { withOfferedMtu } from '#cni/veth/offered-mtu.ts'
 
 const config = (mtu: number | undefined) => ({ bridge: 'cni0', mtu }) as BridgeConfig
 

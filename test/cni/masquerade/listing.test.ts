@@ -1,5 +1,5 @@
 import t from 'tap'
-import { parseMasqueradeListing } from '#cni/bridge/masquerade/listing.ts'
+import { parseMasqueradeListing } from '#cni/masquerade/listing.ts'
 
 // As nft 1.0.6 prints it.
 const listing = {

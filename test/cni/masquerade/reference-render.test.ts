@@ -3,7 +3,7 @@ import type { Attachment } from '#cni/attachment.ts'
 import {
   renderReferenceNftRemoval,
   renderReferenceRemoval,
-} from '#cni/bridge/masquerade/reference-render.ts'
+} from '#cni/masquerade/reference-render.ts'
 
 const attachment: Attachment = { network: 'net', containerId: 'abc', ifname: 'eth0' }
 

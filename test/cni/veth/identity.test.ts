@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { Attachment } from '#cni/attachment.ts'
-import { hostLinkAlias, hostLinkMark, hostLinkName } from '#cni/bridge/identity.ts'
+import { hostLinkAlias, hostLinkMark, hostLinkName } from '#cni/veth/identity.ts'
 
 const attachment: Attachment = { network: 'net', containerId: 'abc', ifname: 'eth0' }
 

@@ -3,18 +3,18 @@ import { NetlinkSocket } from '#linux/netlink/socket.ts'
 import { describeError } from '#runtime/error.ts'
 import { type Attachment, attachmentOf, unwantedMarks } from '../attachment.ts'
 import { findContainer } from '../container.ts'
+import { removeMasquerade, removeMasqueradeWhere } from '../masquerade/apply.ts'
 import { ipamTypeOf } from '../spec/ipam.ts'
 import type { AttachmentRequest, CniContext, GcRequest } from '../spec/plugin.ts'
 import { wantsMasquerade } from './config.ts'
 import { hostLinkMark, hostLinkName } from './identity.ts'
-import { removeMasquerade, removeMasqueradeWhere } from './masquerade/apply.ts'
 import { removePair } from './pair.ts'
 
 /**
  * DEL: removes what ADD made, each part looked for by itself and by the attachment's identity, so that neither the
  * namespace nor a result is needed and what is gone is no error. Only what cannot be released is.
  */
-export async function delBridge(request: AttachmentRequest, context: CniContext): Promise<void> {
+export async function delVeth(request: AttachmentRequest, context: CniContext): Promise<void> {
   const { config } = request
   const attachment = attachmentOf(request)
   const ipamType = ipamTypeOf(config)
@@ -36,7 +36,7 @@ export async function delBridge(request: AttachmentRequest, context: CniContext)
   ])
 }
 
-/** The pair by its end on the host; one that the reference plugin made, under a random name, by its end in the container. */
+/** The pair by its end on the host; one that a reference plugin made, under a random name, by its end in the container. */
 async function removeInterface(request: AttachmentRequest, attachment: Attachment): Promise<void> {
   using host = NetlinkSocket.open()
   if (await removePair(host, attachment)) return
@@ -48,7 +48,7 @@ async function removeInterface(request: AttachmentRequest, attachment: Attachmen
 }
 
 /** GC: what is marked as this network's and belongs to no valid attachment goes. */
-export async function gcBridge(request: GcRequest, context: CniContext): Promise<void> {
+export async function gcVeth(request: GcRequest, context: CniContext): Promise<void> {
   const { config, validAttachments } = request
   const ipamType = ipamTypeOf(config)
   const valid = validAttachments?.map(each => ({ ...each, network: config.name }))

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises'
 import { OFFERED_MTU_FILE } from '#runtime/offered-mtu.ts'
-import type { BridgeConfig } from './config.ts'
 
 /** The least that IPv4 needs (RFC 791), and the most that a packet has. */
 const MTU_RANGE = { min: 68, max: 65535 } as const
@@ -9,10 +8,10 @@ const MTU_RANGE = { min: 68, max: 65535 } as const
  * The configuration with the MTU that the agent's routes offer, where it has none of its own: with the kernel's 1500,
  * connections through a tunnel would depend on the network's word of packets too big.
  */
-export async function withOfferedMtu(
-  config: BridgeConfig,
+export async function withOfferedMtu<T extends { readonly mtu: number | undefined }>(
+  config: T,
   file: string = OFFERED_MTU_FILE,
-): Promise<BridgeConfig> {
+): Promise<T> {
   return config.mtu === undefined ? { ...config, mtu: await offeredMtu(file) } : config
 }
 

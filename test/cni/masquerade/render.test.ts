@@ -4,7 +4,7 @@ import {
   renderMasqueradeElements,
   renderMasqueradeRemoval,
   renderMasqueradeTable,
-} from '#cni/bridge/masquerade/render.ts'
+} from '#cni/masquerade/render.ts'
 import { type IpPrefix, parsePrefix } from '#net/prefix.ts'
 
 const prefix = (text: string): IpPrefix => parsePrefix(text) as IpPrefix

@@ -1,12 +1,19 @@
 import type { NetworkNamespace } from '#linux/namespace.ts'
 import { isExists } from '#linux/netlink/error.ts'
-import { changeLink, createVeth, findLink, type Link, removeLink } from '#linux/netlink/link.ts'
+import {
+  type BridgePort,
+  changeLink,
+  createVeth,
+  findLink,
+  type Link,
+  removeLink,
+} from '#linux/netlink/link.ts'
 import type { NetlinkSocket } from '#linux/netlink/socket.ts'
+import type { MacAddress } from '#net/mac.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Attachment } from '../attachment.ts'
 import { CniError, cniCodes } from '../spec/error.ts'
-import type { BridgeConfig } from './config.ts'
-import { ignoreRouterAdvertisements } from './host.ts'
+import { ignoreRouterAdvertisements } from './forwarding.ts'
 import { hostLinkAlias, hostLinkName } from './identity.ts'
 
 /** The two namespaces of an attachment. */
@@ -16,14 +23,23 @@ export type Sides = {
   readonly namespace: NetworkNamespace
 }
 
+export type PairSettings = {
+  /** undefined: the kernel's own. */
+  readonly mtu: number | undefined
+  /** Of the container's end; undefined: by chance. */
+  readonly mac?: MacAddress | undefined
+  /** Index of the bridge. */
+  readonly masterIndex?: number
+}
+
 /**
- * Creates the attachment's veth pair, its near end a port of the bridge.
+ * Creates the attachment's veth pair, with a master its near end as a port of that.
  * @throws {CniError} code 4: the container has an interface of this name, which stays as it is.
  */
 export async function createPair(
   { host, container, namespace }: Sides,
   attachment: Attachment,
-  { mtu, mac, masterIndex }: Pick<BridgeConfig, 'mtu' | 'mac'> & { masterIndex: number },
+  { mtu, mac, masterIndex }: PairSettings,
 ): Promise<void> {
   const { ifname } = attachment
   const name = hostLinkName(attachment)
@@ -44,18 +60,21 @@ export async function createPair(
   }
 }
 
-/** Sets the near end up and marks it with its owner. It is a port already, so that no frame passes it by the wrong rules. */
+/**
+ * Sets the near end up and marks it with its owner. With a bridge it is a port already, so that no frame passes it by the wrong
+ * rules.
+ */
 export async function setUpHostLink(
   host: NetlinkSocket,
   attachment: Attachment,
-  { hairpinMode, portIsolation }: Pick<BridgeConfig, 'hairpinMode' | 'portIsolation'>,
+  bridgePort?: BridgePort,
 ): Promise<Link> {
   const link = await requireLink(host, hostLinkName(attachment))
   ignoreRouterAdvertisements(link.name)
   await changeLink(host, link.index, {
     isUp: true,
     alias: hostLinkAlias(attachment),
-    bridgePort: { hairpin: hairpinMode, isolated: portIsolation },
+    ...(bridgePort === undefined ? {} : { bridgePort }),
   })
   return link
 }

@@ -1,6 +1,6 @@
 import type { IpAddress, IpFamily } from '#net/ip.ts'
 import { formatPrefix, type IpPrefix, networkOf } from '#net/prefix.ts'
-import { type Attachment, attachmentComment } from '../../attachment.ts'
+import { type Attachment, attachmentComment } from '../attachment.ts'
 
 /*
  * One map per family, from a container's address to a chain for its subnet, which lets traffic inside the subnet pass

@@ -1,6 +1,6 @@
 import type { IpPrefix } from '#net/prefix.ts'
-import { type Attachment, attachmentMark, isMarkedBy } from '../../attachment.ts'
-import { listTable, retried, runNft } from '../../nft.ts'
+import { type Attachment, attachmentMark, isMarkedBy } from '../attachment.ts'
+import { listTable, retried, runNft } from '../nft.ts'
 import { parseMasqueradeListing } from './listing.ts'
 import { removeReferenceMasquerade } from './reference.ts'
 import {

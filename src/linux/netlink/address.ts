@@ -98,15 +98,15 @@ export function decodeAddress(payload: Buffer): LinkAddress {
   }
 }
 
-/** The addresses of a link, both families. @throws {NetlinkError} */
+/** The addresses of a link, or without one of all links, both families. @throws {NetlinkError} */
 export async function listAddresses(
   socket: NetlinkSocket,
-  linkIndex: number,
+  linkIndex?: number,
 ): Promise<readonly LinkAddress[]> {
   const messages = await socket.dump({
-    operation: `list addresses of link ${linkIndex}`,
+    operation: `list addresses${linkIndex === undefined ? '' : ` of link ${linkIndex}`}`,
     type: RTM_GETADDR,
-    payload: addressMessage({ linkIndex }, []),
+    payload: addressMessage({ linkIndex: linkIndex ?? 0 }, []),
   })
   return messages.map(({ payload }) => decodeAddress(payload))
 }

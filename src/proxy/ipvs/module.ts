@@ -1,9 +1,9 @@
 import { release } from 'node:os'
 import { iptablesVersion } from '#linux/iptables-restore.ts'
 import type { Ipvs } from '#linux/ipvs.ts'
-import { NetlinkError } from '#linux/netlink/error.ts'
+import { isNotFound } from '#linux/netlink/error.ts'
 import { ensureSysctl } from '#linux/sysctl.ts'
-import { familyOf, type IpAddress } from '#net/ip.ts'
+import { familyOf, type IpAddress, type IpFamily } from '#net/ip.ts'
 import { describeError, NodeplaneError } from '#runtime/error.ts'
 import type { Backend, BackendModule, BackendOptions } from '../backend.ts'
 import { localDetector } from '../local-detector.ts'
@@ -39,7 +39,7 @@ async function open({ family, settings, log, clock }: BackendOptions): Promise<B
   const ofFamily = <T extends { readonly family: number }>(prefixes: readonly T[]) =>
     prefixes.filter(prefix => prefix.family === family)
   const kernel = opened.use(await IpvsKernel.open({ family, excludeCIDRs: ofFamily(excludeCIDRs) }))
-  await probeScheduler(kernel.ipvs, scheduler)
+  await probeScheduler(kernel.ipvs, scheduler, family)
   for (const [path, value] of wantedSysctls(release(), strictARP)) ensureSysctl(path, value)
   await setTimeouts(kernel.ipvs, settings.ipvs).catch((error: unknown) => {
     log.warn({ reason: describeError(error) }, 'the IPVS time-outs stay as they are')
@@ -69,19 +69,21 @@ async function open({ family, settings, log, clock }: BackendOptions): Promise<B
   return backend
 }
 
-/** An address for documentation (RFC 5737), where nothing is. */
-const PROBE = { protocol: 'TCP', address: '198.51.100.0' as IpAddress, port: 20_000 } as const
+/** Addresses for documentation (RFC 5737, RFC 3849), where nothing is; one for each family, which probe at the same time. */
+const probes = { 4: '198.51.100.0', 6: '2001:db8::' } as Record<IpFamily, IpAddress>
+const PROBE_PORT = 20_000
 
 /** Makes a virtual server with the scheduler, unless one is there that uses it. @throws {SchedulerError} */
-async function probeScheduler(ipvs: Ipvs, scheduler: string): Promise<void> {
+async function probeScheduler(ipvs: Ipvs, scheduler: string, family: IpFamily): Promise<void> {
   const servers = await ipvs.listServers()
   if (servers.some(server => server.scheduler === scheduler)) return
+  const probe = { protocol: 'TCP', address: probes[family], port: PROBE_PORT } as const
   try {
-    await ipvs.putServer({ ...PROBE, scheduler, flags: 0, timeoutSeconds: 0 })
+    await ipvs.putServer({ ...probe, scheduler, flags: 0, timeoutSeconds: 0 })
   } catch (cause) {
-    throw cause instanceof NetlinkError ? new SchedulerError(scheduler, { cause }) : cause
+    throw isNotFound(cause) ? new SchedulerError(scheduler, { cause }) : cause
   }
-  await ipvs.removeServer(PROBE)
+  await ipvs.removeServer(probe)
 }
 
 async function setTimeouts(ipvs: Ipvs, settings: IpvsSettings = {}): Promise<void> {

@@ -1,0 +1,146 @@
+import t from 'tap'
+import type { ProxySettings } from '../../src/proxy/settings.ts'
+import { eventually } from '../helper/eventually.ts'
+import { numbered, slices } from '../helper/numbered-services.ts'
+import {
+  client,
+  destinationsOf,
+  net,
+  outside,
+  podA,
+  podB,
+  podC,
+  run,
+  settings as common,
+  target,
+} from './fixture.ts'
+import type { HeldConnection } from './host.ts'
+import { RunningProxy } from './proxy.ts'
+
+// Programs are slow here: one family, and not more comparisons of the kernel than needed.
+const settings: ProxySettings = { ...common, families: [4], syncPeriodMs: 1500 }
+const fromClient = ['a', 'b'].map(name => `${name} ${podC.ip4}`)
+const way = { number: 1 }
+const clusterIP = target('clusterIP', way)
+
+/** A connection to the endpoint of this name: the scheduler gives them out in turn. */
+async function holdTo(name: string): Promise<HeldConnection> {
+  for (;;) {
+    const connection = await client.hold(clusterIP)
+    if (connection.answer.startsWith(name)) return connection
+    await connection.drop()
+  }
+}
+
+const weights = async (server: string) =>
+  (await destinationsOf(server))
+    .map(line => line.replace(/^.* -r (\S+) -m -w (\d+)$/, '$1 $2'))
+    .sort()
+
+await t.test('changes', async t => {
+  const objects = [numbered(1), ...slices(1, [podA], [podB])]
+  const started = await RunningProxy.start(settings, objects)
+  let proxy = started
+  t.teardown(() => proxy[Symbol.asyncDispose]())
+  const server = '-t 10.96.0.1:80'
+  const [addressA, addressB] = [`${podA.ip4}:8080`, `${podB.ip4}:8080`]
+  const connection = await holdTo('a')
+
+  await t.test('an endpoint that goes gets no new connections and keeps the old ones', async t => {
+    await proxy.set(...slices(1, [], [podB]))
+    t.strictSame(await client.ask(clusterIP), [`b ${podC.ip4}`])
+    t.equal(await connection.say('still here'), 'still here')
+    t.strictSame(await weights(server), [`${addressA} 0`, `${addressB} 1`])
+    t.strictSame(await weights('-t 203.0.113.1:80'), [`${addressB} 1`], 'nobody uses it there')
+    t.strictSame(await weights('-u 10.96.0.1:80'), [`${addressB} 1`], 'UDP goes at once')
+  })
+
+  await t.test('an endpoint that comes back goes on', async t => {
+    await proxy.set(...slices(1, [podA], [podB]))
+    t.strictSame(await client.ask(clusterIP), fromClient)
+    t.strictSame(await weights(server), [`${addressA} 1`, `${addressB} 1`])
+    t.equal(await connection.say('back'), 'back')
+  })
+
+  await t.test('a restart breaks no connection and changes nothing', async t => {
+    await proxy.set(...slices(1, [], [podB]))
+    const before = await run('ipvsadm -Sn')
+    await proxy[Symbol.asyncDispose]()
+    t.equal(await connection.say('nobody there'), 'nobody there')
+    proxy = await RunningProxy.start(settings, [numbered(1), ...slices(1, [], [podB])])
+    t.equal(await connection.say('adopted'), 'adopted')
+    t.equal(await run('ipvsadm -Sn'), before)
+  })
+
+  await connection.drop()
+  await t.test('what others change is repaired', async t => {
+    const disturbances = {
+      'a virtual server': 'ipvsadm -D -t 10.96.0.1:80',
+      'a destination': `ipvsadm -d -t 203.0.113.1:80 -r ${addressB}`,
+      'an address': 'ip address del 10.96.0.1/32 dev kube-ipvs0',
+      'the link': 'ip link del kube-ipvs0',
+      'a set': 'ipset flush KUBE-CLUSTER-IP',
+      'the rules of a chain': 'iptables -t nat -F KUBE-SERVICES',
+      'a jump': 'iptables -D INPUT -m comment --comment ipvs -j KUBE-IPVS-FILTER',
+    }
+    const state = async () =>
+      (
+        await Promise.all(
+          ['ipvsadm -Sn', 'ip -br address show dev kube-ipvs0', 'ipset save', 'iptables-save'].map(
+            run,
+          ),
+        )
+      )
+        .join('')
+        .replaceAll(/^#.*$|\[\d+:\d+\]|kube-ipvs0@?\S*/gm, '')
+        .split('\n')
+        .sort()
+        .join('\n')
+    await proxy.set(...slices(1, [podA], [podB]))
+    const before = await state()
+    for (const [what, command] of Object.entries(disturbances)) {
+      const [program = '', ...args] = command.split(' ')
+      const words = args.map(word => (word === 'ipvs' ? 'kubernetes ipvs access filter' : word))
+      await net.node.exec(program, words)
+      t.not(await state(), before, `${what} is gone`)
+      const isRepaired = async () => (await state()) === before
+      await eventually(`${what} to be there again`, isRepaired, 30_000)
+      t.pass(`${what} is there again`)
+    }
+  })
+
+  await t.test('a new address of the node answers on node ports', async t => {
+    await run('ip address add 192.168.50.77/24 dev eth0')
+    const second = { ...target('nodePort', way), host: '192.168.50.77' }
+    await eventually('the node port to answer', async () =>
+      (await outside.ask(second, 1))[0]?.includes(' '),
+    )
+    await run('ip address del 192.168.50.77/24 dev eth0')
+    await eventually(
+      'its virtual server to go',
+      async () => (await destinationsOf('-t 192.168.50.77:30001')).length === 0,
+    )
+    t.pass()
+  })
+
+  await t.test('a Service that goes takes all of it along', async t => {
+    await proxy.delete('Service', 'default/s1')
+    t.equal(await run('ipvsadm -Sn'), '')
+    t.notMatch(await run('ip -br address show dev kube-ipvs0'), '10.96.0.1')
+    t.notMatch(await run('ipset save'), /^add /m)
+  })
+})
+
+await t.test('a destination goes when its last connection ends', async t => {
+  await using proxy = await RunningProxy.start(settings, [
+    numbered(1),
+    ...slices(1, [podA], [podB]),
+  ])
+  const connection = await holdTo('a')
+  await proxy.set(...slices(1, [], [podB]))
+  t.equal((await weights('-t 10.96.0.1:80')).length, 2)
+  // The kernel remembers a connection that was reset for another 10 s.
+  await connection.drop()
+  const isAlone = async () => (await weights('-t 10.96.0.1:80')).length === 1
+  await eventually('the destination to go', isAlone, 30_000)
+})

@@ -4,6 +4,7 @@ import { eventually } from '../helper/eventually.ts'
 import { numbered, slices } from '../helper/numbered-services.ts'
 import {
   client,
+  settings as common,
   destinationsOf,
   net,
   outside,
@@ -11,7 +12,6 @@ import {
   podB,
   podC,
   run,
-  settings as common,
   target,
 } from './fixture.ts'
 import type { HeldConnection } from './host.ts'

@@ -39,6 +39,8 @@ export type BackendOptions = {
 
 /** A kernel mechanism: how to program it, and how to remove everything of it. */
 export type BackendModule = {
+  /** Why users should move to another mode; for the log and an Event of reason IPVSDeprecation. */
+  readonly deprecation?: string
   /** @throws {NodeplaneError} the machine cannot do it: a program or a kernel feature is missing. */
   open(options: BackendOptions): Promise<Backend>
   /**

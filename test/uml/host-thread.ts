@@ -100,10 +100,10 @@ async function obey(order: Order): Promise<unknown> {
   }
 }
 
-parentPort?.on('message', async ({ number, order }: { number: number; order: Order }) => {
-  const answer: Answer = await obey(order).then(
+parentPort?.on('message', ({ number, order }: { number: number; order: Order }) => {
+  const answer: Promise<Answer> = obey(order).then(
     value => ({ number, value }),
     (error: unknown) => ({ number, error: String(error) }),
   )
-  parentPort?.postMessage(answer)
+  void answer.then(message => parentPort?.postMessage(message))
 })

@@ -36,7 +36,7 @@ export class RunningProxy implements AsyncDisposable {
     settings: ProxySettings,
     objects: readonly ClusterObject[],
   ): Promise<RunningProxy> {
-    const proxy = new RunningProxy(settings, await createLogger('warn', false))
+    const proxy = new RunningProxy(settings, await createLogger('error', false))
     for (const object of objects) proxy.#set(object)
     proxy.#store.replaceAll('Service', [...proxy.#store.list('Service')])
     proxy.#store.replaceAll('EndpointSlice', [...proxy.#store.list('EndpointSlice')])

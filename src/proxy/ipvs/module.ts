@@ -15,7 +15,11 @@ import { IpvsKernel } from './kernel.ts'
 import { wantedSysctls } from './sysctls.ts'
 
 /** Mode ipvs: Services become virtual servers of the kernel's IPVS. */
-export const ipvs: BackendModule = { open, cleanup }
+export const ipvs: BackendModule = {
+  open,
+  cleanup,
+  deprecation: 'Kubernetes is going to drop mode ipvs; use mode nftables',
+}
 
 /** The kernel does not have the scheduler that is configured. */
 export class SchedulerError extends NodeplaneError {

@@ -73,7 +73,7 @@ export class Ipsets implements Disposable {
       await this.#request(`destroy ipset ${set.name}`, IpsetCommand.destroy, encodeName(set))
       return true
     } catch (error) {
-      if (isNotFound(error)) return false
+      if (isNotFound(error) || isWithoutIpset(error)) return false
       throw error
     }
   }
@@ -112,6 +112,12 @@ export class Ipsets implements Disposable {
     }
   }
 }
+
+const EINVAL = 22
+
+/** What nfnetlink says of a subsystem that it does not have. */
+const isWithoutIpset = (error: unknown): boolean =>
+  error instanceof NetlinkError && error.errno === EINVAL
 
 /** IPSET_ERR_…: numbers above those of errno (linux/netfilter/ipset/ip_set.h, ip_set_hash.h). */
 const reasons: Readonly<Record<number, string>> = {

@@ -107,17 +107,13 @@ await t.test('changes', async t => {
   })
 
   await t.test('a new address of the node answers on node ports', async t => {
-    await run('ip address add 192.168.50.77/24 dev eth0')
     const second = { ...target('nodePort', way), host: '192.168.50.77' }
-    await eventually('the node port to answer', async () =>
-      (await outside.ask(second, 1))[0]?.includes(' '),
-    )
+    const answers = async () => (await outside.ask(second, 1))[0]?.includes(' ')
+    const isGone = async () => (await destinationsOf('-t 192.168.50.77:30001')).length === 0
+    await run('ip address add 192.168.50.77/24 dev eth0')
+    await eventually('the node port to answer', answers, 30_000)
     await run('ip address del 192.168.50.77/24 dev eth0')
-    await eventually(
-      'its virtual server to go',
-      async () => (await destinationsOf('-t 192.168.50.77:30001')).length === 0,
-    )
-    t.pass()
+    await eventually('its virtual server to go', isGone, 30_000)
   })
 
   await t.test('a Service that goes takes all of it along', async t => {

@@ -1,4 +1,5 @@
 import { decodeAttributes, encodeAttributes, readUint, textAttribute } from './attribute.ts'
+import { isNotFound, NetlinkError } from './error.ts'
 import type { NetlinkSocket } from './socket.ts'
 
 /** NETLINK_GENERIC (linux/netlink.h): a protocol for families whose numbers the kernel gives out as they come. */
@@ -8,6 +9,8 @@ export const NETLINK_GENERIC = 16
 const CONTROLLER = 0x10
 const GET_FAMILY = 3
 const Ctrl = { familyId: 1, familyName: 2 } as const
+
+const ENOENT = 2
 
 /** Bytes of struct genlmsghdr: command u8, version u8, reserved u16. */
 export const GENLMSGHDR_BYTES = 4
@@ -21,17 +24,17 @@ export const genericMessage = (command: number, version: number, attributes: Buf
  * @throws {NetlinkError} ENOENT: the kernel has no such family.
  */
 export async function genericFamily(socket: NetlinkSocket, name: string): Promise<number> {
-  const [answer] = await socket.request({
-    operation: `find netlink family ${name}`,
-    type: CONTROLLER,
-    payload: genericMessage(
-      GET_FAMILY,
-      1,
-      encodeAttributes([textAttribute(Ctrl.familyName, name)]),
-    ),
-  })
-  const attributes = decodeAttributes(answer?.payload.subarray(GENLMSGHDR_BYTES) ?? Buffer.alloc(0))
-  const id = readUint(attributes, Ctrl.familyId)
-  if (id === undefined) throw new RangeError(`netlink family ${name}: an answer without number`)
+  const operation = `find netlink family ${name}`
+  const attributes = encodeAttributes([textAttribute(Ctrl.familyName, name)])
+  const payload = genericMessage(GET_FAMILY, 1, attributes)
+  const [answer] = await socket
+    .request({ operation, type: CONTROLLER, payload })
+    .catch((error: unknown) => {
+      if (!isNotFound(error)) throw error
+      throw new NetlinkError(operation, ENOENT, 'the kernel does not have it, nor a module for it')
+    })
+  const told = decodeAttributes(answer?.payload.subarray(GENLMSGHDR_BYTES) ?? Buffer.alloc(0))
+  const id = readUint(told, Ctrl.familyId)
+  if (id === undefined) throw new RangeError(`${operation}: an answer without number`)
   return id
 }

@@ -1,4 +1,4 @@
-import { isProgramMissing } from '#linux/exec.ts'
+import { ExecError } from '#linux/exec.ts'
 import { Ipsets } from '#linux/ipset.ts'
 import { restoreIptables, saveIptables } from '#linux/iptables-restore.ts'
 import { Ipvs } from '#linux/ipvs.ts'
@@ -44,14 +44,16 @@ async function flushServers(): Promise<void> {
 }
 
 async function removeRules(family: IpFamily, signal: AbortSignal): Promise<void> {
+  const present = new Map<Table, readonly string[]>()
   try {
-    const present = new Map<Table, readonly string[]>()
     for (const table of tables) present.set(table, await saveIptables(family, table, signal))
-    const text = renderRemoval(present)
-    if (text !== '') await restoreIptables(family, text, signal)
   } catch (error) {
-    if (!isProgramMissing(error)) throw error
+    // The program is not there, or the kernel has no such table: there are no rules.
+    if (error instanceof ExecError && !signal.aborted) return
+    throw error
   }
+  const text = renderRemoval(present)
+  if (text !== '') await restoreIptables(family, text, signal)
 }
 
 /** Mode iptables leads to its node ports from here; this mode has no such chain. */

@@ -106,7 +106,7 @@ await t.test('changes', async t => {
     }
   })
 
-  await t.test('a new address of the node answers on node ports', async t => {
+  await t.test('a new address of the node answers on node ports', async () => {
     const second = { ...target('nodePort', way), host: '192.168.50.77' }
     const answers = async () => (await outside.ask(second, 1))[0]?.includes(' ')
     const isGone = async () => (await destinationsOf('-t 192.168.50.77:30001')).length === 0

@@ -95,6 +95,8 @@ const commandLine: BuildOptions = {
   format: 'esm',
   splitting: true,
   outExtension: { '.js': '.mjs' },
+  // netlink looks for its addon from there.
+  define: { __dirname: 'import.meta.dirname' },
   chunkNames: 'chunk-[hash]',
   banner: {
     // Bundled CommonJS packages require Node's modules.

@@ -30,6 +30,9 @@ const refused: readonly [file: string, line: string][] = [
   ['src/cni/a', "import '#cluster/objects.ts'"],
   ['src/cni/a', "import '#agent/agent.ts'"],
   ['src/cni/bridge/a', "import '../../cli/cni.ts'"],
+  ['src/routes/a', "import '#proxy/main.ts'"],
+  ['src/routes/a', "import '#dns/start.ts'"],
+  ['src/routes/masquerade/a', "import '../../cni/main.ts'"],
   ['src/agent/a', "import '../cli/agent.ts'"],
   // What decides does not act. A later override replaces an earlier one: these keep their folder's rules as well.
   ['src/proxy/nftables/render', "import '#linux/exec.ts'"],
@@ -38,9 +41,12 @@ const refused: readonly [file: string, line: string][] = [
   ['src/dns/server/plan', "import 'node:dgram'"],
   ['src/dns/server/plan', "import '#proxy/main.ts'"],
   ['src/cni/bridge/reference-render', "import 'node:fs'"],
+  ['src/routes/plan', "import '#linux/exec.ts'"],
+  ['src/routes/masquerade/nft-render', "import '#dns/start.ts'"],
   // Only src/linux starts programs and loads native code.
   ['src/proxy/a', "import 'node:child_process'"],
   ['src/cni/a', "import 'node:child_process'"],
+  ['src/routes/a', "import 'netlink'"],
   ['src/cluster/api/a', "import 'node:child_process'"],
   ['src/cluster/api/exec-plugin', "import '#proxy/main.ts'"],
   ['src/cli/a', "import 'node:child_process'"],
@@ -50,6 +56,7 @@ const refused: readonly [file: string, line: string][] = [
   ['src/proxy/a', 'export const a = process.argv'],
   ['src/dns/a', "export const a = process.env['A']"],
   ['src/agent/a', 'process.exit(1)'],
+  ['src/routes/a', 'process.exit(1)'],
   ['src/linux/a', 'process.exitCode = 1'],
 ]
 
@@ -63,6 +70,8 @@ const accepted: readonly [file: string, line: string][] = [
   ['src/proxy/nftables/a', "import 'node:fs'"],
   ['src/proxy/nftables/plan', "import '#cluster/objects.ts'"],
   ['src/dns/server/plan', "import '../message.ts'"],
+  ['src/routes/masquerade/a', "import '../plan.ts'"],
+  ['src/routes/a', "import '#linux/nft.ts'"],
   ['src/agent/a', "import '#dns/start.ts'"],
   ['src/cli/a', "export const a = process.env['A']"],
   ['src/main', 'process.exitCode = 1'],

@@ -46,11 +46,7 @@ make_topology() {
     ip -n "np-$node" route add default via 192.0.2.1
     ip -n "np-$node" -6 route add default via fd00:2::1
   done
-  # Pod ranges across nodes: plain routes, no NAT. The outside knows nothing of pods.
-  ip -n np-node-a route add 10.244.2.0/24 via 192.0.2.20
-  ip -n np-node-a -6 route add fd00:244:2::/64 via fd00:2::20
-  ip -n np-node-b route add 10.244.1.0/24 via 192.0.2.10
-  ip -n np-node-b -6 route add fd00:244:1::/64 via fd00:2::10
+  # The outside knows nothing of pods; the routes to those of the other node are the agents'.
 }
 
 # The CNI configuration of a node: pod_network NUMBER
@@ -129,6 +125,7 @@ nodeName: $node
 cluster: { manifests: $state/manifests }
 proxy: { config: $root/scripts/demo.d/config/kube-proxy.yaml }
 dns: { corefile: $root/scripts/demo.d/config/Corefile }
+routes: { mode: auto, mtuFile: $state/$node/mtu }
 log: { level: info }
 YAML
   in_ns "$node" "$root/dist/nodeplane" agent --config "$state/$node/agent.yaml" 2>"$state/$node/agent.log" &

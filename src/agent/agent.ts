@@ -9,6 +9,8 @@ import type { IpFamily } from '#net/ip.ts'
 import { usableFamilies } from '#proxy/config/families.ts'
 import type { ProxyConfig } from '#proxy/config/schema.ts'
 import { runProxyService, wantedByProxyService } from '#proxy/service.ts'
+import { type RoutesConfig, routesSettings } from '#routes/config.ts'
+import { runRoutes, wantedByRoutes } from '#routes/main.ts'
 import { metricsRoute, startHttpServer } from '#runtime/http-server.ts'
 import type { Logger } from '#runtime/log.ts'
 import { createMetrics, type Metrics } from '#runtime/metrics.ts'
@@ -27,6 +29,8 @@ export type AgentOptions = {
   readonly proxy: ProxyConfig | undefined
   /** undefined: no DNS server. */
   readonly dns: { readonly corefile: string; readonly port: number } | undefined
+  /** undefined: the routes to other nodes are somebody else's. */
+  readonly routes: RoutesConfig | undefined
   readonly http: { readonly host: string; readonly port: number }
   readonly log: Logger
   /** CoreDNS's log on stdout. */
@@ -62,6 +66,7 @@ class Agent {
   /** The families whose rules are not in the kernel yet. */
   readonly #missing = new Set<IpFamily>(usableFamilies())
   #dns: DnsServer | undefined
+  #whyNoRoutes: string | undefined = 'not in the kernel yet'
 
   constructor(options: AgentOptions, metrics: Metrics) {
     this.#options = options
@@ -70,16 +75,17 @@ class Agent {
 
   /** What must hold for the node to be ready; complete from the start, so that nothing is ready by being unknown. */
   get checks(): readonly ReadinessCheck[] {
-    const { proxy, dns } = this.#options
+    const { proxy, dns, routes } = this.#options
     return [
       { part: 'cluster', whyNot: () => this.#whyNotListed() },
       ...(proxy === undefined ? [] : [{ part: 'proxy', whyNot: () => this.#whyNotProgrammed() }]),
       ...(dns === undefined ? [] : [{ part: 'dns', whyNot: () => this.#whyNotAnswering() }]),
+      ...(routes === undefined ? [] : [{ part: 'routes', whyNot: () => this.#whyNoRoutes }]),
     ]
   }
 
   async run(stop: AbortSignal): Promise<void> {
-    const { connection, proxy, dns, log } = this.#options
+    const { connection, proxy, dns, routes, log } = this.#options
     const failure = Promise.withResolvers<never>()
     const onFailure = (error: unknown) =>
       failure.reject(new Error('the source of cluster objects ended', { cause: error }))
@@ -92,6 +98,7 @@ class Agent {
     await cluster.watch(this.#wanted())
     if (proxy !== undefined) parts.push(signal => this.#runProxy(proxy, signal))
     if (dns !== undefined) parts.push(signal => this.#runDns(dns, cluster, signal))
+    if (routes !== undefined) parts.push(signal => this.#runRoutes(routes, signal))
     parts.push(async signal => {
       await Promise.race([failure.promise, untilAborted(signal)])
     })
@@ -105,11 +112,12 @@ class Agent {
 
   /** All Services, for DNS has names for the headless ones too; the proxy passes over what is not for it. */
   #wanted(): Wanted {
-    const { nodeName, proxy, dns } = this.#options
+    const { nodeName, proxy, dns, routes } = this.#options
     return {
       Service: {},
       EndpointSlice: {},
       ...(proxy === undefined ? {} : { Node: wantedByProxyService(nodeName).Node ?? {} }),
+      ...(routes === undefined ? {} : wantedByRoutes),
       ...(dns === undefined ? {} : { Namespace: {} }),
     }
   }
@@ -153,6 +161,22 @@ class Agent {
     this.#dns = server
     log.info({ served: server.served }, 'answering')
     await server.ended
+  }
+
+  async #runRoutes(config: RoutesConfig, signal: AbortSignal): Promise<void> {
+    const { nodeName, log } = this.#options
+    await runRoutes(
+      {
+        settings: routesSettings(config, { nodeName, families: usableFamilies() }),
+        store: this.#store,
+        log,
+        metrics: this.#metrics,
+        onStatus: whyNot => {
+          this.#whyNoRoutes = whyNot
+        },
+      },
+      signal,
+    )
   }
 
   #whyNotListed(): string | undefined {

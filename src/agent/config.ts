@@ -1,5 +1,6 @@
 import { dirname, isAbsolute, resolve } from 'node:path'
 import * as z from 'zod'
+import { routesSchema } from '#routes/config.ts'
 import { parseConfig } from '#runtime/config-file.ts'
 import { ConfigError, type ConfigProblem } from '#runtime/error.ts'
 import { logLevels } from '#runtime/log.ts'
@@ -35,6 +36,7 @@ const schema = z.strictObject({
     z.literal(false),
     z.strictObject({ corefile: path, port: z.number().int().min(1).max(65535).default(53) }),
   ]),
+  routes: z.union([z.literal(false), routesSchema]).default(false),
   http: z.strictObject({ address: addressSchema.default(DEFAULT_HTTP_ADDRESS) }).prefault({}),
   log: z.strictObject({ level: z.enum(logLevels).default('info') }).prefault({}),
 })
@@ -50,9 +52,9 @@ export type AgentConfig = z.infer<typeof schema>
 export function parseAgentConfig(text: string, file: string): AgentConfig {
   const { value, unknownFields } = parseConfig(schema, text, file)
   if (unknownFields.length > 0) throw new ConfigError(unknownFields.map(explainUnknown))
-  if (value.proxy === false && value.dns === false) {
+  if (value.proxy === false && value.dns === false && value.routes === false) {
     throw new ConfigError([
-      { file, message: 'proxy and dns are both false: there is nothing to run' },
+      { file, message: 'proxy, dns and routes are all false: there is nothing to run' },
     ])
   }
   const absolute = (relative: string) =>

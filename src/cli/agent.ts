@@ -7,24 +7,31 @@ import { type AgentConfig, parseAgentConfig } from '#agent/config.ts'
 import { createLineLog } from '#dns/line-log.ts'
 import { configFromFile, configFromFlags, type LoadedConfig } from '#proxy/config/load.ts'
 import { nodeNameFrom } from '#proxy/config/to-settings.ts'
+import { cleanupProxy } from '#proxy/main.ts'
+import { cleanupRoutes } from '#routes/main.ts'
 import { ConfigError, describeError, formatProblem } from '#runtime/error.ts'
-import { createLogger } from '#runtime/log.ts'
+import { createLogger, type Logger } from '#runtime/log.ts'
 import { keepHeapSmall } from '#runtime/memory.ts'
 import { type CommandIo, EXIT_OK, runCommand } from './command-line.ts'
 
-type Options = { readonly config: string }
+type Options = { readonly config?: string; readonly cleanup?: boolean }
 
 /** `nodeplane agent`: the service proxy and DNS in one process; docs/agent.md. */
 export function run(args: readonly string[], io: CommandIo): Promise<number> {
   keepHeapSmall()
   const command = new Command('nodeplane agent')
     .description(
-      'Runs the service proxy and the DNS server of a node over one view of the cluster.',
+      'Runs the service proxy, the DNS server and the routes of a node over one view of the cluster.',
     )
-    .requiredOption('--config <file>', "the agent's configuration, see docs/agent.md")
+    .option('--config <file>', "the agent's configuration, see docs/agent.md")
+    .option('--cleanup', 'remove all rules, routes and tunnels that agents left, and exit')
     .addHelpText('after', '\nExample:\n  nodeplane agent --config /etc/nodeplane/agent.yaml')
   return runCommand<Options>(command, args, io, async options => {
-    const file = resolve(options.config)
+    if (options.cleanup === true) {
+      await cleanUp(await createLogger('info', io.stderr.isTTY === true), io.signal)
+      return EXIT_OK
+    }
+    const file = resolve(configFileOf(options))
     const config = parseAgentConfig(await readConfig(file, '--config'), file)
     const log = await createLogger(config.log.level, io.stderr.isTTY === true)
     const proxy = await loadProxyConfig(config)
@@ -37,6 +44,7 @@ export function run(args: readonly string[], io: CommandIo): Promise<number> {
         connection: { ...config.cluster, env: io.env },
         proxy: proxy?.config,
         dns: config.dns === false ? undefined : config.dns,
+        routes: config.routes === false ? undefined : config.routes,
         http: splitAddress(config.http.address),
         log,
         lines: createLineLog(io.stdout),
@@ -46,6 +54,18 @@ export function run(args: readonly string[], io: CommandIo): Promise<number> {
     )
     return EXIT_OK
   })
+}
+
+function configFileOf({ config }: Options): string {
+  if (config !== undefined) return config
+  throw new ConfigError([{ field: '--config', message: 'is missing: the agent needs one' }])
+}
+
+/** Everything is tried, whatever fails. */
+async function cleanUp(log: Logger, signal: AbortSignal): Promise<void> {
+  const results = await Promise.allSettled([cleanupProxy(log, signal), cleanupRoutes({}, signal)])
+  const failed = results.find(({ status }) => status === 'rejected')
+  if (failed?.status === 'rejected') throw failed.reason as Error
 }
 
 async function loadProxyConfig({ proxy }: AgentConfig): Promise<LoadedConfig | undefined> {

@@ -13,7 +13,7 @@ import { createLogger, type Logger, type LogLevel, logLevels } from '#runtime/lo
 import { keepHeapSmall } from '#runtime/memory.ts'
 import { createMetrics, Gauge, type Metrics } from '#runtime/metrics.ts'
 import { version } from '#runtime/version.ts'
-import { type CommandIo, EXIT_OK, runCommand } from './command-line.ts'
+import { type CommandIo, type CommandModule, EXIT_OK, runCommand } from './command-line.ts'
 
 type Options = {
   readonly conf?: string
@@ -25,8 +25,20 @@ type Options = {
   readonly logLevel: LogLevel
 }
 
-/** `nodeplane dns`: the DNS server, with CoreDNS's flags. */
-export function run(args: readonly string[], io: CommandIo): Promise<number> {
+/** Words that stand where CoreDNS has only flags. */
+const verbs: Readonly<Record<string, () => Promise<CommandModule>>> = {
+  check: () => import('./dns-check.ts'),
+  convert: () => import('./dns-convert.ts'),
+}
+
+/** `nodeplane dns`: the DNS server, with CoreDNS's flags; `check` and `convert` beside it. */
+export async function run(args: readonly string[], io: CommandIo): Promise<number> {
+  const [verb = '', ...rest] = args
+  const load = Object.hasOwn(verbs, verb) ? verbs[verb] : undefined
+  return load === undefined ? await runServer(args, io) : await (await load()).run(rest, io)
+}
+
+function runServer(args: readonly string[], io: CommandIo): Promise<number> {
   keepHeapSmall()
   const command = new Command('nodeplane dns')
     .description('Serves the names of a cluster, and whatever else a Corefile says.')
@@ -44,7 +56,12 @@ export function run(args: readonly string[], io: CommandIo): Promise<number> {
         .choices(logLevels)
         .default('info'),
     )
-    .addHelpText('after', '\nExample:\n  nodeplane dns --conf /etc/coredns/Corefile')
+    .addHelpText(
+      'after',
+      '\nAlso: nodeplane dns check [file]      tells what is wrong with a Corefile' +
+        "\n      nodeplane dns convert [file]    prints kube-dns's ConfigMap as a Corefile" +
+        '\n\nExample:\n  nodeplane dns --conf /etc/coredns/Corefile',
+    )
   return runCommand<Options>(command, withTwoDashes(args), io, async options => {
     if (options.version) io.stdout.write(`nodeplane-${version}\n`)
     else if (options.plugins) io.stdout.write(pluginList())

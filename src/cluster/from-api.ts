@@ -171,6 +171,7 @@ function nodeFromApi(raw: Raw): Node {
   const spec = raw.get('spec')
   const podCIDRs = spec.get('podCIDRs').strings()
   const podCIDR = spec.get('podCIDR').string()
+  const createdMs = Date.parse(raw.get('metadata').get('creationTimestamp').string())
   return {
     kind: 'Node',
     metadata: metaFrom(raw, 'cluster', 'all labels'),
@@ -190,6 +191,7 @@ function nodeFromApi(raw: Raw): Node {
         key: taint.get('key').string(),
         effect: taint.get('effect').string(),
       })),
+    createdMs: Number.isNaN(createdMs) ? undefined : createdMs,
     deleting: !raw.get('metadata').get('deletionTimestamp').isAbsent,
   }
 }

@@ -107,6 +107,8 @@ export type Node = {
   /** `spec.podCIDRs`, or `[spec.podCIDR]`. */
   readonly podCIDRs: readonly string[]
   readonly taints: readonly Taint[]
+  /** `metadata.creationTimestamp`, milliseconds since the epoch; absent in most manifests. */
+  readonly createdMs?: number | undefined
   /** Has a deletionTimestamp. */
   readonly deleting: boolean
 }

@@ -6,6 +6,7 @@ const plugins: Readonly<Record<string, () => Promise<CniPlugin>>> = {
   bridge: async () => (await import('./bridge/bridge.ts')).bridge,
   'host-local': async () => (await import('./host-local/host-local.ts')).hostLocal,
   loopback: async () => (await import('./loopback/loopback.ts')).loopback,
+  portmap: async () => (await import('./portmap/portmap.ts')).portmap,
 }
 
 /** The names of all plugins: what the build makes executables for. */

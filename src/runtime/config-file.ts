@@ -41,20 +41,35 @@ function checkDocument<T>(
   const unknownFields: ConfigProblem[] = []
   const result = schema.safeParse(value)
   if (result.success) return { value: result.data, unknownFields }
-  for (const issue of result.error.issues) {
+  const issues = result.error.issues.flatMap(insideUnions)
+  for (const issue of issues) {
     if (issue.code !== 'unrecognized_keys')
       problems.push(at(issue.path, messageOf(issue, valueAt(value, issue.path))))
     else for (const key of issue.keys) unknownFields.push(at([...issue.path, key], 'unknown field'))
   }
   if (problems.length > 0) throw new ConfigError([...problems, ...unknownFields])
   // Only unknown fields were wrong: without them the rest must fit.
-  const known = schema.safeParse(withoutPaths(value, result.error.issues))
+  const known = schema.safeParse(withoutPaths(value, issues))
   if (!known.success) {
     throw new ConfigError(
-      known.error.issues.map(issue => at(issue.path, messageOf(issue, valueAt(value, issue.path)))),
+      known.error.issues
+        .flatMap(insideUnions)
+        .map(issue => at(issue.path, messageOf(issue, valueAt(value, issue.path)))),
     )
   }
   return { value: known.data, unknownFields }
+}
+
+/** Of a section that may also be `false`: what is wrong inside the section, when it is one. */
+function insideUnions(issue: core.$ZodIssue): readonly core.$ZodIssue[] {
+  if (issue.code !== 'invalid_union') return [issue]
+  const section = issue.errors.find(inner =>
+    inner.some(({ code, path }) => path.length > 0 || code === 'unrecognized_keys'),
+  )
+  if (section === undefined) return [issue]
+  return section
+    .map(inner => ({ ...inner, path: [...issue.path, ...inner.path] }))
+    .flatMap(insideUnions)
 }
 
 /** What the YAML parser refused, and where. */

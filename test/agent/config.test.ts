@@ -8,6 +8,7 @@ t.test('the least: a Corefile; the rest has defaults', async t => {
   t.strictSame(parse('dns: { corefile: Corefile }'), {
     cluster: {},
     proxy: {},
+    routes: false,
     dns: { corefile: '/etc/nodeplane/Corefile', port: 53 },
     http: { address: '127.0.0.1:9154' },
     log: { level: 'info' },
@@ -26,6 +27,17 @@ dns: false
     cluster: { manifests: '/etc/manifests' },
     proxy: { config: '/srv/kube-proxy.yaml' },
     dns: false,
+  })
+})
+
+t.test('routes: what is not said has defaults', async t => {
+  t.strictSame(parse('dns: false\nproxy: false\nroutes: {}\n').routes, {
+    mode: 'auto',
+    clusterCIDRs: [],
+    noMasqueradeCIDRs: [],
+    masquerade: 'nftables',
+    vxlan: { vni: 110, port: 8472 },
+    mtuFile: '/run/nodeplane/mtu',
   })
 })
 
@@ -56,6 +68,21 @@ const wrong: readonly { title: string; text: string; want: RegExp }[] = [
     want: /port must be at most 65535/,
   },
   { title: 'nothing to run', text: 'dns: false\nproxy: false\n', want: /nothing to run/ },
+  {
+    title: 'a mode that is none',
+    text: 'dns: false\nroutes: { mode: bgp }\n',
+    want: /agent\.yaml:2:11: routes\.mode: "bgp": .*"hostGW"/,
+  },
+  {
+    title: 'a range that is none',
+    text: 'dns: false\nroutes: { clusterCIDRs: [10.244.0.0] }\n',
+    want: /routes\.clusterCIDRs\[0\]: must be ADDRESS\/LENGTH/,
+  },
+  {
+    title: 'several things inside a section that may be false',
+    text: 'dns: false\nroutes: { mode: bgp, mdoe: auto }\n',
+    want: /routes\.mode: [^]*:2:22: routes\.mdoe: unknown field/,
+  },
   { title: 'an empty file: dns is needed', text: '', want: /dns: / },
   {
     title: 'a level that is none',

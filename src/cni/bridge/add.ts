@@ -1,6 +1,7 @@
 import { changeLink, type Link } from '#linux/netlink/link.ts'
 import { NetlinkSocket } from '#linux/netlink/socket.ts'
 import { describeError } from '#runtime/error.ts'
+import { type Attachment, attachmentOf } from '../attachment.ts'
 import { openContainer } from '../container.ts'
 import { addIpam } from '../spec/ipam.ts'
 import type { AttachmentRequest, CniContext } from '../spec/plugin.ts'
@@ -8,8 +9,9 @@ import type { CniDns, CniResult } from '../spec/result.ts'
 import { type BridgeConfig, bridgeConfigFrom } from './config.ts'
 import { configureContainer } from './container-link.ts'
 import { enableForwarding, ensureBridge, ensureGateway } from './host.ts'
-import { type Attachment, hostLinkName } from './identity.ts'
+import { hostLinkName } from './identity.ts'
 import { addMasquerade, removeMasquerade } from './masquerade/apply.ts'
+import { withOfferedMtu } from './offered-mtu.ts'
 import {
   createPair,
   removePair,
@@ -34,13 +36,6 @@ type Work = {
   readonly undo: (what: string, action: () => Promise<unknown>) => void
 }
 
-/** The attachment a call is about. */
-export const attachmentOf = ({ config, containerId, ifname }: AttachmentRequest): Attachment => ({
-  network: config.name,
-  containerId,
-  ifname,
-})
-
 /**
  * ADD: a veth pair between the bridge and the container, with IPAM's addresses. When it fails nothing of it remains but
  * the bridge, its addresses and the node's forwarding, which others share.
@@ -49,7 +44,7 @@ export async function addBridge(
   request: AttachmentRequest,
   context: CniContext,
 ): Promise<CniResult> {
-  const config = bridgeConfigFrom(request)
+  const config = await withOfferedMtu(bridgeConfigFrom(request))
   using namespace = openContainer(request)
   using host = NetlinkSocket.open()
   using container = NetlinkSocket.open(namespace)

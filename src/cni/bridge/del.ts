@@ -1,14 +1,13 @@
 import { findLink, listLinks, removeLink } from '#linux/netlink/link.ts'
 import { NetlinkSocket } from '#linux/netlink/socket.ts'
 import { describeError } from '#runtime/error.ts'
+import { type Attachment, attachmentMark, attachmentOf, networkMark } from '../attachment.ts'
 import { findContainer } from '../container.ts'
 import { ipamTypeOf } from '../spec/ipam.ts'
 import type { AttachmentRequest, CniContext, GcRequest } from '../spec/plugin.ts'
-import { attachmentOf } from './add.ts'
 import { wantsMasquerade } from './config.ts'
-import { type Attachment, hostLinkMark, hostLinkName } from './identity.ts'
+import { hostLinkMark, hostLinkName } from './identity.ts'
 import { removeMasquerade, removeMasqueradeWhere } from './masquerade/apply.ts'
-import { masqueradeMark, masqueradeNetworkMark } from './masquerade/render.ts'
 import { removePair } from './pair.ts'
 
 /**
@@ -84,11 +83,11 @@ async function removeUnknownMasquerade(
   valid: readonly Attachment[],
   signal: AbortSignal,
 ): Promise<void> {
-  const marks = new Set(valid.map(masqueradeMark))
-  const networkMark = masqueradeNetworkMark(network)
+  const marks = new Set(valid.map(attachmentMark))
+  const ofNetwork = networkMark(network)
   await removeMasqueradeWhere(
     ({ comment }) =>
-      comment.startsWith(networkMark) && !marks.has(comment.split(' ', 1)[0] as string),
+      comment.startsWith(ofNetwork) && !marks.has(comment.split(' ', 1)[0] as string),
     signal,
   )
 }

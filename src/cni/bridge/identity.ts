@@ -1,12 +1,4 @@
-import { createHash } from 'node:crypto'
-
-/** What makes an attachment: no two live ones have all three in common. */
-export type Attachment = {
-  /** The network's name. */
-  readonly network: string
-  readonly containerId: string
-  readonly ifname: string
-}
+import { type Attachment, attachmentHash, networkHash } from '../attachment.ts'
 
 /**
  * The name of the attachment's link on the host: `veth` and 44 bits of a hash, which fill the 15 bytes a name can have.
@@ -33,13 +25,3 @@ export function hostLinkAlias({ network, containerId, ifname }: Attachment): str
 
 /** How the aliases of all links of a network begin. */
 export const hostLinkMark = (network: string): string => `nodeplane:${networkHash(network)}`
-
-/** 128 bits that identify an attachment. */
-export const attachmentHash = ({ network, containerId, ifname }: Attachment): string =>
-  // None of the three can hold a zero byte.
-  sha256(`${network}\0${containerId}\0${ifname}`).slice(0, 32)
-
-/** 64 bits that identify a network. */
-export const networkHash = (network: string): string => sha256(network).slice(0, 16)
-
-const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')

@@ -3,10 +3,11 @@ import { isExists } from '#linux/netlink/error.ts'
 import { changeLink, createVeth, findLink, type Link, removeLink } from '#linux/netlink/link.ts'
 import type { NetlinkSocket } from '#linux/netlink/socket.ts'
 import type { Clock } from '#runtime/clock.ts'
+import type { Attachment } from '../attachment.ts'
 import { CniError, cniCodes } from '../spec/error.ts'
 import type { BridgeConfig } from './config.ts'
 import { ignoreRouterAdvertisements } from './host.ts'
-import { type Attachment, hostLinkAlias, hostLinkName } from './identity.ts'
+import { hostLinkAlias, hostLinkName } from './identity.ts'
 
 /** The two namespaces of an attachment. */
 export type Sides = {

@@ -11,8 +11,8 @@ import { isExists, isNotFound } from './error.ts'
 import { Flag } from './message.ts'
 import type { NetlinkSocket } from './socket.ts'
 
-const RTM_NEWADDR = 20
-const RTM_DELADDR = 21
+export const RTM_NEWADDR = 20
+export const RTM_DELADDR = 21
 const RTM_GETADDR = 22
 
 /** IFA_… (linux/if_addr.h). */
@@ -98,15 +98,15 @@ export function decodeAddress(payload: Buffer): LinkAddress {
   }
 }
 
-/** The addresses of a link, or without one of all links, both families. @throws {NetlinkError} */
+/** The addresses of a link, or with 0 of all links, both families. @throws {NetlinkError} */
 export async function listAddresses(
   socket: NetlinkSocket,
-  linkIndex?: number,
+  linkIndex: number,
 ): Promise<readonly LinkAddress[]> {
   const messages = await socket.dump({
-    operation: `list addresses${linkIndex === undefined ? '' : ` of link ${linkIndex}`}`,
+    operation: `list addresses of link ${linkIndex}`,
     type: RTM_GETADDR,
-    payload: addressMessage({ linkIndex: linkIndex ?? 0 }, []),
+    payload: addressMessage({ linkIndex }, []),
   })
   return messages.map(({ payload }) => decodeAddress(payload))
 }

@@ -17,7 +17,7 @@ export const RTM_DELLINK = 17
 export const RTM_GETLINK = 18
 
 /** IFLA_… of linux/if_link.h. */
-const Ifla = {
+export const Ifla = {
   address: 1,
   ifname: 3,
   mtu: 4,
@@ -30,7 +30,7 @@ const Ifla = {
 } as const
 
 /** IFLA_INFO_…: what is inside IFLA_LINKINFO. */
-const Info = { kind: 1, data: 2, slaveKind: 4, slaveData: 5 } as const
+export const Info = { kind: 1, data: 2, slaveKind: 4, slaveData: 5 } as const
 /** IFLA_BR_VLAN_FILTERING */
 const BRIDGE_VLAN_FILTERING = 7
 /** VETH_INFO_PEER (linux/veth.h) */
@@ -45,7 +45,7 @@ const Iff = { up: 0x1, promisc: 0x100 } as const
 const IF_OPER_UP = 6
 
 /** Bytes of struct ifinfomsg. */
-const IFINFOMSG_BYTES = 16
+export const IFINFOMSG_BYTES = 16
 
 /** Flags of a link that is a port of a bridge. */
 export type BridgePort = {
@@ -199,7 +199,7 @@ function readBridgePort(info: AttributeMap): BridgePort {
 }
 
 /** struct ifinfomsg (linux/rtnetlink.h), then attributes. */
-function linkMessage(
+export function linkMessage(
   { index = 0, flags = 0, mask = 0 }: { index?: number; flags?: number; mask?: number },
   attributes: readonly Attribute[],
 ): Buffer {
@@ -210,13 +210,13 @@ function linkMessage(
   return Buffer.concat([header, encodeAttributes(attributes)])
 }
 
-const mtuAttribute = (mtu: number | undefined): Attribute[] =>
+export const mtuAttribute = (mtu: number | undefined): Attribute[] =>
   mtu === undefined ? [] : [u32Attribute(Ifla.mtu, mtu)]
 
-const macAttribute = (mac: MacAddress | undefined): Attribute[] =>
+export const macAttribute = (mac: MacAddress | undefined): Attribute[] =>
   mac === undefined ? [] : [{ type: Ifla.address, value: macToBytes(mac) }]
 
-const linkInfo = (kind: string, data: readonly Attribute[]): Attribute => ({
+export const linkInfo = (kind: string, data: readonly Attribute[]): Attribute => ({
   type: Ifla.linkinfo,
   value: [textAttribute(Info.kind, kind), { type: Info.data, value: data }],
 })

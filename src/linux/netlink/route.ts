@@ -14,8 +14,8 @@ import { isExists, isNotFound } from './error.ts'
 import { Flag } from './message.ts'
 import type { NetlinkSocket } from './socket.ts'
 
-const RTM_NEWROUTE = 24
-const RTM_DELROUTE = 25
+export const RTM_NEWROUTE = 24
+export const RTM_DELROUTE = 25
 const RTM_GETROUTE = 26
 
 /** RTA_… (linux/rtnetlink.h). */

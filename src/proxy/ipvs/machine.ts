@@ -14,6 +14,9 @@ import { NodeplaneError } from '#runtime/error.ts'
 /** The link that holds the addresses of Services (kube-proxy's name), shared by both families. */
 export const DUMMY_LINK = 'kube-ipvs0'
 
+/** Instead of a link index. */
+const ALL_LINKS = 0
+
 /** Something else has the name of the dummy link. */
 export class DummyLinkError extends NodeplaneError {
   readonly code = 'ERR_DUMMY_LINK'
@@ -55,7 +58,7 @@ export async function readAddresses(
   family: IpFamily,
   dummyIndex: number | undefined,
 ): Promise<Addresses> {
-  const all = (await listAddresses(socket)).filter(
+  const all = (await listAddresses(socket, ALL_LINKS)).filter(
     ({ prefix, isGlobal }) => prefix.family === family && isGlobal && !isLoopback(prefix.address),
   )
   const of = (list: readonly LinkAddress[]) => new Set(list.map(({ prefix }) => prefix.address))

@@ -1,19 +1,15 @@
-import { ExecError, exec, isProgramMissing } from '#linux/exec.ts'
 import type { IpPrefix } from '#net/prefix.ts'
-import type { Attachment } from '../identity.ts'
+import { type Attachment, attachmentMark, isMarkedBy } from '../../attachment.ts'
+import { listTable, retried, runNft } from '../../nft.ts'
 import { parseMasqueradeListing } from './listing.ts'
 import { removeReferenceMasquerade } from './reference.ts'
 import {
   MASQUERADE_TABLE,
   type MasqueradeElement,
-  masqueradeMark,
   renderMasqueradeElements,
   renderMasqueradeRemoval,
   renderMasqueradeTable,
 } from './render.ts'
-
-/** How often a transaction is made anew that a call for another container overtook. */
-const MAX_ATTEMPTS = 5
 
 /**
  * What the attachment sends out of its subnets gets the node's address. A former owner of one of the addresses loses its
@@ -44,8 +40,8 @@ export async function addMasquerade(
  * @throws {ExecError}
  */
 export async function removeMasquerade(attachment: Attachment, signal: AbortSignal): Promise<void> {
-  const mark = masqueradeMark(attachment)
-  const removed = await removeMasqueradeWhere(({ comment }) => isMarked(comment, mark), signal)
+  const mark = attachmentMark(attachment)
+  const removed = await removeMasqueradeWhere(({ comment }) => isMarkedBy(comment, mark), signal)
   // Pods outlive an upgrade: the reference's plugin may have wired this one.
   if (removed === 0) await removeReferenceMasquerade(attachment, signal)
 }
@@ -67,36 +63,12 @@ export async function masqueradedAddresses(
   attachment: Attachment,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const mark = masqueradeMark(attachment)
+  const mark = attachmentMark(attachment)
   const elements = await listMasquerade(signal)
-  return elements.filter(({ comment }) => isMarked(comment, mark)).map(({ address }) => address)
+  return elements.filter(({ comment }) => isMarkedBy(comment, mark)).map(({ address }) => address)
 }
-
-const isMarked = (comment: string, mark: string): boolean => comment.startsWith(`${mark} `)
 
 async function listMasquerade(signal: AbortSignal): Promise<readonly MasqueradeElement[]> {
-  const words = ['-j', 'list', 'table', ...MASQUERADE_TABLE.split(' ')]
-  try {
-    return parseMasqueradeListing((await exec('nft', words, { signal })).stdout)
-  } catch (error) {
-    if (isMissing(error)) return []
-    throw error
-  }
-}
-
-/** No nft, or no table: nothing is in it. */
-const isMissing = (error: unknown): boolean =>
-  error instanceof ExecError &&
-  (error.exitCode === undefined ? isProgramMissing(error) : /No such file/.test(error.stderr))
-
-const runNft = (input: string, signal: AbortSignal) => exec('nft', ['-f', '-'], { input, signal })
-
-async function retried<T>(work: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await work()
-    } catch (error) {
-      if (attempt === MAX_ATTEMPTS || isProgramMissing(error)) throw error
-    }
-  }
+  const text = await listTable(MASQUERADE_TABLE, signal)
+  return text === undefined ? [] : parseMasqueradeListing(text)
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Attachment } from '../identity.ts'
+import type { Attachment } from '../../attachment.ts'
 
 /*
  * What the reference bridge plugin leaves for an attachment, in its two shapes. Pods outlive an upgrade of the plugins, so

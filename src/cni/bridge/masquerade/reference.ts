@@ -1,5 +1,5 @@
 import { ExecError, exec, isProgramMissing } from '#linux/exec.ts'
-import type { Attachment } from '../identity.ts'
+import type { Attachment } from '../../attachment.ts'
 import {
   REFERENCE_NFT_CHAIN,
   renderReferenceNftRemoval,

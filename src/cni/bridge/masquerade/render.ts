@@ -1,6 +1,6 @@
 import type { IpAddress, IpFamily } from '#net/ip.ts'
 import { formatPrefix, type IpPrefix, networkOf } from '#net/prefix.ts'
-import { type Attachment, attachmentHash, networkHash } from '../identity.ts'
+import { type Attachment, attachmentComment } from '../../attachment.ts'
 
 /*
  * One map per family, from a container's address to a chain for its subnet, which lets traffic inside the subnet pass
@@ -13,23 +13,6 @@ export const MASQUERADE_TABLE = 'inet nodeplane_cni'
 
 /** The map of a family's addresses. */
 const masqueradeMap = (family: IpFamily): string => `masquerade${family}`
-
-/** Longest comment of an element, in bytes (NFTNL_UDATA_COMMENT_MAXLEN). */
-const MAX_COMMENT_BYTES = 127
-
-/** How the comments of all elements of a network begin. */
-export const masqueradeNetworkMark = (network: string): string => `${networkHash(network)}-`
-
-/** How the comment of an attachment's elements begins. */
-export const masqueradeMark = (attachment: Attachment): string =>
-  `${masqueradeNetworkMark(attachment.network)}${attachmentHash(attachment)}`
-
-/** The mark, and for people who the element belongs to. Interface names may hold quotes: nothing but plain letters stays. */
-function comment(attachment: Attachment): string {
-  const { network, containerId, ifname } = attachment
-  const words = `${network} ${containerId} ${ifname}`.replace(/[^A-Za-z0-9_. -]/g, '_')
-  return `${masqueradeMark(attachment)} ${words}`.slice(0, MAX_COMMENT_BYTES)
-}
 
 /** `outside_10.22.0.0/24`: a colon cannot stand in the name of a chain. */
 const subnetChain = (subnet: IpPrefix): string =>
@@ -69,7 +52,7 @@ export function renderMasqueradeElements(
   return addresses
     .map(address => {
       const map = `${MASQUERADE_TABLE} ${masqueradeMap(address.family)}`
-      const element = `${address.address} comment "${comment(attachment)}" : goto ${subnetChain(address)}`
+      const element = `${address.address} comment "${attachmentComment(attachment)}" : goto ${subnetChain(address)}`
       return `create element ${map} { ${element} }\n`
     })
     .join('')

@@ -3,6 +3,7 @@ import { describeError } from '#runtime/error.ts'
 import type { Query, Reply } from '../../message.ts'
 import { isInZone } from '../../name.ts'
 import type { ForwardMetrics } from './forward-metrics.ts'
+import { firstWanted } from './hedge.ts'
 import type { ForwardOptions } from './options.ts'
 import { tryOrder } from './policy.ts'
 import { Upstream } from './upstream.ts'
@@ -10,6 +11,9 @@ import { ForwardError } from './upstream-message.ts'
 
 /** How long a query may take with all its tries, milliseconds. */
 const QUERY_TIMEOUT_MS = 5000
+
+/** What tries came to that was not wanted. */
+type Tries = { unwanted?: Reply; failure: string }
 
 type Surroundings = {
   readonly clock: Clock
@@ -66,34 +70,50 @@ export class Forwarder {
   }
 
   async #try(query: Query, signal: AbortSignal): Promise<Reply> {
-    const { policy, maxAttempts, failover } = this.options
+    const { policy, maxAttempts } = this.options
     const round = this.#round++
     const order = tryOrder(this.#upstreams, policy, { round, random: this.#surroundings.random })
-    let unwanted: Reply | undefined
-    let failure = 'all servers are down'
-    for (let attempt = 0; attempt < maxAttempts && !signal.aborted; attempt++) {
-      const upstream = this.#pick(order, attempt)
-      if (upstream === undefined) break
-      try {
-        const reply = await upstream.ask(query, signal)
-        if (!failover.has(reply.rcode)) return reply
-        unwanted = reply
-        if (attempt + 1 >= order.length) break
-      } catch (error) {
-        upstream.suspect()
-        failure = `${upstream.name}: ${describeError(error)}`
-      }
+    const tries: Tries = { failure: 'all servers are down' }
+    let attempt = 0
+    const wanted = await firstWanted(limit => {
+      // When a server has answered, though not as wanted, each is asked once.
+      const isEnough = tries.unwanted !== undefined && attempt >= order.length
+      if (attempt >= maxAttempts || isEnough || signal.aborted) return undefined
+      const upstream = this.#pick(order, attempt++)
+      if (upstream === undefined) return undefined
+      const outcome = this.#askOne(upstream, query, { tries, signal: limit })
+      return { outcome, patienceMs: upstream.patienceMs }
+    }, signal)
+    const reply = wanted ?? tries.unwanted
+    if (reply !== undefined) return reply
+    throw new ForwardError(`no server answered: ${tries.failure}`)
+  }
+
+  /** The answer, if it is wanted; notes what else came. */
+  async #askOne(
+    upstream: Upstream,
+    query: Query,
+    { tries, signal }: { readonly tries: Tries; readonly signal: AbortSignal },
+  ): Promise<Reply | undefined> {
+    try {
+      const reply = await upstream.ask(query, signal)
+      if (!this.options.failover.has(reply.rcode)) return reply
+      tries.unwanted = reply
+    } catch (error) {
+      // Also when another server was quicker: the probe tells a slow server from a silent one.
+      upstream.suspect()
+      tries.failure = `${upstream.name}: ${describeError(error)}`
     }
-    if (unwanted !== undefined) return unwanted
-    throw new ForwardError(`no server answered: ${failure}`)
+    return undefined
   }
 
   /** The next server that is up. When all are down the probes may be what is broken: any one is tried then. */
   #pick(order: readonly Upstream[], attempt: number): Upstream | undefined {
-    for (let at = 0; at < order.length; at++) {
-      const upstream = order[(attempt + at) % order.length]
-      if (upstream?.isDown === false) return upstream
-    }
+    const up = order.filter(({ isDown }) => !isDown)
+    // A server that is being probed is waited for only when there is no other.
+    const sound = up.filter(({ isSuspect }) => !isSuspect)
+    const turns = sound.length > attempt ? sound : up
+    if (turns.length > 0) return turns[attempt % turns.length]
     const { metrics, random } = this.#surroundings
     metrics.allDown()
     return this.options.failfast ? undefined : order[Math.floor(random() * order.length)]

@@ -33,6 +33,10 @@ export class HealthProbe {
     return maxFails > 0 && this.#fails > maxFails
   }
 
+  get isRunning(): boolean {
+    return this.#running
+  }
+
   /** Starts probing unless that is under way or `maxFails` is 0. */
   start(): void {
     if (this.#running || this.#options.maxFails === 0) return

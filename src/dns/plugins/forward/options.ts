@@ -1,19 +1,23 @@
+import { parseIp } from '#net/ip.ts'
 import { parseInteger, parseSpan, readZones } from '../../corefile/arguments.ts'
 import type { Directive } from '../../corefile/directive.ts'
 import { DirectiveProblems } from '../../corefile/problem.ts'
 import { toFqdn } from '../../name.ts'
 import { rcodes } from '../../wire/mnemonics.ts'
-import { parseTarget, type UpstreamAddress } from './targets.ts'
+import { resolveHost } from './resolve-host.ts'
+import { readDohMethod, readServerName, readSourceAddress, readTls } from './stream-options.ts'
+import type { StreamOptions } from './streams.ts'
+import { parseTarget, type UpstreamAddress, type UpstreamServer } from './targets.ts'
 
 export type Policy = 'random' | 'round_robin' | 'sequential'
 
 /** What one `forward` directive says. */
-export type ForwardOptions = {
+export type ForwardOptions = StreamOptions & {
   /** Names in this zone are forwarded … */
   readonly from: string
   /** … but not those in these. */
   readonly except: readonly string[]
-  readonly upstreams: readonly UpstreamAddress[]
+  readonly upstreams: readonly UpstreamServer[]
   readonly policy: Policy
   /** `client`: as the client asked. `udp-first`: by UDP, and again by TCP what was truncated. */
   readonly transport: 'client' | 'tcp' | 'udp-first'
@@ -23,9 +27,6 @@ export type ForwardOptions = {
   readonly maxFails: number
   readonly failfast: boolean
   readonly health: HealthOptions
-  /** How long a connection may idle. */
-  readonly expireMs: number
-  readonly maxIdleConnections: number
   readonly readTimeoutMs: number
   readonly maxAttempts: number
   /** Answers of these rcodes make the next server be asked. */
@@ -42,7 +43,11 @@ export type HealthOptions = {
 }
 
 type Draft = { -readonly [Option in keyof ForwardOptions]: ForwardOptions[Option] }
-type Reading = { readonly draft: Draft; readonly problems: DirectiveProblems }
+type Reading = {
+  readonly draft: Draft
+  readonly problems: DirectiveProblems
+  readonly directory: string
+}
 
 const MAX_UPSTREAMS = 15
 
@@ -81,12 +86,13 @@ async function parseOne(
     ...defaults,
     from: readZones(directive, [fromText ?? '.'], problems)[0] ?? '.',
     upstreams,
+    // One server is tried twice as well: a datagram may be lost.
     maxAttempts: 2 * upstreams.length,
   }
   for (const option of directive.block ?? []) {
     const read = Object.hasOwn(optionReaders, option.name) ? optionReaders[option.name] : undefined
-    if (read === undefined) problems.add(option, refusals.get(option.name) ?? 'unknown option')
-    else read(option, { draft, problems })
+    if (read === undefined) problems.add(option, 'unknown option')
+    else read(option, { draft, problems, directory })
   }
   return draft
 }
@@ -100,30 +106,28 @@ const defaults = {
   failfast: false,
   health: { intervalMs: 500, name: '.', recursionDesired: true },
   expireMs: 10_000,
+  maxAgeMs: Number.POSITIVE_INFINITY,
   maxIdleConnections: Number.POSITIVE_INFINITY,
+  dohMethod: 'POST',
+  tls: {},
+  tlsServerName: undefined,
+  sourceAddress: undefined,
   readTimeoutMs: 2000,
   failover: new Set<string>(),
   next: new Set<string>(),
   nextOnNoData: false,
 } as const
 
-const refusals: ReadonlyMap<string, string> = new Map([
-  ['tls', 'not supported yet: name servers that speak plain DNS'],
-  ['tls_servername', 'not supported yet: name servers that speak plain DNS'],
-  ['doh_method', 'not supported yet: name servers that speak plain DNS'],
-  ['max_age', 'not supported yet: remove it; expire bounds how long a connection idles'],
-  ['source_address', 'not supported yet: remove it'],
-  ['resolver', 'not needed: servers are named by their addresses; remove it'],
-])
-
 async function upstreamsOf(
   directive: Directive,
   texts: readonly string[],
   { directory, problems }: { readonly directory: string; readonly problems: DirectiveProblems },
-): Promise<readonly UpstreamAddress[]> {
-  const upstreams: UpstreamAddress[] = []
+): Promise<readonly UpstreamServer[]> {
+  const upstreams: UpstreamServer[] = []
+  const resolvers = resolversOf(directive, problems)
+  const surroundings = { directory, resolveHost: (host: string) => resolveHost(host, resolvers) }
   for (const text of texts) {
-    const found = await parseTarget(text, directory)
+    const found = await parseTarget(text, surroundings)
     if (typeof found === 'string') problems.add(directive, found)
     else upstreams.push(...found)
   }
@@ -131,6 +135,23 @@ async function upstreamsOf(
     problems.add(directive, `has ${upstreams.length} servers: at most ${MAX_UPSTREAMS}`)
   }
   return upstreams
+}
+
+/** The servers that look up the host names among TO (`resolver`); none: the system does. */
+function resolversOf(
+  { block = [] }: Directive,
+  problems: DirectiveProblems,
+): readonly UpstreamAddress[] {
+  return block
+    .filter(({ name }) => name === 'resolver')
+    .flatMap(option => {
+      const addresses = option.args.map(text => parseIp(text))
+      if (addresses.length > 0 && addresses.every(address => address !== undefined)) {
+        return addresses.map(address => ({ address, port: 53 }))
+      }
+      problems.add(option, 'needs addresses')
+      return []
+    })
 }
 
 const optionReaders: Readonly<Record<string, (option: Directive, reading: Reading) => void>> = {
@@ -166,6 +187,29 @@ const optionReaders: Readonly<Record<string, (option: Directive, reading: Readin
   expire(option, { draft, problems }) {
     draft.expireMs = readDuration(option, problems) ?? draft.expireMs
   },
+  max_age(option, { draft, problems }) {
+    draft.maxAgeMs = readDuration(option, problems) ?? draft.maxAgeMs
+  },
+  tls(option, { draft, problems, directory }) {
+    draft.tls = readTls(option, directory, problems) ?? draft.tls
+  },
+  tls_servername(option, { draft, problems }) {
+    draft.tlsServerName = readServerName(option, problems)
+    const named = draft.upstreams.find(
+      ({ protocol, serverName }) => protocol === 'tls' && serverName !== undefined,
+    )
+    if (named !== undefined) {
+      problems.add(option, `a server has a name of its own, ${named.serverName}: give one of both`)
+    }
+  },
+  doh_method(option, { draft, problems }) {
+    draft.dohMethod = readDohMethod(option, problems) ?? draft.dohMethod
+  },
+  source_address(option, { draft, problems }) {
+    draft.sourceAddress = readSourceAddress(option, problems)
+  },
+  // Read before the servers, whose names it looks up.
+  resolver() {},
   read_timeout(option, { draft, problems }) {
     draft.readTimeoutMs = readDuration(option, problems) ?? draft.readTimeoutMs
   },

@@ -1,5 +1,4 @@
-import { connect, type Socket } from 'node:net'
-import type { UpstreamAddress } from './targets.ts'
+import type { Socket } from 'node:net'
 import type { Accept } from './udp-exchange.ts'
 import { ForwardError } from './upstream-message.ts'
 
@@ -11,16 +10,20 @@ type Waiter = {
   readonly onEnd: (error: Error) => void
 }
 
-/** A connection to a server: one exchange at a time. */
+/** A connection by TCP (RFC 7766) or TLS (RFC 7858) to a server: one exchange at a time. */
 export class TcpConnection {
   readonly #socket: Socket
   #received: Buffer = Buffer.alloc(0)
   #waiter: Waiter | undefined
   #closed = false
+  readonly #openedMs = performance.now()
 
-  /** @param onClose is called once, also when the server closes. */
-  constructor({ address, port }: UpstreamAddress, onClose: () => void) {
-    this.#socket = connect({ host: address, port, noDelay: true })
+  /**
+   * @param socket which is being connected, by TCP or TLS.
+   * @param onClose is called once, also when the server closes.
+   */
+  constructor(socket: Socket, onClose: () => void) {
+    this.#socket = socket
     this.#socket.on('data', chunk => {
       if (typeof chunk !== 'string') this.#receive(chunk)
     })
@@ -38,6 +41,11 @@ export class TcpConnection {
 
   get closed(): boolean {
     return this.#closed
+  }
+
+  /** How long ago it was opened. */
+  get ageMs(): number {
+    return performance.now() - this.#openedMs
   }
 
   /** As {@link exchangeUdp}. After a rejection the connection is closed: what comes later belongs to nobody. */

@@ -1,8 +1,12 @@
-import type { UpstreamAddress } from './targets.ts'
+import type { Socket } from 'node:net'
 import { TcpConnection } from './tcp-connection.ts'
 import type { Accept } from './udp-exchange.ts'
 
 type Options = {
+  /** Begins to connect. */
+  readonly dial: () => Socket
+  /** A connection as old as this is used no more. */
+  readonly maxAgeMs: number
   readonly expireMs: number
   readonly maxIdleConnections: number
   /** Told of every exchange whether it found a connection that was open already. */
@@ -11,14 +15,12 @@ type Options = {
 
 /** Connections to one server, kept open a while for the next exchange. */
 export class TcpConnections {
-  readonly #server: UpstreamAddress
   readonly #options: Options
   readonly #open = new Set<TcpConnection>()
   /** The one that has idled longest comes first: taking turns keeps the ports in use many. */
   readonly #idle: TcpConnection[] = []
 
-  constructor(server: UpstreamAddress, options: Options) {
-    this.#server = server
+  constructor(options: Options) {
     this.#options = options
   }
 
@@ -46,7 +48,7 @@ export class TcpConnections {
   }
 
   #connect(): TcpConnection {
-    const connection = new TcpConnection(this.#server, () => {
+    const connection = new TcpConnection(this.#options.dial(), () => {
       this.#open.delete(connection)
       const at = this.#idle.indexOf(connection)
       if (at >= 0) this.#idle.splice(at, 1)
@@ -59,6 +61,10 @@ export class TcpConnections {
     for (;;) {
       const connection = this.#idle.shift()
       if (connection?.closed === true) continue
+      if (connection !== undefined && connection.ageMs >= this.#options.maxAgeMs) {
+        connection.close()
+        continue
+      }
       connection?.resume()
       return connection
     }

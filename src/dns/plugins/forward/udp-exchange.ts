@@ -11,7 +11,11 @@ export type Accept<T> = (packet: Uint8Array) => T | undefined
  * Rejects with the socket's error, with what `accept` throws, or with the signal's reason.
  */
 export function exchangeUdp<T>(
-  { address, port }: UpstreamAddress,
+  {
+    address,
+    port,
+    sourceAddress,
+  }: UpstreamAddress & { readonly sourceAddress?: string | undefined },
   packet: Uint8Array,
   accept: Accept<T>,
   signal: AbortSignal,
@@ -28,6 +32,7 @@ export function exchangeUdp<T>(
       reject(error)
     }
   })
+  if (sourceAddress !== undefined) socket.bind({ address: sourceAddress, port: 0 })
   socket.connect(port, address, () => socket.send(packet))
   if (signal.aborted) onAbort()
   else signal.addEventListener('abort', onAbort, { once: true })

@@ -4,23 +4,25 @@ import type { Query, Reply, Transport } from '../../message.ts'
 import type { UpstreamMetrics } from './forward-metrics.ts'
 import { HealthProbe } from './health-probe.ts'
 import type { ForwardOptions } from './options.ts'
-import { formatUpstream, type UpstreamAddress } from './targets.ts'
-import { TcpConnections } from './tcp-connections.ts'
+import { Patience } from './patience.ts'
+import { type Streams, streamsTo } from './streams.ts'
+import { formatUpstream, type UpstreamServer } from './targets.ts'
 import { type Accept, exchangeUdp } from './udp-exchange.ts'
 import { encodeQuestion, isOversize, readAnswer } from './upstream-message.ts'
 
 /** One server: asks it, and knows whether it is up. */
 export class Upstream {
   readonly name: string
-  readonly #server: UpstreamAddress
+  readonly #server: UpstreamServer
   readonly #options: ForwardOptions
   readonly #clock: Clock
   readonly #metrics: UpstreamMetrics
-  readonly #connections: TcpConnections
+  readonly #streams: Streams
+  readonly #patience = new Patience()
   readonly #probe: HealthProbe
 
   constructor(
-    server: UpstreamAddress,
+    server: UpstreamServer,
     options: ForwardOptions,
     {
       clock,
@@ -32,15 +34,11 @@ export class Upstream {
     this.#options = options
     this.#clock = clock
     this.#metrics = metricsOf(this.name)
-    this.#connections = new TcpConnections(server, {
-      ...options,
-      onTaken: reused => this.#metrics.connected('tcp', reused),
-    })
+    this.#streams = streamsTo(server, options, reused => this.#metrics.connected('tcp', reused))
     this.#probe = new HealthProbe({
       ...options,
       clock,
-      ask: (packet, accept, signal) =>
-        this.#send(options.transport === 'tcp' ? 'tcp' : 'udp', packet, accept, signal),
+      ask: (packet, accept, signal) => this.#send(this.#transport('udp'), packet, accept, signal),
       onFailure: () => this.#metrics.probeFailed(),
     })
   }
@@ -48,6 +46,16 @@ export class Upstream {
   /** Did more probes in a row fail than may? */
   get isDown(): boolean {
     return this.#probe.isDown
+  }
+
+  /** Is it being probed? */
+  get isSuspect(): boolean {
+    return this.#probe.isRunning
+  }
+
+  /** How long it is waited for before another try starts beside. */
+  get patienceMs(): number {
+    return this.#patience.ms
   }
 
   /** Says that asking failed at the transport: probes it until it answers again. */
@@ -60,16 +68,21 @@ export class Upstream {
    * is aborted.
    */
   async ask(query: Query, signal: AbortSignal): Promise<Reply> {
-    const { transport } = this.#options
-    const first = transport === 'client' ? query.transport : transport === 'tcp' ? 'tcp' : 'udp'
+    const first = this.#transport(query.transport)
     const reply = await this.#askBy(first, query, signal)
-    const isCut = reply.truncated && first === 'udp' && transport === 'udp-first'
+    const isCut = reply.truncated && first === 'udp' && this.#options.transport === 'udp-first'
     return isCut ? this.#askBy('tcp', query, signal) : reply
   }
 
   close(): void {
     this.#probe.stop()
-    this.#connections.close()
+    this.#streams.close()
+  }
+
+  #transport(ofClient: Transport): Transport {
+    if (this.#server.protocol !== 'dns') return 'tcp'
+    const { transport } = this.#options
+    return transport === 'client' ? ofClient : transport === 'tcp' ? 'tcp' : 'udp'
   }
 
   async #askBy(transport: Transport, query: Query, signal: AbortSignal): Promise<Reply> {
@@ -84,7 +97,9 @@ export class Upstream {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(this.#options.readTimeoutMs)])
     if (transport === 'udp') this.#metrics.connected('udp', false)
     const reply = await this.#send(transport, encodeQuestion(query, id), accept, limit)
-    this.#metrics.answered(reply.rcode, (this.#clock.monotonic() - startMs) / 1000)
+    const tookMs = this.#clock.monotonic() - startMs
+    this.#patience.observe(tookMs)
+    this.#metrics.answered(reply.rcode, tookMs / 1000)
     return reply
   }
 
@@ -95,7 +110,7 @@ export class Upstream {
     signal: AbortSignal,
   ): Promise<T> {
     return transport === 'udp'
-      ? exchangeUdp(this.#server, packet, accept, signal)
-      : this.#connections.exchange(packet, accept, signal)
+      ? exchangeUdp({ ...this.#server, ...this.#options }, packet, accept, signal)
+      : this.#streams.exchange(packet, accept, signal)
   }
 }

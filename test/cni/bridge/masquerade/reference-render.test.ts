@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { Attachment } from '#cni/bridge/identity.ts'
+import type { Attachment } from '#cni/attachment.ts'
 import {
   renderReferenceNftRemoval,
   renderReferenceRemoval,

@@ -1,8 +1,6 @@
 import t from 'tap'
-import type { Attachment } from '#cni/bridge/identity.ts'
+import { type Attachment, attachmentMark } from '#cni/attachment.ts'
 import {
-  masqueradeMark,
-  masqueradeNetworkMark,
   renderMasqueradeElements,
   renderMasqueradeRemoval,
   renderMasqueradeTable,
@@ -36,20 +34,11 @@ t.test('the table: multicast and the subnet itself return before the masquerade'
 })
 
 t.test('an attachment is one element per address, with its mark as comment', async t => {
-  const mark = masqueradeMark(attachment)
+  const mark = attachmentMark(attachment)
   t.same(renderMasqueradeElements(attachment, both).trim().split('\n'), [
     `create element inet nodeplane_cni masquerade4 { 10.22.0.5 comment "${mark} net abc eth0" : goto outside_10.22.0.0/24 }`,
     `create element inet nodeplane_cni masquerade6 { fd00:22::5 comment "${mark} net abc eth0" : goto outside_fd00_22__/64 }`,
   ])
-  t.ok(mark.startsWith(masqueradeNetworkMark('net')))
-})
-
-t.test('no interface name can end the comment, and no container id make it too long', async t => {
-  const hostile = { network: 'net', containerId: 'c'.repeat(300), ifname: 'a"}{;' }
-  const text = renderMasqueradeElements({ ...hostile, containerId: 'c' }, [both[0] as IpPrefix])
-  t.match(text, /comment "[0-9a-f-]+ net c a____" : goto/)
-  const long = renderMasqueradeElements(hostile, [both[0] as IpPrefix])
-  t.equal(/comment "([^"]*)"/.exec(long)?.[1]?.length, 127)
 })
 
 t.test('elements are removed by their addresses', async t => {

@@ -178,6 +178,17 @@ t.test('when a server is silent the next one is asked', async t => {
   t.strictSame((await ask()).answers, [good])
 })
 
+t.test('while a server is slow another one is asked too, and left alone later', async t => {
+  await using silent = await FakeUpstream.start(() => undefined)
+  await using upstream = await FakeUpstream.start(({ answer }) => answer({ answers: [good] }))
+  const { ask } = await serve(`forward . ${silent.address} ${upstream.address}\npolicy sequential`)
+  t.strictSame((await ask()).answers, [good], 'within the read timeout of 2 s')
+  const asked = () => silent.asked.filter(({ message }) => message.question?.type === 'A').length
+  t.equal(asked(), 1)
+  await ask({ name: 'b.' })
+  t.equal(asked(), 1, 'it is being probed: nobody waits for it')
+})
+
 t.test('when every try fails there is no answer', async t => {
   const { ask } = await serve(`forward . ${await closedAddress()}`)
   await t.rejects(ask(), { code: 'ERR_DNS_FORWARD' })

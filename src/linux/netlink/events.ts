@@ -1,0 +1,85 @@
+import { createRequire } from 'node:module'
+import type { RawNetlinkSocket } from 'netlink/dist/raw.js'
+import { decodeMessages, type Message } from './message.ts'
+
+/** RTNLGRP_… (linux/rtnetlink.h): what changes of links, addresses, routes and neighbours are announced to. */
+export const RouteGroup = {
+  link: 1,
+  neighbour: 3,
+  address4: 5,
+  route4: 7,
+  address6: 9,
+  route6: 11,
+} as const
+
+/** NETLINK_ROUTE and NETLINK_NETFILTER (linux/netlink.h), and NFNLGRP_NFTABLES. */
+const NETLINK_ROUTE = 0
+const NETLINK_NETFILTER = 12
+const NFNLGRP_NFTABLES = 7
+
+/** Bytes of events that may wait; the kernel grants at most net.core.rmem_max. */
+const RECEIVE_BUFFER_BYTES = 1024 * 1024
+
+type Watcher = {
+  readonly protocol: number
+  readonly groups: readonly number[]
+  readonly onDatagram: (bytes: Buffer) => void
+  readonly onLoss: () => void
+}
+
+/**
+ * Tells of changes of links, addresses, routes and neighbours in the calling thread's network namespace, whoever makes
+ * them, until it is disposed.
+ * @param onLoss events were lost: anything may have changed.
+ */
+export function watchRouting(
+  groups: readonly number[],
+  onMessage: (message: Message) => void,
+  onLoss: () => void,
+): Disposable {
+  return watch({
+    protocol: NETLINK_ROUTE,
+    groups,
+    onDatagram: bytes => decodeMessages(bytes).forEach(onMessage),
+    onLoss,
+  })
+}
+
+/**
+ * Tells of changes of one nftables table, whoever makes them. The datagrams are only searched for the name: other tables
+ * may change thousands of elements at a time.
+ */
+export function watchNftTable(name: string, onChange: () => void): Disposable {
+  const pattern = Buffer.from(`${name}\0`)
+  return watch({
+    protocol: NETLINK_NETFILTER,
+    groups: [NFNLGRP_NFTABLES],
+    onDatagram: bytes => {
+      if (bytes.includes(pattern)) onChange()
+    },
+    onLoss: onChange,
+  })
+}
+
+function watch({ protocol, groups, onDatagram, onLoss }: Watcher): Disposable {
+  const { RawNetlinkSocket: Socket } = createRequire(import.meta.url)('netlink/dist/raw.js') as {
+    RawNetlinkSocket: typeof RawNetlinkSocket
+  }
+  const socket = new Socket(protocol)
+  socket.setRecvBufferSize(RECEIVE_BUFFER_BYTES)
+  socket.on('message', (bytes, { port }) => {
+    // Another process may send to our port; only the kernel has port 0.
+    if (port !== 0) return
+    try {
+      onDatagram(bytes)
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      onLoss()
+    }
+  })
+  // ENOBUFS: the receive buffer overflowed; the socket lives on.
+  socket.on('error', onLoss)
+  for (const group of groups) socket.addMembership(group)
+  socket.unref()
+  return { [Symbol.dispose]: () => socket.close() }
+}

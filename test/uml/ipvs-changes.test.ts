@@ -102,7 +102,7 @@ await t.test('changes', async t => {
       for (const command of commands) await run(command)
       const what = commands.join(', ')
       t.not(await state(), before, what)
-      await eventually(`repair after ${what}`, async () => (await state()) === before, 30_000)
+      await proxy.until(async () => (await state()) === before)
     }
   })
 
@@ -111,9 +111,9 @@ await t.test('changes', async t => {
     const answers = async () => (await outside.ask(second, 1))[0]?.includes(' ')
     const isGone = async () => (await destinationsOf('-t 192.168.50.77:30001')).length === 0
     await run('ip address add 192.168.50.77/24 dev eth0')
-    await eventually('the node port to answer', answers, 30_000)
+    await proxy.until(async () => (await answers()) === true)
     await run('ip address del 192.168.50.77/24 dev eth0')
-    await eventually('its virtual server to go', isGone, 30_000)
+    await proxy.until(isGone)
   })
 
   await t.test('a Service that goes takes all of it along', async t => {

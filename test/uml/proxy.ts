@@ -7,6 +7,9 @@ import { runProxy } from '../../src/proxy/main.ts'
 import type { ProxySettings } from '../../src/proxy/settings.ts'
 import { eventually } from '../helper/eventually.ts'
 
+/** Only bounds a failure: a busy machine is slow, and user-mode Linux on it more so. */
+const LIMIT_MS = 120_000
+
 /** The service proxy in this process. */
 export class RunningProxy implements AsyncDisposable {
   readonly #store = new Store()
@@ -16,6 +19,7 @@ export class RunningProxy implements AsyncDisposable {
   /** Of the store: each change counts one. */
   #revision = 0
   readonly #end: Promise<void>
+  #syncs = 0
 
   private constructor(settings: ProxySettings, log: Awaited<ReturnType<typeof createLogger>>) {
     this.#families = settings.families
@@ -25,7 +29,10 @@ export class RunningProxy implements AsyncDisposable {
         settings,
         log,
         metrics: createMetrics(),
-        onProgrammed: ({ family, revision }) => this.#programmed.set(family, revision),
+        onProgrammed: ({ family, revision }) => {
+          this.#programmed.set(family, revision)
+          this.#syncs++
+        },
       },
       this.#stop.signal,
     )
@@ -56,6 +63,15 @@ export class RunningProxy implements AsyncDisposable {
     await this.#isProgrammed()
   }
 
+  /** Returns when `holds` is true; it is asked again after each sync, for asking takes programs. */
+  async until(holds: () => Promise<boolean>): Promise<void> {
+    for (;;) {
+      const syncs = this.#syncs
+      if (await holds()) return
+      await eventually('another sync', () => this.#syncs > syncs, LIMIT_MS)
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()
     await this.#end
@@ -70,7 +86,7 @@ export class RunningProxy implements AsyncDisposable {
     const programmed = eventually(
       'the kernel to be programmed',
       () => this.#families.every(family => (this.#programmed.get(family) ?? -1) >= this.#revision),
-      30_000,
+      LIMIT_MS,
     )
     // An early end tells why.
     await Promise.race([programmed, this.#end])

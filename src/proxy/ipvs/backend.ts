@@ -4,6 +4,7 @@ import { type IpPrefix, prefixContains } from '#net/prefix.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { describeError } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
+import { Pace } from '#runtime/pace.ts'
 import type { Backend, ServiceStates } from '../backend.ts'
 import type { DrainingDestinations } from './draining.ts'
 import type { Firewall } from './firewall.ts'
@@ -52,9 +53,13 @@ export class IpvsBackend implements Backend {
       await kernel.prepare()
       const context = this.#context(await kernel.addresses())
       const plan = new IpvsPlan()
-      plan.update(plansOf(all, context))
+      const pace = new Pace()
+      for (const some of plansOf(all, context)) {
+        await pace.breathe()
+        plan.update([some])
+      }
       const state = await kernel.read(key => plan.hasServer(key))
-      await this.#write(plan, plan.changesFrom(state), signal)
+      await this.#write(plan, await plan.changesFrom(state), signal)
       this.#programmed = { plan, context }
     })
   }
@@ -102,7 +107,8 @@ export class IpvsBackend implements Backend {
     const window = { from: this.#lookFrom, count: LOOKED_AT_IN_A_PERIOD }
     const state = await kernel.read(key => plan.hasServer(key), window)
     this.#lookFrom = (window.from + window.count) % Math.max(1, state.servers.size)
-    const reason = describeChanges(plan.changesFrom(withoutDraining(state, kernel.draining)))
+    const changes = await plan.changesFrom(withoutDraining(state, kernel.draining))
+    const reason = describeChanges(changes)
     if (reason !== undefined) return reason
     return (await firewall.isIntact(signal)) ? undefined : 'iptables rules'
   }

@@ -3,6 +3,7 @@ import { destinationKey, Ipvs, type ServerId, serverKey, type VirtualServer } fr
 import { NetlinkSocket } from '#linux/netlink/socket.ts'
 import { familyOf, type IpAddress, type IpFamily } from '#net/ip.ts'
 import { type IpPrefix, prefixContains } from '#net/prefix.ts'
+import { Pace } from '#runtime/pace.ts'
 import { DrainingDestinations } from './draining.ts'
 import { type Addresses, bind, ensureDummy, findDummy, readAddresses, unbind } from './machine.ts'
 import type { Changes, Difference, KernelServer, KernelState, ServerChange } from './plan.ts'
@@ -63,9 +64,11 @@ export class IpvsKernel implements Disposable {
    * destinations takes a request for each server, so it can be limited to some. @throws {NetlinkError}
    */
   async read(isWanted: (key: string) => boolean, some?: Window): Promise<KernelState> {
+    const pace = new Pace()
     const members = new Map<string, Member>()
     for (const set of setKinds) {
       for (const entry of (await this.#sets.list(setOf(set, this.#options.family))) ?? []) {
+        await pace.breathe()
         members.set(memberKey({ set, entry }), { set, entry })
       }
     }

@@ -1,4 +1,5 @@
 import type { IpAddress } from '#net/ip.ts'
+import { Pace } from '#runtime/pace.ts'
 import { type ClaimChange, Claims } from './claims.ts'
 import type { PortPlan } from './port-plan.ts'
 import {
@@ -92,27 +93,25 @@ export class IpvsPlan {
     }
   }
 
-  /** The changes that bring the kernel from what it has to all that this plan holds. */
-  changesFrom(kernel: KernelState): Changes {
-    const wanted = {
-      servers: new Map(this.#servers.entries()),
-      addresses: new Set(this.#addresses.entries().map(([, address]) => address)),
-      members: new Map(this.#members.entries()),
+  /**
+   * The changes that bring the kernel from what it has to all that this plan holds. The plan must stay as it is
+   * meanwhile: the event loop turns between steps.
+   */
+  async changesFrom(kernel: KernelState): Promise<Changes> {
+    const pace = new Pace()
+    const servers: ServerChange[] = []
+    for (const [key, server] of this.#servers.entries()) {
+      await pace.breathe()
+      const change = serverChange(kernel.servers.get(key), server)
+      if (change !== undefined) servers.push(change)
     }
-    const gone = [...kernel.servers].filter(([key]) => !wanted.servers.has(key))
+    const removedServers = kernel.servers.entries().filter(([key]) => !this.hasServer(key))
+    const addresses = new Map(kernel.addresses.values().map(address => [address, address]))
     return {
-      servers: [...wanted.servers].flatMap(
-        ([key, server]) => serverChange(kernel.servers.get(key), server) ?? [],
-      ),
-      removedServers: gone.map(([, server]) => server),
-      addresses: {
-        add: [...wanted.addresses.difference(kernel.addresses)],
-        remove: [...kernel.addresses.difference(wanted.addresses)],
-      },
-      members: {
-        add: [...wanted.members].filter(([key]) => !kernel.members.has(key)).map(([, it]) => it),
-        remove: [...kernel.members].filter(([key]) => !wanted.members.has(key)).map(([, it]) => it),
-      },
+      servers,
+      removedServers: [...removedServers].map(([, server]) => server),
+      addresses: await differenceFrom(addresses, this.#addresses, pace),
+      members: await differenceFrom(kernel.members, this.#members, pace),
     }
   }
 
@@ -162,6 +161,25 @@ function difference<T>(changes: readonly ClaimChange<T>[]): Difference<T> {
     add: changes.flatMap(({ before, after }) => (before === undefined ? (after ?? []) : [])),
     remove: changes.flatMap(({ before, after }) => (after === undefined ? (before ?? []) : [])),
   }
+}
+
+/** From what there is, by its keys, to what is claimed. */
+async function differenceFrom<T>(
+  before: ReadonlyMap<string, T>,
+  after: Claims<T>,
+  pace: Pace,
+): Promise<Difference<T>> {
+  const add: T[] = []
+  for (const [key, value] of after.entries()) {
+    await pace.breathe()
+    if (!before.has(key)) add.push(value)
+  }
+  const remove: T[] = []
+  for (const [key, value] of before) {
+    await pace.breathe()
+    if (after.get(key) === undefined) remove.push(value)
+  }
+  return { add, remove }
 }
 
 /** What was planned, as the kernel has it when all has been done. */

@@ -3,6 +3,7 @@ import type { Change } from '#cluster/store.ts'
 import type { IpFamily } from '#net/ip.ts'
 import type { Protocol } from '#net/protocol.ts'
 import { endpointsOf, type ProxyEndpoint } from './endpoint.ts'
+import { countLocalReady, type HealthCheck } from './health-check/plan.ts'
 import { type ServicePort, servicePortsOf } from './service-port.ts'
 import { type Place, type SelectedEndpoints, selectEndpoints } from './topology.ts'
 
@@ -75,6 +76,18 @@ export class ChangeTracker {
     return servicePortsOf(object, this.#family)
       .filter(port => port.protocol === protocol)
       .map(port => ({ ...port, endpoints: endpointsOf(port, slices) }))
+  }
+
+  /** What a load balancer may ask of this node about a Service; undefined when it does not ask. */
+  healthCheckOf(service: string): HealthCheck | undefined {
+    const object = this.#services.get(service)
+    const [first] = object === undefined ? [] : servicePortsOf(object, this.#family)
+    if (first === undefined || first.healthCheckNodePort === 0) return undefined
+    const { nodeName } = this.#place
+    return {
+      port: first.healthCheckNodePort,
+      localEndpoints: countLocalReady(this.#slicesFor(service), { nodeName, family: this.#family }),
+    }
   }
 
   #slicesFor(service: string): readonly EndpointSlice[] {

@@ -93,7 +93,7 @@ function affinityOf({ affinityTimeoutSeconds }: Service): number | undefined {
 }
 
 /** Does a load balancer ask each node whether it has endpoints of this Service? */
-export const isHealthChecked = ({ type, externalTrafficPolicy }: Service): boolean =>
+const isHealthChecked = ({ type, externalTrafficPolicy }: Service): boolean =>
   type === 'LoadBalancer' && externalTrafficPolicy === 'Local'
 
 /** Types to which an external traffic policy applies. */

@@ -12,7 +12,7 @@ import { client, destinationsOf, podA, podB, run, settings, target } from './fix
 import { RunningProxy } from './proxy.ts'
 
 const log = await createLogger('fatal', false)
-const metrics = createProxyMetrics(createMetrics())(4)
+const metrics = createProxyMetrics(createMetrics(), 'ipvs')(4)
 const open = (options: IpvsSettings) =>
   ipvs.open({
     family: 4,

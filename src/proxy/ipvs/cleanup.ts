@@ -8,6 +8,7 @@ import { NetlinkSocket } from '#linux/netlink/socket.ts'
 import { type IpFamily, ipFamilies } from '#net/ip.ts'
 import { describeError } from '#runtime/error.ts'
 import type { CleanupOptions } from '../backend.ts'
+import type { ProxyMode } from '../settings.ts'
 import { jumpRule, jumps, ownChains, type Table, tables } from './iptables-render.ts'
 import { findDummy } from './machine.ts'
 import { setKinds, setOf } from './sets.ts'
@@ -18,12 +19,12 @@ import { setKinds, setOf } from './sets.ts'
  * else's and stay (kube-proxy removes them).
  * @throws {Error} what could not be removed; the rest is removed all the same.
  */
-export async function cleanup(_: CleanupOptions, signal: AbortSignal): Promise<void> {
+export async function cleanup({ inUse }: CleanupOptions, signal: AbortSignal): Promise<void> {
   using route = NetlinkSocket.open()
   const dummy = await findDummy(route)
   const steps = [
     async () => dummy !== undefined && (await flushServers()),
-    ...ipFamilies.map(family => () => removeRules(family, signal)),
+    ...ipFamilies.map(family => () => removeRules(family, inUse, signal)),
     ...ipFamilies.map(family => () => destroySets(family)),
     // Last: it tells the next attempt that there is something to do.
     async () => dummy !== undefined && (await removeLink(route, dummy)),
@@ -43,7 +44,11 @@ async function flushServers(): Promise<void> {
   }
 }
 
-async function removeRules(family: IpFamily, signal: AbortSignal): Promise<void> {
+async function removeRules(
+  family: IpFamily,
+  inUse: ProxyMode | undefined,
+  signal: AbortSignal,
+): Promise<void> {
   const present = new Map<Table, readonly string[]>()
   try {
     for (const table of tables) present.set(table, await saveIptables(family, table, signal))
@@ -52,7 +57,7 @@ async function removeRules(family: IpFamily, signal: AbortSignal): Promise<void>
     if (error instanceof ExecError && !signal.aborted) return
     throw error
   }
-  const text = renderRemoval(present)
+  const text = renderRemoval(present, inUse)
   if (text !== '') await restoreIptables(family, text, signal)
 }
 
@@ -63,8 +68,12 @@ const IPTABLES_MODE = /^-A KUBE-SERVICES .*-j KUBE-NODEPORTS$/
  * The text for iptables-restore that removes this mode's rules from what is there; '' when there are none. What mode
  * iptables has under the same name stays when that mode is in use.
  */
-export function renderRemoval(present: ReadonlyMap<Table, readonly string[]>): string {
-  const isShared = present.get('nat')?.some(line => IPTABLES_MODE.test(line)) === true
+export function renderRemoval(
+  present: ReadonlyMap<Table, readonly string[]>,
+  inUse?: ProxyMode,
+): string {
+  const isShared =
+    inUse === 'iptables' || present.get('nat')?.some(line => IPTABLES_MODE.test(line)) === true
   return [...present]
     .map(([table, lines]) => {
       const there = new Set(lines)

@@ -15,11 +15,7 @@ import { IpvsKernel } from './kernel.ts'
 import { wantedSysctls } from './sysctls.ts'
 
 /** Mode ipvs: Services become virtual servers of the kernel's IPVS. */
-export const ipvs: BackendModule = {
-  open,
-  cleanup,
-  deprecation: 'Kubernetes is going to drop mode ipvs; use mode nftables',
-}
+export const ipvs: BackendModule = { open, cleanup }
 
 /** The kernel does not have the scheduler that is configured. */
 export class SchedulerError extends NodeplaneError {

@@ -112,7 +112,7 @@ export class NftablesBackend implements Backend {
 }
 
 /** What can be kept of a table: nothing unless its fixed part is what this layout made and nobody has flushed it. */
-function recover(
+export function recover(
   family: IpFamily,
   table: NftTable | undefined,
   layout: { readonly marker: string; readonly rules: ReadonlyMap<string, number> },

@@ -29,6 +29,7 @@ t.test('chains and jumps of this mode are removed, and nothing else', async t =>
 t.test('what mode iptables uses stays', async t => {
   const nat = ['-A KUBE-SERVICES -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS']
   const text = renderRemoval(present({ nat }))
+  t.equal(renderRemoval(present(), 'iptables'), text, 'told or seen')
   for (const chain of ['KUBE-SERVICES', 'KUBE-POSTROUTING', 'KUBE-MARK-MASQ', 'KUBE-FORWARD']) {
     t.notMatch(text, `${chain}\n`, chain)
   }

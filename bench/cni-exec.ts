@@ -1,74 +1,141 @@
 /**
- * What starting a CNI plugin costs: wall time of one process, ours beside the reference's and beside the floor of the
- * runtime. The ways take turns, so that the machine's noise hits all alike. Needs dist/ (scripts/build) and the reference
- * plugins in /usr/lib/cni (Debian package containernetworking-plugins).
+ * What wiring a pod costs: ADD and DEL of bridge with host-local, both families, with and without ipMasq, as a runtime
+ * calls them: our executable with an agent, the same alone, and the reference's. The ways take turns, so that the machine's
+ * noise hits all alike; then 20 pods at once. Beside them the floors: a start of Node, and of the executable. Needs dist/
+ * (scripts/build) and the reference plugins in /usr/lib/cni (Debian package containernetworking-plugins).
  *
- * bench/cni-exec.ts [ROUNDS]
+ * scripts/in-namespace.sh node bench/cni-exec.ts [ROUNDS]
  */
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { formatMs, quantile, timed } from './measure.ts'
 
 const rounds = Number(process.argv[2] ?? 40)
-const ours = join(import.meta.dirname, '../dist/cni/host-local')
-const reference = '/usr/lib/cni/host-local'
+const AT_ONCE = 20
 const folder = mkdtempSync(join(tmpdir(), 'cni-exec-'))
+const dist = join(import.meta.dirname, '../dist')
+const ours = join(dist, 'cni')
+const reference = '/usr/lib/cni'
 
-type Way = { readonly title: string; readonly run: (round: number) => void }
+type Way = { readonly title: string; readonly path: string; readonly env: NodeJS.ProcessEnv }
 
-function call(program: string, command: string, round: number): void {
-  const dataDir = join(folder, program === ours ? 'ours' : 'reference')
-  const ranges = [[{ subnet: '10.0.0.0/16' }]]
-  const ipam = { type: 'host-local', dataDir, ranges }
-  start(program, [], {
-    input: JSON.stringify({ cniVersion: '1.0.0', name: 'bench', type: 'bridge', ipam }),
+const ways: readonly Way[] = [
+  { title: 'agent', path: ours, env: {} },
+  { title: 'alone', path: ours, env: { NODEPLANE_CNI_SOCKET: '/nonexistent' } },
+  { title: 'reference', path: reference, env: {} },
+]
+
+/** Runs a program to its end, without blocking: 20 of them have to run side by side. */
+async function run(
+  program: string,
+  args: readonly string[],
+  { env = process.env, input = '' }: { env?: NodeJS.ProcessEnv; input?: string } = {},
+): Promise<void> {
+  const child = spawn(program, args, { env, stdio: ['pipe', 'pipe', 'inherit'] })
+  let stdout = ''
+  child.stdout.on('data', (chunk: Buffer) => {
+    stdout += chunk.toString()
+  })
+  // It may end before it has read.
+  child.stdin.on('error', () => {})
+  child.stdin.end(input)
+  const [status] = (await once(child, 'close')) as [number | null]
+  if (status !== 0) throw new Error(`${program}: exit status ${status}: ${stdout}`)
+}
+
+async function startAgent(): Promise<ChildProcess> {
+  const config = join(folder, 'agent.yaml')
+  writeFileSync(config, 'nodeName: bench\nproxy: false\ndns: false\ncni: {}\n')
+  const agent = spawn(join(dist, 'nodeplane'), ['agent', '--config', config], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let log = ''
+  await new Promise<void>((resolve, reject) => {
+    agent.stderr.on('data', (chunk: Buffer) => {
+      log += chunk.toString()
+      if (log.includes('serving CNI calls')) resolve()
+    })
+    agent.once('exit', () => reject(new Error(log)))
+  })
+  return agent
+}
+
+function call(way: Way, verb: string, ipMasq: boolean, pod: string): Promise<void> {
+  const index = ways.indexOf(way) * 2 + Number(ipMasq)
+  const ranges = [
+    [{ subnet: `10.${index + 100}.0.0/16` }],
+    [{ subnet: `fd00:${index + 100}::/64` }],
+  ]
+  const config = {
+    cniVersion: '1.0.0',
+    name: `bench${index}`,
+    type: 'bridge',
+    bridge: `bench${index}`,
+    isDefaultGateway: true,
+    ipMasq,
+    ipam: { type: 'host-local', dataDir: folder, ranges },
+  }
+  return run(join(way.path, 'bridge'), [], {
     env: {
-      CNI_COMMAND: command,
-      CNI_CONTAINERID: `container-${round}`,
-      CNI_NETNS: '/run/netns/none',
+      PATH: process.env['PATH'],
+      CNI_COMMAND: verb,
+      CNI_CONTAINERID: pod,
+      CNI_NETNS: `/run/netns/${pod}`,
       CNI_IFNAME: 'eth0',
-      CNI_PATH: '/usr/lib/cni',
+      CNI_PATH: way.path,
+      ...way.env,
     },
+    input: JSON.stringify(config),
   })
 }
 
-function start(
-  program: string,
-  args: string[],
-  options: { input?: string; env?: NodeJS.ProcessEnv },
-): void {
-  const { status, stdout, error } = spawnSync(program, args, { encoding: 'utf8', ...options })
-  if (status !== 0) throw error ?? new Error(`${program}: exit status ${status}: ${stdout}`)
+const times = new Map<string, number[]>()
+function note(title: string, ms: number): void {
+  times.set(title, [...(times.get(title) ?? []), ms])
 }
 
-const ways: readonly Way[] = [
-  { title: 'node -e 0', run: () => start(process.execPath, ['-e', '0'], {}) },
-  ...['VERSION', 'ADD', 'DEL'].flatMap(command => [
-    { title: `ours ${command}`, run: (round: number) => call(ours, command, round) },
-    { title: `reference ${command}`, run: (round: number) => call(reference, command, round) },
-  ]),
-]
+/** ADD and DEL of some pods at once. @param isNoted the first round makes the bridge and fills caches. */
+async function measure(way: Way, ipMasq: boolean, count: number, isNoted: boolean): Promise<void> {
+  const pods = Array.from({ length: count }, (_, n) => `bench-${n}`)
+  for (const pod of pods) await run('ip', ['netns', 'add', pod])
+  for (const verb of ['ADD', 'DEL']) {
+    const ms = await timed(() => Promise.all(pods.map(pod => call(way, verb, ipMasq, pod))))
+    const what = `${verb}${ipMasq ? ' with ipMasq' : ''}${count > 1 ? ` of ${count}` : ''}`
+    if (isNoted) note(`${what}, ${way.title}`, ms)
+  }
+  for (const pod of pods) await run('ip', ['netns', 'del', pod])
+}
 
-const times = ways.map((): number[] => [])
+const agent = await startAgent()
 try {
-  for (let round = 0; round < rounds; round++) {
-    for (const [index, way] of ways.entries()) {
-      times[index]?.push(await timed(() => way.run(round)))
+  for (let round = 0; round <= rounds; round++) {
+    for (const ipMasq of [false, true]) {
+      for (const way of ways) await measure(way, ipMasq, 1, round > 0)
+    }
+    note('node -e 0', await timed(() => run(process.execPath, ['-e', '0'])))
+    const env = { CNI_COMMAND: 'VERSION' }
+    note('VERSION, agent', await timed(() => run(join(ours, 'bridge'), [], { env })))
+    note('VERSION, reference', await timed(() => run(join(reference, 'bridge'), [], { env })))
+  }
+  for (let round = 0; round < rounds / 10; round++) {
+    for (const ipMasq of [false, true]) {
+      for (const way of ways) await measure(way, ipMasq, AT_ONCE, true)
     }
   }
 } finally {
+  agent.kill()
   rmSync(folder, { recursive: true })
 }
 
-const p50 = times.map(list => quantile(list, 0.5))
-const floor = p50[0] ?? 1
-for (const [index, { title }] of ways.entries()) {
-  const ms = p50[index] ?? 0
-  const peer = title.startsWith('ours')
-    ? `, ${(ms / (p50[index + 1] ?? 1)).toFixed(1)} × reference`
-    : ''
-  const ratio = (ms / floor).toFixed(2)
-  console.log(`${title.padEnd(20)} p50 ${formatMs(ms)}, ${ratio} × node -e 0${peer}`)
+for (const [title, list] of [...times].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+  const peer = times.get(title.replace(/, .*/, ', reference')) ?? times.get('node -e 0') ?? []
+  const p50 = quantile(list, 0.5)
+  const ratio = (p50 / quantile(peer, 0.5)).toFixed(2)
+  const p99 = formatMs(quantile(list, 0.99))
+  const starts = (p50 / quantile(times.get('node -e 0') ?? [], 0.5)).toFixed(1)
+  const floor = title.endsWith('alone') ? `, ${starts} × node -e 0` : ''
+  console.log(`${title.padEnd(32)} p50 ${formatMs(p50)}  p99 ${p99}  ${ratio} × reference${floor}`)
 }

@@ -91,16 +91,15 @@ const common = {
 /** The command line, split: a command loads only what it uses. */
 const commandLine: BuildOptions = {
   ...common,
-  entryPoints: { nodeplane: 'src/main.ts' },
+  // The worker's name is known to src/dns/server/udp-fast.ts.
+  entryPoints: { nodeplane: 'src/main.ts', 'dns-fast-worker': 'src/dns/fast/worker.ts' },
   format: 'esm',
   splitting: true,
   outExtension: { '.js': '.mjs' },
-  // netlink looks for its addon from there.
-  define: { __dirname: 'import.meta.dirname' },
   chunkNames: 'chunk-[hash]',
   banner: {
-    // Bundled CommonJS packages require Node's modules.
-    js: "import { createRequire as nodeCreateRequire } from 'node:module'; const require = nodeCreateRequire(import.meta.url);",
+    // Bundled CommonJS packages require Node's modules, and netlink names its folder.
+    js: "import { createRequire as nodeCreateRequire } from 'node:module'; const require = nodeCreateRequire(import.meta.url); const __dirname = import.meta.dirname;",
   },
 }
 
@@ -126,7 +125,27 @@ async function writeLaunchers(): Promise<void> {
   await writeFile(launcher, text)
   await chmod(launcher, 0o755)
   await mkdir(join(dist, 'cni'))
-  for (const name of pluginNames) await link(launcher, join(dist, 'cni', name))
+  const plugin = compilePlugin() ?? launcher
+  for (const name of pluginNames) await link(plugin, join(dist, 'cni', name))
+}
+
+/** The program that asks the agent, or undefined (and said so) where it cannot be compiled: the launcher does the work alone. */
+function compilePlugin(): string | undefined {
+  const program = join(lib, 'nodeplane-cni')
+  const source = join(root, 'src/cni/shim/nodeplane-cni.c')
+  const compiler = process.env['CC'] ?? 'cc'
+  // A string in C has the escapes of one in JSON, as far as paths need them.
+  const words = ['-static', '-Os', '-s', `-DDIST=${JSON.stringify(dist)}`, '-o', program, source]
+  try {
+    execFileSync(compiler, words, { stdio: ['ignore', 'inherit', 'inherit'] })
+    return program
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    console.error(
+      `build: the CNI executable cannot be compiled (${reason}); dist/cni/ starts Node for every call and never asks an agent`,
+    )
+    return undefined
+  }
 }
 
 const shellQuoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
@@ -159,8 +178,9 @@ if (existsSync(dist) && !existsSync(join(lib, 'cni.cjs')) && (await readdir(dist
 }
 await rm(dist, { recursive: true, force: true })
 await mkdir(lib, { recursive: true })
-await Promise.all([build(commandLine), build(cniPlugin), copyNatives()])
+// First: by this file the next build knows that a folder is one, also after a build that failed.
 await writeFile(join(lib, 'cni.cjs'), cniEntry)
+await Promise.all([build(commandLine), build(cniPlugin), copyNatives()])
 await writeLaunchers()
 await warmUp()
 console.log(`built ${dist}/nodeplane and ${dist}/cni/{${pluginNames.join(',')}}`)

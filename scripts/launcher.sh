@@ -1,5 +1,6 @@
 #!/bin/sh
-# Starts nodeplane under Node 26. Called `nodeplane` it is the command line, by any other name that CNI plugin.
+# Starts nodeplane under Node 26. Called `nodeplane` it is the command line, by any other name that CNI plugin. The compiled
+# plugin executable calls it as `nodeplane --cni-plugin NAME PATH` where no agent does its work.
 # It depends on neither working directory, HOME nor PATH: container runtimes promise none of them.
 
 built_node='@NODE@'
@@ -24,7 +25,10 @@ if [ ! -x "$node" ]; then
   done
 fi
 
-case ${0##*/} in
+name=$0 self=$0
+if [ "${1:-}" = --cni-plugin ]; then name=$2 self=$3; fi
+
+case ${name##*/} in
 nodeplane)
   if [ -z "$node" ]; then
     echo 'nodeplane: no Node.js 26 or later found' >&2
@@ -39,6 +43,6 @@ nodeplane)
   fi
   # What the runtime's environment tells Node is not meant for plugins.
   unset NODE_OPTIONS
-  exec "$node" "$dist/lib/cni.cjs" "$0"
+  exec "$node" "$dist/lib/cni.cjs" "$name" "$self"
   ;;
 esac

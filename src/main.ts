@@ -13,7 +13,7 @@ import {
 const commands: Readonly<Record<string, { summary: string; load: () => Promise<CommandModule> }>> =
   {
     agent: {
-      summary: 'the service proxy and DNS of a node in one process',
+      summary: 'the service proxy, DNS and CNI of a node in one process',
       load: () => import('./cli/agent.ts'),
     },
     proxy: {
@@ -24,7 +24,10 @@ const commands: Readonly<Record<string, { summary: string; load: () => Promise<C
       summary: "answer the cluster's names, with CoreDNS's flags and Corefile",
       load: () => import('./cli/dns.ts'),
     },
-    cni: { summary: 'answer a call of the CNI protocol', load: () => import('./cli/cni.ts') },
+    cni: {
+      summary: 'answer a call of the CNI protocol; install the plugins',
+      load: () => import('./cli/cni.ts'),
+    },
     resolvconf: {
       summary: "a pod's resolv.conf under its dnsPolicy, and why",
       load: () => import('./cli/resolvconf.ts'),

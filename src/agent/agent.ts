@@ -1,7 +1,10 @@
 import type { Kind } from '#cluster/objects.ts'
+import { openEvents } from '#cluster/open-events.ts'
 import type { Connection } from '#cluster/open-source.ts'
 import type { Wanted } from '#cluster/source.ts'
 import { Store } from '#cluster/store.ts'
+import type { AttachedPods } from '#cni/pods/attached-pods.ts'
+import { runCniService } from '#cni/service.ts'
 import type { LineLog } from '#dns/line-log.ts'
 import type { DnsServer } from '#dns/server/dns-server.ts'
 import { startDns } from '#dns/start.ts'
@@ -16,8 +19,9 @@ import type { Logger } from '#runtime/log.ts'
 import { createMetrics, type Metrics } from '#runtime/metrics.ts'
 import { type Part, runTogether, untilAborted } from '#runtime/run-together.ts'
 import { AgentCluster } from './cluster.ts'
+import { type KubeletDns, NodePods } from './node-pods.ts'
 import { PublishGate } from './publish-gate.ts'
-import { type ReadinessCheck, readinessRoute } from './readiness.ts'
+import { type ReadinessCheck, readinessRoute, reasonInLine } from './readiness.ts'
 
 /** An API server may know a new Node only after a while (kube-proxy waits as long), milliseconds. */
 const NODE_WAIT_MS = 30_000
@@ -27,8 +31,21 @@ export type AgentOptions = {
   readonly connection: Connection
   /** undefined: no service proxy. */
   readonly proxy: ProxyConfig | undefined
+  /** Ends the agent when a file that it was configured by says something else. */
+  readonly configWatch?: Part | undefined
   /** undefined: no DNS server. */
-  readonly dns: { readonly corefile: string; readonly port: number } | undefined
+  readonly dns:
+    | { readonly corefile: string; readonly port: number; readonly fastPathWorkers: number }
+    | undefined
+  /** undefined: plugin executables do their calls alone. */
+  readonly cni:
+    | {
+        readonly socket: string
+        readonly stateDir: string
+        /** undefined: a pod's result has the DNS settings of its network's configuration. */
+        readonly podDns: KubeletDns | undefined
+      }
+    | undefined
   /** undefined: the routes to other nodes are somebody else's. */
   readonly routes: RoutesConfig | undefined
   readonly http: { readonly host: string; readonly port: number }
@@ -66,6 +83,7 @@ class Agent {
   /** The families whose rules are not in the kernel yet. */
   readonly #missing = new Set<IpFamily>(usableFamilies())
   #dns: DnsServer | undefined
+  #pods: AttachedPods | undefined
   #whyNoRoutes: string | undefined = 'not in the kernel yet'
 
   constructor(options: AgentOptions, metrics: Metrics) {
@@ -75,6 +93,14 @@ class Agent {
 
   /** What must hold for the node to be ready; complete from the start, so that nothing is ready by being unknown. */
   get checks(): readonly ReadinessCheck[] {
+    const { cni } = this.#options
+    return [
+      ...this.#checksButCni,
+      ...(cni === undefined ? [] : [{ part: 'cni', whyNot: () => this.#whyNotServing() }]),
+    ]
+  }
+
+  get #checksButCni(): readonly ReadinessCheck[] {
     const { proxy, dns, routes } = this.#options
     return [
       { part: 'cluster', whyNot: () => this.#whyNotListed() },
@@ -84,8 +110,13 @@ class Agent {
     ]
   }
 
+  /** The pods that this node's CNI calls have made known; undefined before they can, or where there is no CNI. */
+  get pods(): AttachedPods | undefined {
+    return this.#pods
+  }
+
   async run(stop: AbortSignal): Promise<void> {
-    const { connection, proxy, dns, routes, log } = this.#options
+    const { connection, proxy, dns, cni, routes, configWatch, log } = this.#options
     const failure = Promise.withResolvers<never>()
     const onFailure = (error: unknown) =>
       failure.reject(new Error('the source of cluster objects ended', { cause: error }))
@@ -98,7 +129,9 @@ class Agent {
     await cluster.watch(this.#wanted())
     if (proxy !== undefined) parts.push(signal => this.#runProxy(proxy, signal))
     if (dns !== undefined) parts.push(signal => this.#runDns(dns, cluster, signal))
+    if (cni !== undefined) parts.push(signal => this.#runCni(cni, onFailure, signal))
     if (routes !== undefined) parts.push(signal => this.#runRoutes(routes, signal))
+    if (configWatch !== undefined) parts.push(configWatch)
     parts.push(async signal => {
       await Promise.race([failure.promise, untilAborted(signal)])
     })
@@ -114,8 +147,7 @@ class Agent {
   #wanted(): Wanted {
     const { nodeName, proxy, dns, routes } = this.#options
     return {
-      Service: {},
-      EndpointSlice: {},
+      ...(proxy === undefined && dns === undefined ? {} : { Service: {}, EndpointSlice: {} }),
       ...(proxy === undefined ? {} : { Node: wantedByProxyService(nodeName).Node ?? {} }),
       ...(routes === undefined ? {} : wantedByRoutes),
       ...(dns === undefined ? {} : { Namespace: {} }),
@@ -124,25 +156,29 @@ class Agent {
 
   async #runProxy(config: ProxyConfig, signal: AbortSignal): Promise<void> {
     const { nodeName, connection, log } = this.#options
-    await runProxyService(
-      {
-        config,
-        nodeName,
-        store: this.#store,
-        nodeWaitMs: connection.manifests === undefined ? NODE_WAIT_MS : 0,
-        log,
-        metrics: this.#metrics,
-        onProgrammed: ({ family, revision }) => {
-          this.#missing.delete(family)
-          this.#gate.programmed(family, revision)
+    using events = await openEvents(connection, { nodeName, log })
+    const run = (signal: AbortSignal) =>
+      runProxyService(
+        {
+          config,
+          onEvent: events?.record.bind(events),
+          nodeName,
+          store: this.#store,
+          nodeWaitMs: connection.manifests === undefined ? NODE_WAIT_MS : 0,
+          log,
+          metrics: this.#metrics,
+          onProgrammed: ({ family, revision }) => {
+            this.#missing.delete(family)
+            this.#gate.programmed(family, revision)
+          },
         },
-      },
-      signal,
-    )
+        signal,
+      )
+    await runTogether([run, async signal => events?.run(signal)], signal)
   }
 
   async #runDns(
-    { corefile, port }: { readonly corefile: string; readonly port: number },
+    { corefile, port, fastPathWorkers }: NonNullable<AgentOptions['dns']>,
     cluster: AgentCluster,
     signal: AbortSignal,
   ): Promise<void> {
@@ -156,11 +192,38 @@ class Agent {
       metrics: this.#metrics,
       lines,
       env,
+      fastPathWorkers,
       signal,
     })
     this.#dns = server
     log.info({ served: server.served }, 'answering')
     await server.ended
+  }
+
+  async #runCni(
+    { socket, stateDir, podDns }: NonNullable<AgentOptions['cni']>,
+    onFailure: (error: unknown) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { connection, nodeName } = this.#options
+    const log = this.#options.log.child({ component: 'cni' })
+    const pods =
+      podDns &&
+      (await NodePods.watch({ connection, nodeName, kubelet: podDns, log, onFailure }, signal))
+    await runCniService(
+      {
+        socket,
+        stateDir,
+        whyNotReady: () => reasonInLine(this.#checksButCni),
+        dnsOf: pod => pods?.dnsOf(pod),
+        onServing: attached => {
+          this.#pods = attached
+        },
+        metrics: this.#metrics,
+        log,
+      },
+      signal,
+    )
   }
 
   async #runRoutes(config: RoutesConfig, signal: AbortSignal): Promise<void> {
@@ -177,6 +240,10 @@ class Agent {
       },
       signal,
     )
+  }
+
+  #whyNotServing(): string | undefined {
+    return this.#pods === undefined ? 'not serving calls yet' : undefined
   }
 
   #whyNotListed(): string | undefined {

@@ -1,5 +1,7 @@
 import { dirname, isAbsolute, resolve } from 'node:path'
 import * as z from 'zod'
+import { DEFAULT_FAST_PATH_WORKERS, MAX_FAST_PATH_WORKERS } from '#dns/server/fast-path-workers.ts'
+import { parseIp } from '#net/ip.ts'
 import { routesSchema } from '#routes/config.ts'
 import { parseConfig } from '#runtime/config-file.ts'
 import { ConfigError, type ConfigProblem } from '#runtime/error.ts'
@@ -18,6 +20,17 @@ const addressSchema = z
 
 const path = z.string().min(1, 'must name a file')
 
+const absolutePath = z.string().startsWith('/', 'must be an absolute path')
+
+const ipAddress = z.string().refine(text => parseIp(text) !== undefined, 'must be an IP address')
+
+/** The kubelet's settings of the same names: what pods get as DNS settings follows from them. */
+const podDnsSchema = z.strictObject({
+  clusterDNS: z.array(ipAddress).default([]),
+  clusterDomain: z.string().default(''),
+  resolvConf: z.string().default('/etc/resolv.conf'),
+})
+
 const schema = z.strictObject({
   nodeName: z.string().trim().toLowerCase().min(1, 'must not be empty').optional(),
   cluster: z
@@ -34,8 +47,27 @@ const schema = z.strictObject({
   proxy: z.union([z.literal(false), z.strictObject({ config: path.optional() })]).default({}),
   dns: z.union([
     z.literal(false),
-    z.strictObject({ corefile: path, port: z.number().int().min(1).max(65535).default(53) }),
+    z.strictObject({
+      corefile: path,
+      port: z.number().int().min(1).max(65535).default(53),
+      fastPathWorkers: z
+        .number()
+        .int()
+        .min(0)
+        .max(MAX_FAST_PATH_WORKERS)
+        .default(DEFAULT_FAST_PATH_WORKERS),
+    }),
   ]),
+  cni: z
+    .union([
+      z.literal(false),
+      z.strictObject({
+        socket: absolutePath.default('/run/nodeplane/cni.sock'),
+        stateDir: absolutePath.default('/run/nodeplane/pods'),
+        podDNS: podDnsSchema.optional(),
+      }),
+    ])
+    .default(false),
   routes: z.union([z.literal(false), routesSchema]).default(false),
   http: z.strictObject({ address: addressSchema.default(DEFAULT_HTTP_ADDRESS) }).prefault({}),
   log: z.strictObject({ level: z.enum(logLevels).default('info') }).prefault({}),
@@ -52,14 +84,14 @@ export type AgentConfig = z.infer<typeof schema>
 export function parseAgentConfig(text: string, file: string): AgentConfig {
   const { value, unknownFields } = parseConfig(schema, text, file)
   if (unknownFields.length > 0) throw new ConfigError(unknownFields.map(explainUnknown))
-  if (value.proxy === false && value.dns === false && value.routes === false) {
+  const { cluster, proxy, dns, cni, routes } = value
+  if ([proxy, dns, cni, routes].every(part => part === false)) {
     throw new ConfigError([
-      { file, message: 'proxy, dns and routes are all false: there is nothing to run' },
+      { file, message: 'proxy, dns, cni and routes are all false: there is nothing to run' },
     ])
   }
   const absolute = (relative: string) =>
     isAbsolute(relative) ? relative : resolve(dirname(file), relative)
-  const { cluster, proxy, dns } = value
   return {
     ...value,
     cluster: {

@@ -1,4 +1,4 @@
-/** The entry of plugin executables (dist/cni/…), which call it with the path they were called by. */
+/** The entry of plugin executables (dist/cni/…), which call it with the name they were called by and their own path. */
 import { servePlugin } from '#cni/main.ts'
 import { renderError } from '#cni/spec/error.ts'
 import { newestCniVersion } from '#cni/spec/version.ts'
@@ -8,7 +8,7 @@ import { readStdin, writeStderr, writeStdout } from './standard-io.ts'
 /** Where nft and iptables are: nobody promises a plugin a PATH, or one with the folders of administrators in it. */
 const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
-const { argv } = process
+const [, , name = '', self = name] = process.argv
 // Delegates get the environment as it came; what we start ourselves is found in any case.
 const env = { ...process.env }
 process.env['PATH'] = [env['PATH'], SYSTEM_PATH].filter(Boolean).join(':')
@@ -21,7 +21,7 @@ process.once('uncaughtException', error => {
 })
 // SIGTERM simply ends the process: a runtime that kills a call follows it by DEL, which cleans up at any point.
 const { signal } = new AbortController()
-void servePlugin(argv[2] ?? '', version, {
+void servePlugin({ name, self }, version, {
   env,
   readStdin,
   writeStdout,

@@ -5,16 +5,20 @@ import { type CniProcess, serveProcess } from './spec/process.ts'
 
 /**
  * Serves one call as the plugin that the executable is named after.
- * @param executable the path by which it was called.
+ * @param called the name by which it was called, a path or a bare name, and the path of its file.
  * @param version of nodeplane.
  * @returns the exit status.
  */
-export const servePlugin = (executable: string, version: string, io: CniProcess): Promise<number> =>
+export const servePlugin = (
+  called: { readonly name: string; readonly self: string },
+  version: string,
+  io: CniProcess,
+): Promise<number> =>
   serveProcess(io, {
-    name: basename(executable),
+    name: basename(called.name),
     version,
-    pluginFor: () => loadPlugin(basename(executable)),
-    findOwnPlugin: findOwnPluginBeside(executable),
+    pluginFor: () => loadPlugin(basename(called.name)),
+    findOwnPlugin: findOwnPluginBeside(called.self),
   })
 
 /** Serves one call as the plugin that the configuration's `type` names. */

@@ -8,8 +8,9 @@ t.test('the least: a Corefile; the rest has defaults', async t => {
   t.strictSame(parse('dns: { corefile: Corefile }'), {
     cluster: {},
     proxy: {},
+    dns: { corefile: '/etc/nodeplane/Corefile', port: 53, fastPathWorkers: 1 },
     routes: false,
-    dns: { corefile: '/etc/nodeplane/Corefile', port: 53 },
+    cni: false,
     http: { address: '127.0.0.1:9154' },
     log: { level: 'info' },
   })
@@ -27,6 +28,15 @@ dns: false
     cluster: { manifests: '/etc/manifests' },
     proxy: { config: '/srv/kube-proxy.yaml' },
     dns: false,
+  })
+})
+
+t.test('CNI alone is enough; its paths have defaults', async t => {
+  const { cni } = parse('proxy: false\ndns: false\ncni: { podDNS: { clusterDNS: [10.96.0.10] } }')
+  t.strictSame(cni, {
+    socket: '/run/nodeplane/cni.sock',
+    stateDir: '/run/nodeplane/pods',
+    podDNS: { clusterDNS: ['10.96.0.10'], clusterDomain: '', resolvConf: '/etc/resolv.conf' },
   })
 })
 
@@ -68,6 +78,16 @@ const wrong: readonly { title: string; text: string; want: RegExp }[] = [
     want: /port must be at most 65535/,
   },
   { title: 'nothing to run', text: 'dns: false\nproxy: false\n', want: /nothing to run/ },
+  {
+    title: 'a socket that is relative',
+    text: 'dns: false\ncni: { socket: cni.sock }\n',
+    want: /cni\.socket: must be an absolute path/,
+  },
+  {
+    title: 'a DNS address that is none',
+    text: 'dns: false\ncni: { podDNS: { clusterDNS: [kube-dns] } }\n',
+    want: /cni\.podDNS\.clusterDNS.*must be an IP address/,
+  },
   {
     title: 'a mode that is none',
     text: 'dns: false\nroutes: { mode: bgp }\n',

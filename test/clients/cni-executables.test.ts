@@ -1,4 +1,4 @@
-import { cp, link, mkdir, readdir, symlink } from 'node:fs/promises'
+import { cp, link, mkdir, readdir, rename, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { pluginNames } from '#cni/plugins.ts'
@@ -68,7 +68,6 @@ t.test('dist works anywhere without node_modules, with a Node 26 in PATH', async
   await cp(built, moved, { recursive: true })
   // The place where it was built, and the Node of that time, are gone.
   await exec('sed', ['-i', "s|^built_.*=.*|gone='/nonexistent'|", join(moved, 'nodeplane')])
-  await exec('cp', [join(moved, 'nodeplane'), join(moved, 'cni/host-local')])
   const env = { PATH: `${dirname(process.execPath)}:/usr/bin:/bin` }
   const { stdout } = await exec(join(moved, 'nodeplane'), ['--version'], { env })
   t.match(stdout, /^nodeplane \d/)
@@ -87,6 +86,26 @@ t.test('dist works anywhere without node_modules, with a Node 26 in PATH', async
   }
 })
 
+t.test('without a C compiler the build says so, and its plugins work by Node alone', async t => {
+  const folder = join(t.testdir(), 'dist')
+  const build = join(import.meta.dirname, '../../scripts/build')
+  const { stderr } = await exec(build, [folder], { env: { ...process.env, CC: '/nonexistent' } })
+  t.match(stderr, /CNI executable cannot be compiled .*\/nonexistent/)
+  const program = join(folder, 'cni/bridge')
+  const { stdout } = await runPlugin({ program, env: version, config: '' })
+  t.match(JSON.parse(stdout), { cniVersion: '1.1.0' })
+})
+
+t.test('a lone executable whose build is gone asks to be tried again later', async t => {
+  const program = join(t.testdir(), 'host-local')
+  await cp(join(built, 'cni/host-local'), program)
+  await rename(join(built, 'nodeplane'), join(built, 'away'))
+  const answer = await runPlugin({ program, env: version, config: '' })
+  await rename(join(built, 'away'), join(built, 'nodeplane'))
+  t.equal(answer.exitCode, 1)
+  t.match(JSON.parse(answer.stdout), { code: 11, msg: /no nodeplane agent answers/ })
+})
+
 t.test('without a Node 26 it says so, a plugin in JSON', async t => {
   const moved = join(t.testdir(), 'elsewhere')
   await cp(built, moved, { recursive: true })
@@ -94,7 +113,7 @@ t.test('without a Node 26 it says so, a plugin in JSON', async t => {
   await exec('sed', [
     '-i',
     "s|^built_node=.*|built_node='/nonexistent'|; s|/usr[a-z/]*/node||g",
-    program,
+    join(moved, 'nodeplane'),
   ])
   const answer = await runPlugin({ program, env: { ...version, PATH: '/bin' }, config: '' })
   t.equal(answer.exitCode, 1)

@@ -60,7 +60,11 @@ export class DirectoryMirror {
   async #publish(changes: readonly InventoryChange[], pace: Pace): Promise<void> {
     const { store, filters } = this.#options
     const touched = await this.#touchedBy(changes, pace)
-    for (const [kind, keys] of touched) await this.#publishKind(kind, keys, pace)
+    // Services last: a consumer that looks in between must not find one without the endpoints that came with it.
+    const { Service, ...others } = Object.fromEntries(touched)
+    for (const [kind, keys] of Object.entries({ ...others, Service })) {
+      if (keys !== undefined) await this.#publishKind(kind as Kind, keys, pace)
+    }
     if (this.#isSynced) return
     for (const kind of Object.keys(filters) as Kind[]) {
       const keys = [...(touched.get(kind) ?? [])]

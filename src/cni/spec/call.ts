@@ -24,6 +24,18 @@ export type CniCall = {
   readonly readStdin: () => Promise<Uint8Array>
 }
 
+/** Who lives longer than a call, and learns what calls have done: the agent. */
+export interface CallWatcher {
+  /** Why the node is not ready for pods, for STATUS; undefined when it is. */
+  whyNotReady(): string | undefined
+  /** ADD succeeded; gives the result to answer with. */
+  added(plugin: string, request: AttachmentRequest, result: CniResult): CniResult
+  /** DEL succeeded. */
+  deleted(plugin: string, request: AttachmentRequest): void
+  /** GC succeeded. */
+  collected(request: GcRequest): void
+}
+
 /** What the process that answers a call has. */
 export type CniHost = {
   /** What a person is told who starts the program by hand. */
@@ -37,6 +49,8 @@ export type CniHost = {
   readonly pluginFor: (type: string | undefined) => Promise<CniPlugin>
   /** Finds a delegate that needs no process of its own. */
   readonly findOwnPlugin?: FindOwnPlugin
+  /** Learns of calls, not of what their plugins delegate. */
+  readonly watcher?: CallWatcher
   readonly writeStderr: (text: string) => void
   readonly clock: Clock
   readonly signal: AbortSignal
@@ -65,7 +79,7 @@ export async function answerCall(call: CniCall, host: CniHost): Promise<CniAnswe
     const plugin = await host.pluginFor(stringField(fields, 'type'))
     const raw = { stdin, env: call.env }
     const request = requestFrom({ ...environment, verb }, fields, plugin.supportedVersions, raw)
-    const result = await perform(plugin, request, contextOf(host))
+    const result = await performWatched(plugin, request, host)
     if (result === undefined) return { stdout: '', exitCode: 0 }
     return json(renderResult(result, request.config.cniVersion), 0)
   } catch (error) {
@@ -73,6 +87,23 @@ export async function answerCall(call: CniCall, host: CniHost): Promise<CniAnswe
     if (!(error instanceof NodeplaneError)) host.writeStderr(`${stackOf(error)}\n`)
     return json(renderError(error, cniVersion), 1)
   }
+}
+
+/** Performs a call and tells the host's watcher. @throws {CniError} code 50: STATUS while the node is not ready. */
+async function performWatched(
+  plugin: CniPlugin,
+  request: CniRequest | AttachmentRequest | GcRequest,
+  host: CniHost,
+): Promise<CniResult | undefined> {
+  const { watcher } = host
+  const whyNot = request.verb === 'STATUS' ? watcher?.whyNotReady() : undefined
+  if (whyNot !== undefined) throw new CniError(cniCodes.notAvailable, whyNot)
+  const result = await perform(plugin, request, contextOf(host))
+  if (watcher === undefined) return result
+  if (request.verb === 'DEL') watcher.deleted(plugin.name, request as AttachmentRequest)
+  if (request.verb === 'GC') watcher.collected(request as GcRequest)
+  if (result === undefined) return undefined
+  return watcher.added(plugin.name, request as AttachmentRequest, result)
 }
 
 /** Calls the plugin's method for the verb of the request; only ADD has a result. */

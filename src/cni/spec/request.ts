@@ -1,6 +1,7 @@
 import {
   type ConfigObject,
   configObjectFrom,
+  invalid,
   objectField,
   objectsField,
   stringField,
@@ -16,6 +17,7 @@ import type {
   GcRequest,
 } from './plugin.ts'
 import { resultFrom } from './result-json.ts'
+import { checkRuntimeConfig } from './runtime-config.ts'
 import { type CniVersion, isAtLeast, isCniVersion } from './version.ts'
 
 /** The version of a configuration that names none (CNI specification 0.1.0 had no such field). */
@@ -85,6 +87,8 @@ function configFrom(
     )
   }
   const cniVersion = checkVersion(verb, written, supported)
+  // Also where the plugin does not use it. What is removed was refused before, or is from an older version of us.
+  if (verb === 'ADD' || verb === 'CHECK') checkRuntimeConfig(fields)
   const prevResult = previous === undefined ? undefined : resultFrom(previous, cniVersion)
   return { cniVersion, name, type, prevResult, fields }
 }
@@ -113,12 +117,19 @@ function checkVersion(
   return written
 }
 
-/** undefined when the runtime sent no list, which is not the same as an empty one. */
+/** undefined when the runtime sent no list, which is not the same as an empty one. @throws {CniError} code 6 or 7 */
 function validAttachments(fields: ConfigObject): readonly GcAttachment[] | undefined {
   const key = ['cni.dev/valid-attachments', 'cni.dev/attachments'].find(k => fields.values.has(k))
   if (key === undefined) return undefined
   return objectsField(fields, key).map(item => ({
-    containerId: stringField(item, 'containerID') ?? '',
-    ifname: stringField(item, 'ifname') ?? '',
+    containerId: requiredText(item, 'containerID'),
+    ifname: requiredText(item, 'ifname'),
   }))
+}
+
+/** An item that names nothing would have what it stands for released. */
+function requiredText(object: ConfigObject, key: string): string {
+  const text = stringField(object, key) ?? ''
+  if (text === '') throw invalid(object, key, 'is missing')
+  return text
 }

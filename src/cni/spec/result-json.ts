@@ -2,6 +2,7 @@ import type { IpFamily } from '#net/ip.ts'
 import { formatPrefix, type IpPrefix } from '#net/prefix.ts'
 import {
   type ConfigObject,
+  fieldPath,
   integerField,
   invalid,
   ipField,
@@ -51,6 +52,7 @@ export function resultFrom(object: ConfigObject, fallback: CniVersion): CniResul
       `${object.path || 'result'}: unknown cniVersion '${version}'`,
     )
   }
+  refuseOtherShape(object, version)
   if (!allowsNoAddress(version)) return resultFromFamilies(object)
   return {
     interfaces: objectsField(object, 'interfaces').map(interfaceFrom),
@@ -58,6 +60,21 @@ export function resultFrom(object: ConfigObject, fallback: CniVersion): CniResul
     routes: objectsField(object, 'routes').map(routeFrom),
     dns: dnsFrom(objectField(object, 'dns')),
   }
+}
+
+/** A result of one shape under a version of another would be read as an empty one. @throws {CniError} code 6 */
+function refuseOtherShape(object: ConfigObject, version: CniVersion): void {
+  const shapes = [
+    ['ip4', 'ip6'],
+    ['ips', 'interfaces'],
+  ]
+  const [own = [], other = []] = allowsNoAddress(version) ? shapes.toReversed() : shapes
+  const foreign = other.find(key => object.values.has(key))
+  if (foreign === undefined || own.some(key => object.values.has(key))) return
+  throw new CniError(
+    cniCodes.decodingFailure,
+    `${fieldPath(object, foreign)}: not in a result of CNI ${version}`,
+  )
 }
 
 /** A route of a configuration or a result: `{dst, gw, mtu, advmss, priority, table, scope}`. @throws {CniError} */

@@ -80,6 +80,23 @@ const addresses = (store: Store, name = 'web') =>
 const errors = (logged: readonly LogLine[]) => logged.filter(({ level }) => level >= 50)
 const warnings = (logged: readonly LogLine[]) => logged.filter(({ level }) => level === 40)
 
+t.test('a Service never comes before the slices and pods of its file', async t => {
+  const directory = t.testdir({ 'empty.yaml': '' })
+  const { store } = await started(t, directory)
+  const set = store.set.bind(store)
+  const seen: string[] = []
+  store.set = (kind, object) => {
+    set(kind, object)
+    if (kind === 'Service') seen.push(addresses(store))
+  }
+  await writeFile(
+    join(directory, 'web.yaml'),
+    service({ selector: 'web' }) + pod('web-0', '10.1.0.1') + pod('web-1', '10.1.0.2'),
+  )
+  await eventually('the Service', () => clusterIp(store) !== undefined)
+  t.strictSame(seen, ['10.1.0.1,10.1.0.2'])
+})
+
 t.test('objects of YAML and JSON files are in the store, with the namespaces they use', async t => {
   const directory = t.testdir({
     'web.yaml': `${service()}apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: web, namespace: other }\n`,

@@ -144,6 +144,31 @@ const refused: readonly {
     msg: /Required prevResult missing/,
   },
   {
+    title: 'a capability of another type, by its path',
+    config: config({ runtimeConfig: { portMappings: [{ hostPort: '80', containerPort: 80 }] } }),
+    code: 6,
+    msg: /^runtimeConfig\.portMappings\[0\]\.hostPort must be a whole number, not "80"$/,
+  },
+  {
+    title: 'GC with an attachment that names no container',
+    env: { CNI_COMMAND: 'GC' },
+    config: config({ 'cni.dev/valid-attachments': [{ ifname: 'eth0' }] }),
+    code: 7,
+    msg: /^cni\.dev\/valid-attachments\[0\]\.containerID: is missing$/,
+  },
+  {
+    title: 'a prevResult of the old shape under a new version',
+    config: config({ prevResult: { cniVersion: '1.0.0', ip4: { ip: '10.0.0.2/24' } } }),
+    code: 6,
+    msg: /^prevResult\.ip4: not in a result of CNI 1\.0\.0$/,
+  },
+  {
+    title: 'a prevResult of the new shape under an old version',
+    config: config({ prevResult: { cniVersion: '0.2.0', ips: [{ address: '10.0.0.2/24' }] } }),
+    code: 6,
+    msg: /^prevResult\.ips: not in a result of CNI 0\.2\.0$/,
+  },
+  {
     title: 'a prevResult with a broken address, by its path',
     config: config({ prevResult: { cniVersion: '1.0.0', ips: [{ address: '10.0.0.1' }] } }),
     code: 7,
@@ -194,6 +219,15 @@ t.test('the plugin gets a checked request; keys match in any case, null is absen
   const { json } = await callPlugin(plugin, { env, config: sent })
   t.strictSame(json, { cniVersion: '0.4.0', dns: {} })
 })
+
+t.test(
+  'DEL does not look at capabilities: what cannot be released would be asked for again',
+  async t => {
+    const env = cniEnv({ CNI_COMMAND: 'DEL' })
+    const sent = config({ runtimeConfig: { portMappings: 'none' } })
+    t.match(await callPlugin(fakePlugin(), { env, config: sent }), { stdout: '', exitCode: 0 })
+  },
+)
 
 t.test('DEL works without a namespace', async t => {
   const env = cniEnv({ CNI_COMMAND: 'DEL', CNI_NETNS: undefined })

@@ -84,7 +84,7 @@ t.test('what only 1.1.0 can say stays in 1.1.0 and is left out before 1.0.0', as
 t.test('a result without cniVersion takes the one of its configuration', async t => {
   const object = configObjectFrom({ ip4: { ip: '10.0.0.1/24' } })
   t.equal(resultFrom(object, '0.2.0').ips.length, 1)
-  t.equal(resultFrom(object, '1.0.0').ips.length, 0)
+  t.throws(() => resultFrom(object, '1.0.0'), { cniCode: 6, message: /^ip4: not in a result/ })
 })
 
 t.test('addresses become canonical and keep their host bits', async t => {

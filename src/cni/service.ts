@@ -1,0 +1,83 @@
+import { systemClock } from '#runtime/clock.ts'
+import type { Logger } from '#runtime/log.ts'
+import type { Metrics } from '#runtime/metrics.ts'
+import { untilAborted } from '#runtime/run-together.ts'
+import { version } from '#runtime/version.ts'
+import { attachmentOf } from './attachment.ts'
+import { loadPlugin, pluginNames } from './plugins.ts'
+import { AttachedPods } from './pods/attached-pods.ts'
+import { attachmentFrom, type PodName, podNameFrom } from './pods/pod-attachment.ts'
+import { createCallHandler } from './server/answer-call.ts'
+import { createCallMetrics } from './server/metrics.ts'
+import { startCniServer } from './server/server.ts'
+import type { CallWatcher } from './spec/call.ts'
+import type { CniDns } from './spec/result.ts'
+
+export type CniServiceOptions = {
+  /** Path of the socket that the plugin executables ask. */
+  readonly socket: string
+  /** The folder that keeps what is known of pods: one that a reboot empties, as it removes the pods' namespaces. */
+  readonly stateDir: string
+  /** What STATUS answers; undefined when the node is ready for pods. */
+  readonly whyNotReady: () => string | undefined
+  /** The DNS settings of a pod by its dnsPolicy; undefined for a pod that is not known. */
+  readonly dnsOf: (pod: PodName) => CniDns | undefined
+  /** The socket takes calls, and this is who they make known. */
+  readonly onServing: (pods: AttachedPods) => void
+  readonly metrics: Metrics
+  readonly log: Logger
+}
+
+/**
+ * Does the calls of the node's plugin executables until `stop` is aborted.
+ * @throws {ConfigError} the socket's path cannot be used; {CniServerError} another agent serves it.
+ */
+export async function runCniService(options: CniServiceOptions, stop: AbortSignal): Promise<void> {
+  const { socket, stateDir, log, metrics } = options
+  // The first pod must not wait for code to be loaded.
+  await Promise.all(pluginNames.map(loadPlugin))
+  const pods = AttachedPods.open(stateDir, (fields, message) => log.warn(fields, message))
+  await using _server = await startCniServer(
+    {
+      socket,
+      answer: createCallHandler({
+        version,
+        loadPlugin,
+        watcher: createWatcher(pods, options),
+        metrics: createCallMetrics(metrics, () => pods.size),
+        clock: systemClock,
+      }),
+      clock: systemClock,
+      log,
+    },
+    stop,
+  )
+  options.onServing(pods)
+  log.info({ socket, pods: pods.size }, 'serving CNI calls')
+  await untilAborted(stop)
+}
+
+/** Keeps the register of pods, and gives the result of a known pod the DNS settings of its dnsPolicy. */
+export const createWatcher = (
+  pods: AttachedPods,
+  { whyNotReady, dnsOf }: Pick<CniServiceOptions, 'whyNotReady' | 'dnsOf'>,
+): CallWatcher => ({
+  whyNotReady,
+  added(plugin, request, result) {
+    const attachment = attachmentFrom(plugin, request, result)
+    if (attachment !== undefined) pods.add(attachment)
+    const pod = podNameFrom(request.args)
+    const dns = pod && dnsOf(pod)
+    return dns === undefined ? result : { ...result, dns }
+  },
+  deleted(plugin, request) {
+    pods.remove(plugin, attachmentOf(request))
+  },
+  collected({ config, validAttachments }) {
+    if (validAttachments === undefined) return
+    const valid = new Set(
+      validAttachments.map(({ containerId, ifname }) => `${containerId}/${ifname}`),
+    )
+    pods.keepOnly(config.name, ({ containerId, ifname }) => valid.has(`${containerId}/${ifname}`))
+  },
+})

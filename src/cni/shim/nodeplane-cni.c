@@ -1,0 +1,149 @@
+/*
+ * A CNI plugin executable: carries the call to the node's agent and its answer back (README.md), because no JavaScript
+ * runtime starts in the time this takes. Where no agent answers it becomes `nodeplane`, which does the same alone.
+ * Never setuid, and who starts it decides by CNI_PATH what is run anyway: so the environment may name the socket.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define SOCKET_PATH "/run/nodeplane/cni.sock"
+#define MAGIC "NPC1"
+#define MAX_ENVIRONMENT_BYTES (1u << 20)
+#define MAX_CONFIG_BYTES (16u << 20)
+#define MAX_ANSWER_BYTES (64u << 20)
+#define CONNECT_SECONDS 5
+#define ANSWER_SECONDS 120
+/* DIST, where `nodeplane` was built, is given by scripts/build. */
+
+extern char **environ;
+struct header { char magic[4]; uint32_t numbers[3]; };
+
+/* The CNI specification's error object. 11 is "try again later". Nothing in the texts needs escaping. */
+static void fail(int code, const char *what, const char *why) {
+  printf("{\"cniVersion\":\"1.1.0\",\"code\":%d,\"msg\":\"%s: %s\"}\n", code, what, why);
+  exit(1);
+}
+
+static void lost(const char *why) { fail(11, "the nodeplane agent took the call and did not answer", why); }
+
+/* May the last call on this descriptor be repeated? A descriptor that does not block is waited for. */
+static int again(int fd, short events) {
+  struct pollfd ready = {.fd = fd, .events = events};
+  return errno == EINTR || (errno == EAGAIN && poll(&ready, 1, ANSWER_SECONDS * 1000) > 0);
+}
+
+/* Root or ourselves, and on our network: an agent in another network namespace would wire another host. */
+static int is_our_agent(int fd) {
+  struct ucred peer;
+  socklen_t length = sizeof peer;
+  char path[64];
+  struct stat own, theirs;
+  int known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0;
+  if (!known || (peer.uid != 0 && peer.uid != geteuid())) return 0;
+  snprintf(path, sizeof path, "/proc/%d/ns/net", (int)peer.pid);
+  if (stat("/proc/self/ns/net", &own) != 0 || stat(path, &theirs) != 0) return 0;
+  return own.st_dev == theirs.st_dev && own.st_ino == theirs.st_ino;
+}
+
+/* A connection to the agent, of which nothing was asked yet; -1 where none can be had. */
+static int connect_agent(void) {
+  const char *path = getenv("NODEPLANE_CNI_SOCKET");
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  struct timeval connecting = {.tv_sec = CONNECT_SECONDS}, answering = {.tv_sec = ANSWER_SECONDS};
+  if (path == NULL || *path == '\0') path = SOCKET_PATH;
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0 || strlen(path) >= sizeof address.sun_path) return -1;
+  strcpy(address.sun_path, path);
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &connecting, sizeof connecting);
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &answering, sizeof answering);
+  if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0 && is_our_agent(fd)) return fd;
+  close(fd);
+  return -1;
+}
+
+/* Becomes the Node program: of the build this file lies in (DIST/cni/NAME), else of the one it was copied from. */
+static void become_node(char *name, char *self) {
+  char dist[PATH_MAX], file[PATH_MAX + 16];
+  snprintf(dist, sizeof dist, "%s", self);
+  for (int up = 0; up < 2; up++) *(strrchr(dist, '/') ? strrchr(dist, '/') : dist) = '\0';
+  snprintf(file, sizeof file, "%s/lib/cni.cjs", dist);
+  const char *home = access(file, R_OK) == 0 ? dist : DIST;
+  snprintf(file, sizeof file, "%s/nodeplane", home);
+  execl(file, file, "--cni-plugin", name, self, (char *)NULL);
+  fail(11, "no nodeplane agent answers, and without one the program cannot be started", strerror(errno));
+}
+
+/* All of stdin. Who types the call by hand is not waited for. */
+static char *read_config(uint32_t *length) {
+  size_t room = 1 << 16, used = 0;
+  char *config = malloc(room);
+  struct stat input;
+  ssize_t got = fstat(0, &input) != 0 || S_ISCHR(input.st_mode) ? 0 : 1;
+  while (got != 0) {
+    if (used == room) config = realloc(config, room *= 2);
+    if (config == NULL) fail(5, "stdin", "not enough memory");
+    got = read(0, config + used, room - used);
+    if (got < 0 && !again(0, POLLIN)) fail(5, "stdin", strerror(errno));
+    if (got > 0) used += got;
+    if (used > MAX_CONFIG_BYTES) fail(6, "stdin", "the configuration is larger than 16 MiB");
+  }
+  *length = used;
+  return config;
+}
+
+static int put(int fd, const void *data, size_t size) {
+  for (const char *at = data; size > 0;) {
+    ssize_t wrote = write(fd, at, size);
+    if (wrote < 0 && !again(fd, POLLOUT)) return -1;
+    if (wrote > 0) at += wrote, size -= wrote;
+  }
+  return 0;
+}
+
+static void receive(int fd, void *data, size_t size) {
+  for (char *at = data; size > 0;) {
+    ssize_t got = read(fd, at, size);
+    if (got == 0) lost("it closed the connection");
+    if (got < 0 && errno != EINTR) lost(errno == EAGAIN ? "not within 120 s" : strerror(errno));
+    if (got > 0) at += got, size -= got;
+  }
+}
+
+int main(int argc, char **argv) {
+  char *name = argc > 0 ? argv[0] : "", self[PATH_MAX] = "";
+  if (readlink("/proc/self/exe", self, sizeof self - 1) < 0) snprintf(self, sizeof self, "%s", name);
+  size_t size = strlen(name) + strlen(self) + 2;
+  for (char **each = environ; *each != NULL; each++) size += strlen(*each) + 1;
+  int fd = size > MAX_ENVIRONMENT_BYTES ? -1 : connect_agent();
+  char *environment = fd < 0 ? NULL : malloc(size), *end = environment;
+  if (environment == NULL) become_node(name, self);
+  signal(SIGPIPE, SIG_IGN);
+  end = stpcpy(stpcpy(end, name) + 1, self) + 1;
+  for (char **each = environ; *each != NULL; each++) end = stpcpy(end, *each) + 1;
+  uint32_t length;
+  char *config = read_config(&length);
+  struct header head = {.numbers = {htonl(size), htonl(length)}};
+  memcpy(head.magic, MAGIC, sizeof head.magic);
+  if (put(fd, &head, sizeof head) || put(fd, environment, size) || put(fd, config, length)) lost(strerror(errno));
+  receive(fd, &head, sizeof head);
+  uint32_t status = ntohl(head.numbers[0]), out = ntohl(head.numbers[1]), err = ntohl(head.numbers[2]);
+  if (memcmp(head.magic, MAGIC, sizeof head.magic) != 0 || out > MAX_ANSWER_BYTES || err > MAX_ANSWER_BYTES)
+    lost("what it said is no answer");
+  char *answer = malloc((size_t)out + err + 1);
+  if (answer == NULL) lost("not enough memory");
+  receive(fd, answer, (size_t)out + err);
+  put(2, answer + out, err);
+  return put(1, answer, out) == 0 ? (int)status : 1;
+}

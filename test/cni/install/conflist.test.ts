@@ -1,0 +1,49 @@
+import t from 'tap'
+import { renderConflist, whyNoConflist } from '#cni/install/conflist.ts'
+import { type IpPrefix, parsePrefix } from '#net/prefix.ts'
+
+const podCidrs = ['10.244.1.0/24', 'fd00:244:1::/64'].map(text => parsePrefix(text) as IpPrefix)
+
+t.test('a node of a cluster: its podCIDRs, no masquerading, hairpin for Services', async t => {
+  const text = renderConflist({ podCidrs, mtu: 1450, plugins: ['bridge', 'host-local'] })
+  t.match(JSON.parse(text), {
+    name: 'nodeplane',
+    plugins: [
+      {
+        type: 'bridge',
+        isDefaultGateway: true,
+        hairpinMode: true,
+        ipMasq: false,
+        mtu: 1450,
+        ipam: { ranges: [[{ subnet: '10.244.1.0/24' }], [{ subnet: 'fd00:244:1::/64' }]] },
+      },
+    ],
+  })
+  t.equal(JSON.parse(text).plugins.length, 1)
+  t.equal(whyNoConflist(text), undefined)
+})
+
+t.test('plugins that follow in the chain are there when we have them', async t => {
+  const text = renderConflist({ podCidrs, mtu: undefined, plugins: ['bandwidth', 'portmap'] })
+  const plugins = JSON.parse(text).plugins as { type: string; capabilities?: object }[]
+  t.strictSame(plugins.slice(1), [
+    { type: 'portmap', capabilities: { portMappings: true } },
+    { type: 'bandwidth', capabilities: { bandwidth: true } },
+  ])
+  t.notOk(plugins[0] !== undefined && 'mtu' in plugins[0])
+})
+
+const refused: readonly { title: string; text: string; want: RegExp }[] = [
+  { title: 'no JSON', text: '{', want: /JSON/ },
+  { title: 'a list', text: '[]', want: /the list must be an object/ },
+  { title: 'one plugin instead of a list', text: '{"name":"a","type":"bridge"}', want: /^plugins/ },
+  { title: 'no name', text: '{"plugins":[{"type":"bridge"}]}', want: /^name/ },
+  {
+    title: 'a plugin without type',
+    text: '{"name":"a","plugins":[{"type":"bridge"},{}]}',
+    want: /plugins\[1\]\.type/,
+  },
+]
+for (const { title, text, want } of refused) {
+  t.test(`refused: ${title}`, async t => t.match(whyNoConflist(text), want))
+}

@@ -7,6 +7,8 @@ import { firewallConfigFrom } from '#cni/firewall/config.ts'
 import { hostLocalConfigFrom } from '#cni/host-local/config.ts'
 import { isPluginName, pluginNames } from '#cni/plugins.ts'
 import { portmapConfigFrom } from '#cni/portmap/config.ts'
+import { ptpConfigFrom } from '#cni/ptp/config.ts'
+import { sbrConfigFrom } from '#cni/sbr/config.ts'
 import { configObjectFrom } from '#cni/spec/config-object.ts'
 import { isCniName } from '#cni/spec/environment.ts'
 import type { CniRequest } from '#cni/spec/plugin.ts'
@@ -23,6 +25,8 @@ const readers: Readonly<Record<string, (request: CniRequest) => unknown>> = {
   bridge: bridgeConfigFrom,
   firewall: ({ config }) => firewallConfigFrom(config),
   portmap: ({ config }) => portmapConfigFrom(config),
+  ptp: ptpConfigFrom,
+  sbr: ({ config }) => sbrConfigFrom(config),
   tuning: checkTuningConfig,
 }
 const ipamReaders: typeof readers = {

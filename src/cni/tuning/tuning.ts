@@ -6,7 +6,7 @@ import { NetlinkSocket } from '#linux/netlink/socket.ts'
 import { readSysctl, SysctlError, writeSysctl } from '#linux/sysctl.ts'
 import { describeError, errnoCode } from '#runtime/error.ts'
 import { attachmentOf } from '../attachment.ts'
-import { requirePrevResult } from '../chained.ts'
+import { requireInterface, requirePrevResult } from '../chained.ts'
 import { findContainer, openContainer } from '../container.ts'
 import { CniError, cniCodes } from '../spec/error.ts'
 import type { AttachmentRequest, CniContext, CniPlugin, GcRequest } from '../spec/plugin.ts'
@@ -150,15 +150,6 @@ function sysctlDifference({ key, path, value }: Sysctl): readonly string[] {
   } catch (error) {
     return [describeError(error)]
   }
-}
-
-async function requireInterface(container: NetlinkSocket, ifname: string): Promise<Link> {
-  const link = await findLink(container, ifname)
-  if (link !== undefined) return link
-  throw new CniError(
-    cniCodes.invalidEnvironment,
-    `CNI_IFNAME: the container has no interface ${ifname}`,
-  )
 }
 
 function readAllowlist(): string | undefined {

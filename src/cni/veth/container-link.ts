@@ -9,11 +9,17 @@ import { formatPrefix } from '#net/prefix.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { CniError, cniCodes } from '../spec/error.ts'
 import type { Sides } from './pair.ts'
-import { type AddressPlan, type ContainerRoute, planRoutes } from './plan.ts'
+import { type AddressPlan, type ContainerRoute, planPointToPoint, planRoutes } from './plan.ts'
 
 /** IPv6 addresses must be usable after this; duplicate detection takes one to two seconds. */
 const DAD_LIMIT_MS = 5000
 const DAD_POLL_MS = 20
+
+/** What the container gets. */
+export type ContainerPlan = Pick<AddressPlan, 'ips' | 'routes' | 'families'> & {
+  /** Everything goes to the gateway, also what is for the own subnet. */
+  readonly isPointToPoint?: boolean
+}
 
 /**
  * Addresses, link up, routes: in this order, so that the kernel announces the addresses when the link comes up.
@@ -22,18 +28,24 @@ const DAD_POLL_MS = 20
 export async function configureContainer(
   { container, namespace }: Sides,
   link: Link,
-  plan: AddressPlan,
+  plan: ContainerPlan,
   { enabledad, clock }: { enabledad: boolean; clock: Clock },
 ): Promise<void> {
   const usesIpv6 = plan.families.includes(6)
   setContainerSysctls(namespace, link.name, { usesIpv6, enabledad })
   for (const { address } of plan.ips) {
-    const settings = { linkIndex: link.index, prefix: address, duplicateDetection: enabledad }
-    await ensureAddress(container, settings)
+    await ensureAddress(container, {
+      linkIndex: link.index,
+      prefix: address,
+      duplicateDetection: enabledad,
+      isWithoutRoute: plan.isPointToPoint === true,
+    })
   }
   await changeLink(container, link.index, { isUp: true })
   if (usesIpv6 && enabledad) await waitForAddresses(container, link, clock)
-  for (const route of planRoutes(plan)) await ensureRoute(container, link.index, route)
+  const subnets = plan.isPointToPoint === true ? planPointToPoint(plan.ips) : []
+  for (const route of [...subnets, ...planRoutes(plan)])
+    await ensureRoute(container, link.index, route)
 }
 
 /** The sysctls of the interface, before its first address. */

@@ -1,5 +1,19 @@
-import { type IpAddress, type IpFamily, ipFamilies, ipFromNumber, ipToNumber } from '#net/ip.ts'
-import { firstAddress, formatPrefix, type IpPrefix, parsePrefix } from '#net/prefix.ts'
+import {
+  addressBits,
+  type IpAddress,
+  type IpFamily,
+  ipFamilies,
+  ipFromNumber,
+  ipToNumber,
+} from '#net/ip.ts'
+import {
+  firstAddress,
+  formatPrefix,
+  hostPrefix,
+  type IpPrefix,
+  networkOf,
+  parsePrefix,
+} from '#net/prefix.ts'
 import type { CniIp, CniResult, CniRoute } from '../spec/result.ts'
 
 /** What is to be set up for the addresses that IPAM gave. */
@@ -15,7 +29,11 @@ export type AddressPlan = {
 }
 
 /** A route of the container, its gateways filled in. Several gateways share the traffic. */
-export type ContainerRoute = Omit<CniRoute, 'gw'> & { readonly gateways: readonly IpAddress[] }
+export type ContainerRoute = Omit<CniRoute, 'gw'> & {
+  readonly gateways: readonly IpAddress[]
+  /** Of what the container sends by it. */
+  readonly source?: IpAddress
+}
 
 type GatewaySettings = {
   /** Addresses without a gateway get the first of their subnet. */
@@ -91,4 +109,20 @@ export function planRoutes(plan: Pick<AddressPlan, 'ips' | 'routes'>): readonly 
     merged.set(key, { ...route, ...before, gateways: [...gateways] })
   }
   return [...merged.values()]
+}
+
+/**
+ * The routes of a link that has nobody but the gateway at its other end: to the gateway itself, then to each address's subnet
+ * by it.
+ */
+export function planPointToPoint(ips: readonly CniIp[]): readonly ContainerRoute[] {
+  return ips.flatMap(({ address, gateway }) => {
+    if (gateway === undefined) return []
+    const source = address.address
+    const toGateway = { dst: hostPrefix(gateway), gateways: [], source }
+    const isAlone = address.length === addressBits(address.family)
+    return isAlone
+      ? [toGateway]
+      : [toGateway, { dst: networkOf(address), gateways: [gateway], source }]
+  })
 }

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { type CniIp, type CniResult, type CniRoute, emptyResult } from '#cni/spec/result.ts'
-import { planAddresses, planRoutes } from '#cni/veth/plan.ts'
+import { planAddresses, planPointToPoint, planRoutes } from '#cni/veth/plan.ts'
 import { type IpAddress, parseIp } from '#net/ip.ts'
 import { formatPrefix, type IpPrefix, parsePrefix } from '#net/prefix.ts'
 
@@ -147,4 +147,15 @@ t.test('routes: metric, table, scope and MTU are kept', async t => {
   const extras = { mtu: 1400, advmss: 1300, priority: 5, table: 100, scope: 0 }
   const [planned] = planRoutes({ ips: [], routes: [{ ...route('10.0.0.0/8'), ...extras }] })
   t.match(planned, extras)
+})
+
+t.test('point to point: first to the gateway, then to the subnet by it', async t => {
+  const ips = [address('10.22.0.5/24', '10.22.0.1'), address('fd00::5/128', 'fe80::1')]
+  const routes = planPointToPoint([...ips, address('10.9.0.5/24')])
+  const texts = routes.map(({ dst, gateways, source }) => [formatPrefix(dst), ...gateways, source])
+  t.strictSame(texts, [
+    ['10.22.0.1/32', '10.22.0.5'],
+    ['10.22.0.0/24', '10.22.0.1', '10.22.0.5'],
+    ['fe80::1/128', 'fd00::5'],
+  ])
 })

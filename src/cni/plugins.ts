@@ -10,6 +10,7 @@ const plugins: Readonly<Record<string, () => Promise<CniPlugin>>> = {
   loopback: async () => (await import('./loopback/loopback.ts')).loopback,
   portmap: async () => (await import('./portmap/portmap.ts')).portmap,
   tuning: async () => (await import('./tuning/tuning.ts')).tuning,
+  vrf: async () => (await import('./vrf/vrf.ts')).vrf,
   ptp: async () => (await import('./ptp/ptp.ts')).ptp,
   sbr: async () => (await import('./sbr/sbr.ts')).sbr,
   static: async () => (await import('./static/static.ts')).staticIpam,

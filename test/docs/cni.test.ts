@@ -16,6 +16,7 @@ import { requestFrom } from '#cni/spec/request.ts'
 import { cniVersions } from '#cni/spec/version.ts'
 import { staticResultFrom } from '#cni/static/config.ts'
 import { checkTuningConfig } from '#cni/tuning/config.ts'
+import { vrfConfigFrom } from '#cni/vrf/config.ts'
 
 const folder = join(import.meta.dirname, '../../docs/cni')
 
@@ -28,6 +29,7 @@ const readers: Readonly<Record<string, (request: CniRequest) => unknown>> = {
   ptp: ptpConfigFrom,
   sbr: ({ config }) => sbrConfigFrom(config),
   tuning: checkTuningConfig,
+  vrf: ({ config }) => vrfConfigFrom(config),
 }
 const ipamReaders: typeof readers = {
   'host-local': ({ config }) => hostLocalConfigFrom(config),

@@ -48,7 +48,7 @@ async function callLink(
   { reference = false, ...plugin }: ChainLink,
   prevResult: object | undefined,
 ): Promise<PluginAnswer> {
-  const config = { cniVersion, name, ...plugin, ...(prevResult && { prevResult }) }
+  const config = { ...plugin, cniVersion, name, ...(prevResult && { prevResult }) }
   const call = {
     verb,
     config,

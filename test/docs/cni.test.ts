@@ -87,7 +87,10 @@ for (const name of pluginNames) {
 
 t.test('the page of bridge names every field that the plugin reads', async t => {
   const page = readFileSync(join(folder, 'bridge.md'), 'utf8')
-  const source = readFileSync(join(import.meta.dirname, '../../src/cni/bridge/config.ts'), 'utf8')
+  const source = ['bridge', 'veth']
+    .map(name => join(import.meta.dirname, `../../src/cni/${name}/config.ts`))
+    .map(path => readFileSync(path, 'utf8'))
+    .join('')
   const read = [...source.matchAll(/Field\(fields, '(\w+)'\)/g)].map(([, field]) => field)
   t.ok(read.length > 10)
   const outside = ['args', 'runtimeConfig']

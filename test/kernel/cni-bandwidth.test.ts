@@ -84,6 +84,7 @@ t.test('without limits nothing is touched, and prevResult is printed as it came'
   t.match((await call('ADD', { runtimeConfig: { bandwidth: {} } })).json, want)
   t.equal((await counters(host, hostEnd)).kind, 'noqueue')
   t.equal((await call('CHECK')).exitCode, 0)
+  t.equal((await call('ADD', { prevResult: null })).exitCode, 0, 'nor is it asked for')
 })
 
 t.test('the largest burst that runtimes send is set and found again', async t => {

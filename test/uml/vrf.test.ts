@@ -71,6 +71,7 @@ t.test('vrf: an interface gets routes of its own, and keeps addresses and routes
   t.notMatch(await pod.ip('link'), /red/, 'it goes with the last')
   t.equal((await call('DEL')).exitCode, 0, 'twice')
   t.equal((await call('DEL', {}, { netns: '' })).exitCode, 0, 'with the namespace gone')
+  t.equal((await call('DEL', { vrfname: '' })).exitCode, 0, 'of what ADD refuses')
 })
 
 t.test('vrf: a link of another kind is in the way', async t => {

@@ -6,7 +6,7 @@ import { requirePrevResult } from '../chained.ts'
 import { findContainer, openContainer } from '../container.ts'
 import { CniError, cniCodes } from '../spec/error.ts'
 import type { AttachmentRequest, CniContext, CniPlugin, GcRequest } from '../spec/plugin.ts'
-import type { CniResult } from '../spec/result.ts'
+import { type CniResult, emptyResult } from '../spec/result.ts'
 import { cniVersions } from '../spec/version.ts'
 import { type BandwidthConfig, bandwidthConfigFrom } from './config.ts'
 import {
@@ -37,8 +37,9 @@ const isUnlimited = ({ ingress, egress }: BandwidthConfig): boolean =>
 
 async function add(request: AttachmentRequest, { warn }: CniContext): Promise<CniResult> {
   const config = bandwidthConfigFrom(request.config)
+  // As with the reference, nobody asks then whether it is chained.
+  if (isUnlimited(config)) return request.config.prevResult ?? emptyResult
   const result = requirePrevResult(request)
-  if (isUnlimited(config)) return result
   using host = NetlinkSocket.open()
   const link = await hostEndOf(request, host, result)
   try {

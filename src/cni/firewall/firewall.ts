@@ -17,6 +17,7 @@ import type {
 } from '../spec/plugin.ts'
 import type { CniResult } from '../spec/result.ts'
 import { cniVersions } from '../spec/version.ts'
+import { UNDO_LIMIT_MS } from '../undo.ts'
 import { addFirewallRules, missingFirewallRules, removeFirewallRules } from './apply.ts'
 import { type FirewallConfig, firewallConfigFrom } from './config.ts'
 import { addSources, isFirewalldRunning, missingSources, removeSources } from './firewalld.ts'
@@ -58,9 +59,6 @@ async function add(request: AttachmentRequest, context: CniContext): Promise<Cni
   }
   return result
 }
-
-/** How long undoing may take. */
-const UNDO_LIMIT_MS = 10_000
 
 async function setUp(
   request: AttachmentRequest,

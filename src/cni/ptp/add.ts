@@ -3,7 +3,6 @@ import type { Link } from '#linux/netlink/link.ts'
 import { addRoute, RouteScope } from '#linux/netlink/route.ts'
 import { NetlinkSocket } from '#linux/netlink/socket.ts'
 import { hostPrefix } from '#net/prefix.ts'
-import { describeError } from '#runtime/error.ts'
 import { type Attachment, attachmentOf } from '../attachment.ts'
 import { openContainer } from '../container.ts'
 import { addMasquerade, removeMasquerade } from '../masquerade/apply.ts'
@@ -11,15 +10,13 @@ import { CniError, cniCodes } from '../spec/error.ts'
 import { addIpam } from '../spec/ipam.ts'
 import type { AttachmentRequest, CniContext } from '../spec/plugin.ts'
 import type { CniIp, CniResult } from '../spec/result.ts'
+import { UNDO_LIMIT_MS, type Undo, undoOn } from '../undo.ts'
 import { configureContainer } from '../veth/container-link.ts'
 import { enableForwarding } from '../veth/forwarding.ts'
 import { withOfferedMtu } from '../veth/offered-mtu.ts'
 import { createPair, removePair, requireLink, type Sides, setUpHostLink } from '../veth/pair.ts'
 import { planAddresses } from '../veth/plan.ts'
 import { type PtpConfig, ptpConfigFrom } from './config.ts'
-
-/** How long undoing may take, which nobody can stop. */
-const UNDO_LIMIT_MS = 10_000
 
 /** One ADD under way: what it works with, and what is to be done should it fail. */
 type Work = {
@@ -28,8 +25,7 @@ type Work = {
   readonly config: PtpConfig
   readonly attachment: Attachment
   readonly sides: Sides
-  /** Notes a step back, taken should the ADD fail; its own failure is only told. */
-  readonly undo: (what: string, action: () => Promise<unknown>) => void
+  readonly undo: Undo
 }
 
 /**
@@ -43,12 +39,7 @@ export async function addPtp(request: AttachmentRequest, context: CniContext): P
   using container = NetlinkSocket.open(namespace)
   // Declared last, so that it undoes while the sockets are open.
   await using undone = new AsyncDisposableStack()
-  const undo: Work['undo'] = (what, action) =>
-    undone.defer(async () => {
-      await action().catch((error: unknown) => {
-        context.warn(`undoing a failed ADD: ${what}: ${describeError(error)}`)
-      })
-    })
+  const undo = undoOn(undone, context)
   const sides = { host, container, namespace }
   const attachment = attachmentOf(request)
   const result = await connect({ request, context, config, attachment, sides, undo })

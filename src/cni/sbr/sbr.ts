@@ -3,13 +3,13 @@ import { findLink } from '#linux/netlink/link.ts'
 import { addRoute, listRoutes, removeRoute } from '#linux/netlink/route.ts'
 import { addRule, listRules, removeRule } from '#linux/netlink/rule.ts'
 import { NetlinkSocket } from '#linux/netlink/socket.ts'
-import { describeError } from '#runtime/error.ts'
 import { addressesOf, requireInterface, requirePrevResult } from '../chained.ts'
 import { findContainer, openContainer } from '../container.ts'
 import { CniError, cniCodes } from '../spec/error.ts'
 import type { AttachmentRequest, CniContext, CniPlugin } from '../spec/plugin.ts'
 import type { CniResult } from '../spec/result.ts'
 import { cniVersions } from '../spec/version.ts'
+import { type Undo, undoOn } from '../undo.ts'
 import { sbrConfigFrom } from './config.ts'
 import {
   planRouting,
@@ -35,7 +35,7 @@ export const sbr: CniPlugin = {
   },
 }
 
-async function add(request: AttachmentRequest, { warn }: CniContext): Promise<CniResult> {
+async function add(request: AttachmentRequest, context: CniContext): Promise<CniResult> {
   const { table } = sbrConfigFrom(request.config)
   const result = requirePrevResult(request)
   const ips = addressesOf(result, request.ifname)
@@ -47,30 +47,24 @@ async function add(request: AttachmentRequest, { warn }: CniContext): Promise<Cn
   const link = await requireInterface(container, request.ifname)
   const plan = planRouting({ link, ips, table }, await readRouting(container))
   await using undone = new AsyncDisposableStack()
-  const undo: Undo = action =>
-    undone.defer(async () => {
-      await action().catch((error: unknown) =>
-        warn(`undoing a failed ADD: ${describeError(error)}`),
-      )
-    })
+  const undo = undoOn(undone, context)
   await apply(container, plan, undo)
   undone.move()
   return result
 }
 
-/** Notes a step back, taken should the ADD fail. */
-type Undo = (action: () => Promise<unknown>) => void
-
 async function apply(container: NetlinkSocket, plan: RoutingPlan, undo: Undo): Promise<void> {
   for (const route of plan.routes) {
-    if (await addRoute(container, route)) undo(() => removeRoute(container, route))
+    if (await addRoute(container, route))
+      undo('remove a route', () => removeRoute(container, route))
   }
   for (const rule of plan.rules) {
-    if (await addRule(container, rule)) undo(() => removeRule(container, rule))
+    if (await addRule(container, rule)) undo('remove a rule', () => removeRule(container, rule))
   }
   // Those by a gateway first: they need the others.
   for (const route of plan.obsolete.toSorted((a, b) => b.gateways.length - a.gateways.length)) {
-    if (await removeRoute(container, route)) undo(() => addRoute(container, route))
+    if (await removeRoute(container, route))
+      undo('put a route back', () => addRoute(container, route))
   }
 }
 

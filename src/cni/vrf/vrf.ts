@@ -7,6 +7,8 @@ import { createVrf, findVrf, listVrfs, type VrfLink } from '#linux/netlink/vrf.t
 import { describeError } from '#runtime/error.ts'
 import { requireInterface, requirePrevResult } from '../chained.ts'
 import { findContainer, openContainer } from '../container.ts'
+import { stringField } from '../spec/config-object.ts'
+import { isInterfaceName } from '../spec/environment.ts'
 import { CniError, cniCodes } from '../spec/error.ts'
 import type { AttachmentRequest, CniContext, CniPlugin } from '../spec/plugin.ts'
 import type { CniResult } from '../spec/result.ts'
@@ -46,7 +48,7 @@ async function add(request: AttachmentRequest, { warn }: CniContext): Promise<Cn
   try {
     await enslave(container, link, await ensureVrf(container, config))
   } catch (error) {
-    await release(container, config, link).catch(failure =>
+    await release(container, config.vrf, link).catch(failure =>
       warn(`undoing a failed ADD: ${describeError(failure)}`),
     )
     throw error
@@ -121,12 +123,14 @@ async function del(request: AttachmentRequest): Promise<void> {
   if (namespace === undefined) return
   using container = NetlinkSocket.open(namespace)
   const link = await findLink(container, request.ifname)
-  await release(container, vrfConfigFrom(request.config), link)
+  // Read leniently: what ADD refused has made nothing, and must not keep DEL.
+  const name = stringField(request.config.fields, 'vrfname') ?? ''
+  if (isInterfaceName(name)) await release(container, name, link)
 }
 
 async function release(
   container: NetlinkSocket,
-  { vrf: name }: VrfConfig,
+  name: string,
   link: Link | undefined,
 ): Promise<void> {
   const master = await findVrf(container, name)

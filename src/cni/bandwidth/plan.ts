@@ -59,11 +59,11 @@ export const referenceIfbName = ({ network, containerId }: Attachment): string =
 export const ifbAlias = (attachment: Attachment): string =>
   `${ifbMark(attachment.network)} ${attachment.network} ${attachment.containerId} ${attachment.ifname}`.slice(
     0,
-    MAX_ALIAS_BYTES,
+    MAX_ALIAS_LENGTH,
   )
 
 /** How the aliases of all ifbs of a network begin. Not like those of veths: each plugin's GC removes what is its own. */
 export const ifbMark = (network: string): string => `nodeplane-bandwidth:${networkHash(network)}`
 
-/** Longest alias of a link, in bytes: IFALIASZ − 1 (linux/if.h). Interface names may have longer letters. */
-const MAX_ALIAS_BYTES = 200
+/** Characters; a link's alias may have 255 bytes (IFALIASZ − 1, linux/if.h), and only the interface's 15 bytes are not ASCII. */
+const MAX_ALIAS_LENGTH = 240

@@ -129,8 +129,8 @@ class DnsStream {
     const { connections, limits } = this.#serving
     const socket = this.#socket
     const octets = frame(packet)
-    this.#writes++
-    this.#deadline.set(limits.writeMs)
+    // Further answers give a client that does not read no more time.
+    if (this.#writes++ === 0) this.#deadline.set(limits.writeMs)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     socket.write(octets, error => (error ? reject(error) : resolve()))
     const sent = connections.unsent(socket, octets.length, socket.writableLength)

@@ -6,6 +6,9 @@ import { Store } from '#cluster/store.ts'
 import type { AttachedPods } from '#cni/pods/attached-pods.ts'
 import { runCniService } from '#cni/service.ts'
 import type { LineLog } from '#dns/line-log.ts'
+import type { LocalPods } from '#dns/plugin.ts'
+import type { KubeletDns } from '#dns/policy/kubelet-dns.ts'
+import { StoredPods } from '#dns/policy/pods-by-address.ts'
 import type { DnsServer } from '#dns/server/dns-server.ts'
 import { startDns } from '#dns/start.ts'
 import type { IpFamily } from '#net/ip.ts'
@@ -18,13 +21,20 @@ import { metricsRoute, startHttpServer } from '#runtime/http-server.ts'
 import type { Logger } from '#runtime/log.ts'
 import { createMetrics, type Metrics } from '#runtime/metrics.ts'
 import { type Part, runTogether, untilAborted } from '#runtime/run-together.ts'
+import { AskingPods } from './asking-pods.ts'
 import { AgentCluster } from './cluster.ts'
-import { type KubeletDns, NodePods } from './node-pods.ts'
 import { PublishGate } from './publish-gate.ts'
 import { type ReadinessCheck, readinessRoute, reasonInLine } from './readiness.ts'
 
 /** An API server may know a new Node only after a while (kube-proxy waits as long), milliseconds. */
 const NODE_WAIT_MS = 30_000
+
+/** The kubelet's settings where nobody said them: `pods_policy` has defaults for the empty ones. */
+const UNTOLD_KUBELET: KubeletDns = {
+  clusterDns: [],
+  clusterDomain: '',
+  resolvConf: '/etc/resolv.conf',
+}
 
 export type AgentOptions = {
   readonly nodeName: string
@@ -35,7 +45,13 @@ export type AgentOptions = {
   readonly configWatch?: Part | undefined
   /** undefined: no DNS server. */
   readonly dns:
-    | { readonly corefile: string; readonly port: number; readonly fastPathWorkers: number }
+    | {
+        readonly corefile: string
+        readonly port: number
+        readonly fastPathWorkers: number
+        /** Stands in every server block with these settings; undefined: where the Corefile says so. */
+        readonly podsPolicy: KubeletDns | undefined
+      }
     | undefined
   /** undefined: plugin executables do their calls alone. */
   readonly cni:
@@ -84,6 +100,7 @@ class Agent {
   readonly #missing = new Set<IpFamily>(usableFamilies())
   #dns: DnsServer | undefined
   #pods: AttachedPods | undefined
+  #local: Promise<LocalPods> | undefined
   #whyNoRoutes: string | undefined = 'not in the kernel yet'
 
   constructor(options: AgentOptions, metrics: Metrics) {
@@ -129,7 +146,7 @@ class Agent {
     await cluster.watch(this.#wanted())
     if (proxy !== undefined) parts.push(signal => this.#runProxy(proxy, signal))
     if (dns !== undefined) parts.push(signal => this.#runDns(dns, cluster, signal))
-    if (cni !== undefined) parts.push(signal => this.#runCni(cni, onFailure, signal))
+    if (cni !== undefined) parts.push(signal => this.#runCni(cni, cluster, signal))
     if (routes !== undefined) parts.push(signal => this.#runRoutes(routes, signal))
     if (configWatch !== undefined) parts.push(configWatch)
     parts.push(async signal => {
@@ -178,7 +195,7 @@ class Agent {
   }
 
   async #runDns(
-    { corefile, port, fastPathWorkers }: NonNullable<AgentOptions['dns']>,
+    { corefile, port, fastPathWorkers, podsPolicy }: NonNullable<AgentOptions['dns']>,
     cluster: AgentCluster,
     signal: AbortSignal,
   ): Promise<void> {
@@ -187,7 +204,8 @@ class Agent {
     const server = await startDns({
       corefile,
       defaultPort: port,
-      cluster: cluster.accessThrough(reader),
+      cluster: cluster.accessThrough(reader, () => this.#localPods(cluster)),
+      podsPolicy: podsPolicy !== undefined,
       log: log.child({ component: 'dns' }),
       metrics: this.#metrics,
       lines,
@@ -200,22 +218,37 @@ class Agent {
     await server.ended
   }
 
+  /** For every `pods_policy` of every Corefile. */
+  #localPods(cluster: AgentCluster): Promise<LocalPods> {
+    this.#local ??= this.#openLocalPods(cluster)
+    return this.#local
+  }
+
+  async #openLocalPods(cluster: AgentCluster): Promise<LocalPods> {
+    const { nodeName, dns, cni } = this.#options
+    const { store } = await cluster.podsOf(nodeName)
+    return {
+      pods:
+        cni === undefined
+          ? new StoredPods(store, nodeName)
+          : new AskingPods(store, () => this.#pods),
+      kubelet: dns?.podsPolicy ?? UNTOLD_KUBELET,
+    }
+  }
+
   async #runCni(
     { socket, stateDir, podDns }: NonNullable<AgentOptions['cni']>,
-    onFailure: (error: unknown) => void,
+    cluster: AgentCluster,
     signal: AbortSignal,
   ): Promise<void> {
-    const { connection, nodeName } = this.#options
     const log = this.#options.log.child({ component: 'cni' })
-    const pods =
-      podDns &&
-      (await NodePods.watch({ connection, nodeName, kubelet: podDns, log, onFailure }, signal))
+    const pods = podDns && (await cluster.podsOf(this.#options.nodeName))
     await runCniService(
       {
         socket,
         stateDir,
         whyNotReady: () => reasonInLine(this.#checksButCni),
-        dnsOf: pod => pods?.dnsOf(pod),
+        dnsOf: pod => podDns && pods?.dnsOf(pod, podDns),
         onServing: attached => {
           this.#pods = attached
         },

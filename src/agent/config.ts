@@ -24,8 +24,8 @@ const absolutePath = z.string().startsWith('/', 'must be an absolute path')
 
 const ipAddress = z.string().refine(text => parseIp(text) !== undefined, 'must be an IP address')
 
-/** The kubelet's settings of the same names: what pods get as DNS settings follows from them. */
-const podDnsSchema = z.strictObject({
+/** The kubelet's settings of the same names: pods' DNS settings follow from them. */
+const kubeletDnsSchema = z.strictObject({
   clusterDNS: z.array(ipAddress).default([]),
   clusterDomain: z.string().default(''),
   resolvConf: z.string().default('/etc/resolv.conf'),
@@ -56,6 +56,7 @@ const schema = z.strictObject({
         .min(0)
         .max(MAX_FAST_PATH_WORKERS)
         .default(DEFAULT_FAST_PATH_WORKERS),
+      podsPolicy: kubeletDnsSchema.optional(),
     }),
   ]),
   cni: z
@@ -64,7 +65,7 @@ const schema = z.strictObject({
       z.strictObject({
         socket: absolutePath.default('/run/nodeplane/cni.sock'),
         stateDir: absolutePath.default('/run/nodeplane/pods'),
-        podDNS: podDnsSchema.optional(),
+        podDNS: kubeletDnsSchema.optional(),
       }),
     ])
     .default(false),
@@ -75,6 +76,7 @@ const schema = z.strictObject({
 
 /** What the agent is told. Paths are absolute: the file's own are relative to its folder. */
 export type AgentConfig = z.infer<typeof schema>
+export type KubeletDnsConfig = z.infer<typeof kubeletDnsSchema>
 
 /**
  * Reads an agent's configuration.

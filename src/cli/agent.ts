@@ -3,7 +3,7 @@ import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { Command } from 'commander'
 import { runAgent } from '#agent/agent.ts'
-import { type AgentConfig, parseAgentConfig } from '#agent/config.ts'
+import { type AgentConfig, type KubeletDnsConfig, parseAgentConfig } from '#agent/config.ts'
 import { createLineLog } from '#dns/line-log.ts'
 import { parseIp } from '#net/ip.ts'
 import { configFromFile, configFromFlags, type LoadedConfig } from '#proxy/config/load.ts'
@@ -47,7 +47,7 @@ export function run(args: readonly string[], io: CommandIo): Promise<number> {
         connection: { ...config.cluster, env: io.env },
         proxy: proxy?.config,
         configWatch: proxy?.watch && watchPart({ ...proxy.watch, config: proxy.config, log }),
-        dns: config.dns === false ? undefined : config.dns,
+        dns: config.dns === false ? undefined : dnsOptions(config.dns),
         cni: config.cni === false ? undefined : cniOptions(config.cni),
         routes: config.routes === false ? undefined : config.routes,
         http: splitAddress(config.http.address),
@@ -114,15 +114,22 @@ function nodeNameOf(
   throw new ConfigError([{ field: 'nodeName', message }])
 }
 
+const dnsOptions = ({ podsPolicy, ...dns }: Exclude<AgentConfig['dns'], false>) => ({
+  ...dns,
+  podsPolicy: podsPolicy && kubeletDns(podsPolicy),
+})
+
 const cniOptions = ({ socket, stateDir, podDNS }: Exclude<AgentConfig['cni'], false>) => ({
   socket,
   stateDir,
-  podDns: podDNS && {
-    // The schema has checked them.
-    clusterDns: podDNS.clusterDNS.flatMap(text => parseIp(text) ?? []),
-    clusterDomain: podDNS.clusterDomain,
-    resolvConf: podDNS.resolvConf,
-  },
+  podDns: podDNS && kubeletDns(podDNS),
+})
+
+const kubeletDns = ({ clusterDNS, clusterDomain, resolvConf }: KubeletDnsConfig) => ({
+  // The schema has checked them.
+  clusterDns: clusterDNS.flatMap(text => parseIp(text) ?? []),
+  clusterDomain,
+  resolvConf,
 })
 
 /** The schema has checked that there is a port. */

@@ -6,17 +6,19 @@ import { Store } from '#cluster/store.ts'
 import type { AttachedPods } from '#cni/pods/attached-pods.ts'
 import { runCniService } from '#cni/service.ts'
 import type { LineLog } from '#dns/line-log.ts'
+import { NodeLocal } from '#dns/node-local/node-local.ts'
 import type { LocalPods } from '#dns/plugin.ts'
 import type { KubeletDns } from '#dns/policy/kubelet-dns.ts'
 import { StoredPods } from '#dns/policy/pods-by-address.ts'
 import type { DnsServer } from '#dns/server/dns-server.ts'
 import { startDns } from '#dns/start.ts'
-import type { IpFamily } from '#net/ip.ts'
+import type { IpAddress, IpFamily } from '#net/ip.ts'
 import { usableFamilies } from '#proxy/config/families.ts'
 import type { ProxyConfig } from '#proxy/config/schema.ts'
 import { runProxyService, wantedByProxyService } from '#proxy/service.ts'
 import { type RoutesConfig, routesSettings } from '#routes/config.ts'
 import { runRoutes, wantedByRoutes } from '#routes/main.ts'
+import { systemClock } from '#runtime/clock.ts'
 import { metricsRoute, startHttpServer } from '#runtime/http-server.ts'
 import type { Logger } from '#runtime/log.ts'
 import { createMetrics, type Metrics } from '#runtime/metrics.ts'
@@ -51,6 +53,8 @@ export type AgentOptions = {
         readonly fastPathWorkers: number
         /** Stands in every server block with these settings; undefined: where the Corefile says so. */
         readonly podsPolicy: KubeletDns | undefined
+        /** Addresses whose queries are caught on this node; empty: none. */
+        readonly nodeLocal: readonly IpAddress[]
       }
     | undefined
   /** undefined: plugin executables do their calls alone. */
@@ -89,6 +93,12 @@ export async function runAgent(options: AgentOptions, stop: AbortSignal): Promis
   stop.addEventListener('abort', () => log.info('stopping'), { once: true })
   await runTogether([signal => agent.run(signal)], stop)
   log.info('stopped')
+}
+
+/** What this service is bound to is its address, whether the kubelet's settings say so or not. */
+function kubeletOf(dns: AgentOptions['dns']): KubeletDns {
+  const kubelet = dns?.podsPolicy ?? UNTOLD_KUBELET
+  return { ...kubelet, clusterDns: [...kubelet.clusterDns, ...(dns?.nodeLocal ?? [])] }
 }
 
 class Agent {
@@ -195,6 +205,30 @@ class Agent {
   }
 
   async #runDns(
+    config: NonNullable<AgentOptions['dns']>,
+    cluster: AgentCluster,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { nodeLocal: addresses } = config
+    if (addresses.length === 0) return this.#serveDns(config, cluster, signal)
+    const log = this.#options.log.child({ component: 'dns' })
+    await using nodeLocal = await NodeLocal.bind({ addresses, clock: systemClock, log }, signal)
+    // The server ends last: as long as its queries are caught it must answer them.
+    const stop = new AbortController()
+    const ended = new AbortController()
+    const serving = this.#serveDns(config, cluster, stop.signal).finally(() => ended.abort())
+    // Its failure is told below, after the rules are gone.
+    serving.catch(() => undefined)
+    try {
+      const isReady = () => this.#dns?.isReady() ?? false
+      await nodeLocal.catchQueries(isReady, AbortSignal.any([signal, ended.signal]))
+    } finally {
+      stop.abort()
+      await serving
+    }
+  }
+
+  async #serveDns(
     { corefile, port, fastPathWorkers, podsPolicy }: NonNullable<AgentOptions['dns']>,
     cluster: AgentCluster,
     signal: AbortSignal,
@@ -232,7 +266,7 @@ class Agent {
         cni === undefined
           ? new StoredPods(store, nodeName)
           : new AskingPods(store, () => this.#pods),
-      kubelet: dns?.podsPolicy ?? UNTOLD_KUBELET,
+      kubelet: kubeletOf(dns),
     }
   }
 

@@ -1,7 +1,7 @@
 import { dirname, isAbsolute, resolve } from 'node:path'
 import * as z from 'zod'
 import { DEFAULT_FAST_PATH_WORKERS, MAX_FAST_PATH_WORKERS } from '#dns/server/fast-path-workers.ts'
-import { parseIp } from '#net/ip.ts'
+import { isLoopback, parseIp } from '#net/ip.ts'
 import { routesSchema } from '#routes/config.ts'
 import { parseConfig } from '#runtime/config-file.ts'
 import { ConfigError, type ConfigProblem } from '#runtime/error.ts'
@@ -23,6 +23,12 @@ const path = z.string().min(1, 'must name a file')
 const absolutePath = z.string().startsWith('/', 'must be an absolute path')
 
 const ipAddress = z.string().refine(text => parseIp(text) !== undefined, 'must be an IP address')
+
+/** Bound to the loopback link beside what is there. An IPv6 link-local address means another host on each link. */
+const nodeLocalAddress = ipAddress.refine(text => {
+  const ip = parseIp(text)
+  return ip === undefined || !(isLoopback(ip) || ip.startsWith('fe80:'))
+}, 'must be neither a loopback nor an IPv6 link-local address')
 
 /** The kubelet's settings of the same names: pods' DNS settings follow from them. */
 const kubeletDnsSchema = z.strictObject({
@@ -57,6 +63,7 @@ const schema = z.strictObject({
         .max(MAX_FAST_PATH_WORKERS)
         .default(DEFAULT_FAST_PATH_WORKERS),
       podsPolicy: kubeletDnsSchema.optional(),
+      nodeLocal: z.strictObject({ addresses: z.array(nodeLocalAddress).min(1) }).optional(),
     }),
   ]),
   cni: z

@@ -5,6 +5,7 @@ import { Command } from 'commander'
 import { runAgent } from '#agent/agent.ts'
 import { type AgentConfig, type KubeletDnsConfig, parseAgentConfig } from '#agent/config.ts'
 import { createLineLog } from '#dns/line-log.ts'
+import { unbindAddresses } from '#dns/node-local/bound-addresses.ts'
 import { parseIp } from '#net/ip.ts'
 import { configFromFile, configFromFlags, type LoadedConfig } from '#proxy/config/load.ts'
 import { nodeNameFrom } from '#proxy/config/to-settings.ts'
@@ -27,7 +28,10 @@ export function run(args: readonly string[], io: CommandIo): Promise<number> {
       'Runs the service proxy, the DNS server, the routes and the CNI plugins of a node in one process.',
     )
     .option('--config <file>', "the agent's configuration, see docs/agent.md")
-    .option('--cleanup', 'remove all rules, routes and tunnels that agents left, and exit')
+    .option(
+      '--cleanup',
+      'remove all rules, routes, tunnels and addresses that agents left, and exit',
+    )
     .addHelpText('after', '\nExample:\n  nodeplane agent --config /etc/nodeplane/agent.yaml')
   return runCommand<Options>(command, args, io, async options => {
     if (options.cleanup === true) {
@@ -68,7 +72,11 @@ function configFileOf({ config }: Options): string {
 
 /** Everything is tried, whatever fails. */
 async function cleanUp(log: Logger, signal: AbortSignal): Promise<void> {
-  const results = await Promise.allSettled([cleanupProxy(log, signal), cleanupRoutes({}, signal)])
+  const results = await Promise.allSettled([
+    cleanupProxy(log, signal),
+    cleanupRoutes({}, signal),
+    unbindAddresses(signal),
+  ])
   const failed = results.find(({ status }) => status === 'rejected')
   if (failed?.status === 'rejected') throw failed.reason as Error
 }
@@ -114,8 +122,10 @@ function nodeNameOf(
   throw new ConfigError([{ field: 'nodeName', message }])
 }
 
-const dnsOptions = ({ podsPolicy, ...dns }: Exclude<AgentConfig['dns'], false>) => ({
+const dnsOptions = ({ podsPolicy, nodeLocal, ...dns }: Exclude<AgentConfig['dns'], false>) => ({
   ...dns,
+  // The schema has checked them.
+  nodeLocal: (nodeLocal?.addresses ?? []).flatMap(text => parseIp(text) ?? []),
   podsPolicy: podsPolicy && kubeletDns(podsPolicy),
 })
 

@@ -62,8 +62,10 @@ export class AgentCluster {
     return {
       localPods,
       open: async (_connection, wanted) => {
+        // Namespaces keep all their labels, so the plugin selects among all of them.
         const narrowed = Object.entries(wanted).filter(
-          ([kind, selection]) => selection?.labelSelector !== undefined && kind !== 'Node',
+          ([kind, selection]) =>
+            selection?.labelSelector !== undefined && kind !== 'Node' && kind !== 'Namespace',
         )
         if (narrowed.length > 0) {
           const kinds = narrowed.map(([kind]) => kind).join(', ')

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { renderAddresses, renderRules } from '#dns/node-local/render.ts'
+import { renderAddresses, renderRules } from '#agent/node-local/render.ts'
 import type { IpAddress } from '#net/ip.ts'
 
 const address = (text: string) => text as IpAddress

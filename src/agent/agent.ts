@@ -8,7 +8,6 @@ import { runCniService } from '#cni/service.ts'
 import type { LineLog } from '#dns/line-log.ts'
 import type { LocalPods } from '#dns/plugin.ts'
 import type { KubeletDns } from '#dns/policy/kubelet-dns.ts'
-import { StoredPods } from '#dns/policy/pods-by-address.ts'
 import type { DnsServer } from '#dns/server/dns-server.ts'
 import { startDns } from '#dns/start.ts'
 import type { IpAddress, IpFamily } from '#net/ip.ts'
@@ -22,21 +21,14 @@ import { metricsRoute, startHttpServer } from '#runtime/http-server.ts'
 import type { Logger } from '#runtime/log.ts'
 import { createMetrics, type Metrics } from '#runtime/metrics.ts'
 import { type Part, runTogether, untilAborted } from '#runtime/run-together.ts'
-import { AskingPods } from './asking-pods.ts'
 import { AgentCluster } from './cluster.ts'
-import { NodeLocal } from './node-local/node-local.ts'
+import { localPodsFrom } from './local-pods.ts'
+import { serveNodeLocal } from './node-local/serve.ts'
 import { PublishGate } from './publish-gate.ts'
 import { type ReadinessCheck, readinessRoute, reasonInLine } from './readiness.ts'
 
 /** An API server may know a new Node only after a while (kube-proxy waits as long), milliseconds. */
 const NODE_WAIT_MS = 30_000
-
-/** The kubelet's settings where nobody said them: `pods_policy` has defaults for the empty ones. */
-const UNTOLD_KUBELET: KubeletDns = {
-  clusterDns: [],
-  clusterDomain: '',
-  resolvConf: '/etc/resolv.conf',
-}
 
 export type AgentOptions = {
   readonly nodeName: string
@@ -93,12 +85,6 @@ export async function runAgent(options: AgentOptions, stop: AbortSignal): Promis
   stop.addEventListener('abort', () => log.info('stopping'), { once: true })
   await runTogether([signal => agent.run(signal)], stop)
   log.info('stopped')
-}
-
-/** What this service is bound to is its address, whether the kubelet's settings say so or not. */
-function kubeletOf(dns: AgentOptions['dns']): KubeletDns {
-  const kubelet = dns?.podsPolicy ?? UNTOLD_KUBELET
-  return { ...kubelet, clusterDns: [...kubelet.clusterDns, ...(dns?.nodeLocal ?? [])] }
 }
 
 class Agent {
@@ -210,22 +196,11 @@ class Agent {
     signal: AbortSignal,
   ): Promise<void> {
     const { nodeLocal: addresses } = config
-    if (addresses.length === 0) return this.#serveDns(config, cluster, signal)
+    const serve: Part = signal => this.#serveDns(config, cluster, signal)
+    if (addresses.length === 0) return serve(signal)
     const log = this.#options.log.child({ component: 'dns' })
-    await using nodeLocal = await NodeLocal.bind({ addresses, clock: systemClock, log }, signal)
-    // The server ends last: as long as its queries are caught it must answer them.
-    const stop = new AbortController()
-    const ended = new AbortController()
-    const serving = this.#serveDns(config, cluster, stop.signal).finally(() => ended.abort())
-    // Its failure is told below, after the rules are gone.
-    serving.catch(() => undefined)
-    try {
-      const isReady = () => this.#dns?.isReady() ?? false
-      await nodeLocal.catchQueries(isReady, AbortSignal.any([signal, ended.signal]))
-    } finally {
-      stop.abort()
-      await serving
-    }
+    const isReady = () => this.#dns?.isReady() ?? false
+    await serveNodeLocal({ addresses, clock: systemClock, log, serve, isReady }, signal)
   }
 
   async #serveDns(
@@ -254,20 +229,13 @@ class Agent {
 
   /** For every `pods_policy` of every Corefile. */
   #localPods(cluster: AgentCluster): Promise<LocalPods> {
-    this.#local ??= this.#openLocalPods(cluster)
-    return this.#local
-  }
-
-  async #openLocalPods(cluster: AgentCluster): Promise<LocalPods> {
     const { nodeName, dns, cni } = this.#options
-    const { store } = await cluster.podsOf(nodeName)
-    return {
-      pods:
-        cni === undefined
-          ? new StoredPods(store, nodeName)
-          : new AskingPods(store, () => this.#pods),
-      kubelet: kubeletOf(dns),
-    }
+    const attached = cni && (() => this.#pods)
+    const settings = { kubelet: dns?.podsPolicy, nodeLocal: dns?.nodeLocal ?? [] }
+    this.#local ??= cluster
+      .podsOf(nodeName)
+      .then(({ store }) => localPodsFrom({ store, nodeName, attached, ...settings }))
+    return this.#local
   }
 
   async #runCni(

@@ -14,7 +14,7 @@ const REPAIR_INTERVAL_MS = 10_000
 /** Cleaning up must end when the kernel does not answer, milliseconds. */
 const REMOVAL_TIMEOUT_MS = 5_000
 
-type NodeLocalOptions = {
+export type NodeLocalOptions = {
   readonly addresses: readonly IpAddress[]
   readonly clock: Clock
   readonly log: Logger

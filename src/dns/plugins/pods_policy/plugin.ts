@@ -1,4 +1,3 @@
-import type { Pod } from '#cluster/objects.ts'
 import { type Clock, systemClock } from '#runtime/clock.ts'
 import type { Directive } from '../../corefile/directive.ts'
 import { directiveError } from '../../corefile/problem.ts'
@@ -6,16 +5,11 @@ import type { Query } from '../../message.ts'
 import { counter } from '../../metric.ts'
 import type { Handler, LocalPods, Plugin, PluginDefinition, SetupContext } from '../../plugin.ts'
 import { StoredPods } from '../../policy/pods-by-address.ts'
-import {
-  MAX_RESOLV_CONF_BYTES,
-  type NodeResolver,
-  parseResolvConf,
-} from '../../policy/resolv-conf.ts'
 import { baseUnder, walkSearch } from '../../search-walk.ts'
 import { forwardMetrics } from '../forward/forward-metrics.ts'
-import { WatchedFile } from '../watched-file.ts'
+import { NodeTreatments } from './node-treatments.ts'
 import { type PodsPolicyOptions, parsePodsPolicy } from './options.ts'
-import { suffixesFor, type Treatment, Treatments } from './treatment.ts'
+import { suffixesFor, type Treatment } from './treatment.ts'
 import { Upstreams } from './upstreams.ts'
 
 /** What tests replace. */
@@ -24,11 +18,6 @@ type Surroundings = {
   /** Of the nameservers of Pods. */
   readonly port: number
 }
-
-/** How often the node's resolver file is looked at, milliseconds. */
-const RESOLVER_INTERVAL_MS = 5000
-
-const NO_RESOLVER: NodeResolver = { nameservers: [], searches: [], options: [] }
 
 /**
  * `pods_policy`: treats the queries of this node's Pods by their dnsPolicy, and walks their search lists. It decides by client,
@@ -71,56 +60,33 @@ async function localPodsOf(
 }
 
 async function setUp(
-  local: OwnedPods,
+  { pods, kubelet, close }: OwnedPods,
   context: SetupContext,
   around: Surroundings,
 ): Promise<Plugin> {
-  const { pods, kubelet, close } = local
-  const { server, metrics, log, allPlugins, lookup } = context
+  const { server, metrics, lookup } = context
   const found = counter(metrics, {
     name: 'nodeplane_dns_pod_searches_total',
     help: 'Queries of Pods that were answered by walking the search list.',
     labels: ['server'],
   })
   const upstreams = new Upstreams({ ...around, metrics: forwardMetrics(metrics) })
-  let resolver = NO_RESOLVER
-  let treatments: Treatments | undefined
-  const file = new WatchedFile({
-    path: kubelet.resolvConf,
-    intervalMs: kubelet.resolvConf === '' ? 0 : RESOLVER_INTERVAL_MS,
-    maxOctets: MAX_RESOLV_CONF_BYTES,
-    onText(text) {
-      resolver = parseResolvConf(text)
-      treatments = undefined
-    },
-    onFailure: reason => log.warn({ reason }, 'pods_policy: the resolver file cannot be used'),
-  })
-  if (kubelet.resolvConf !== '') await file.look()
-  const treatmentOf = (pod: Pod): Treatment => {
-    // Not before the first query: only then every plugin is set up.
-    treatments ??= new Treatments({
-      clusterDomain: kubelet.clusterDomain || clusterDomainIn(allPlugins()),
-      clusterDns: kubelet.clusterDns,
-      resolver,
-    })
-    return treatments.of(pod)
-  }
+  const treatments = await NodeTreatments.open(kubelet, context)
   const answer = (query: Query, treatment: Treatment, { next, signal }: Asking) => {
     const { nameservers } = treatment
-    const isOurs = nameservers?.includes(query.server.address) ?? true
-    const ask: Handler = isOurs
-      ? next
-      : (asked, signal) => upstreams.ask(nameservers ?? [], asked, signal)
     const base = baseUnder(query.question.name, treatment.searches)
-    if (base === undefined) return ask(query, signal)
+    const isOurs = nameservers === undefined || nameservers.includes(query.server.address)
+    const ask = (asked: Query) =>
+      isOurs ? next(asked, signal) : upstreams.ask(nameservers, asked, signal)
+    if (base === undefined) return ask(query)
     const lookups = (query.lookups ?? 0) + 1
     return walkSearch({
       query,
       base,
       suffixes: suffixesFor(base, treatment),
-      askFirst: () => ask(query, signal),
+      askFirst: () => ask(query),
       // Another name may be another server block's.
-      askOther: other => (isOurs ? lookup({ ...other, lookups }, signal) : ask(other, signal)),
+      askOther: other => (isOurs ? lookup({ ...other, lookups }, signal) : ask(other)),
       onFound: () => found.inc({ server }),
     })
   }
@@ -131,11 +97,11 @@ async function setUp(
       const pod = query.lookups === undefined ? pods.podAt(query.client.address) : undefined
       return pod === undefined
         ? next(query, signal)
-        : answer(query, treatmentOf(pod), { next, signal })
+        : answer(query, treatments.of(pod), { next, signal })
     },
-    start: () => file.start(),
+    start: () => treatments.start(),
     stop() {
-      file.stop()
+      treatments.stop()
       upstreams[Symbol.dispose]()
       close()
     },
@@ -143,9 +109,3 @@ async function setUp(
 }
 
 type Asking = { readonly next: Handler; readonly signal: AbortSignal }
-
-/** The domain that the first `kubernetes` of the Corefile serves; empty without one. */
-const clusterDomainIn = (plugins: readonly Plugin[]): string =>
-  plugins
-    .find(({ clusterZone }) => clusterZone !== undefined)
-    ?.clusterZone?.options.primaryZone.slice(0, -1) ?? ''

@@ -1,4 +1,5 @@
 import { type Iptables, IptablesError, installedIptables, openIptables } from '#linux/iptables.ts'
+import { NftMonitor } from '#linux/nft-monitor.ts'
 import {
   ensureSysctl,
   interfaceSysctl,
@@ -12,6 +13,7 @@ import { Pace } from '#runtime/pace.ts'
 import type { Backend, BackendModule, BackendOptions, CleanupOptions } from '../backend.ts'
 import { localDetector } from '../local-detector.ts'
 import { IptablesBackend } from './backend.ts'
+import { isLoss } from './loss.ts'
 import { selectedAddresses, wantsLocalhostNodePorts } from './node-port-addresses.ts'
 import { isOwnChain, planRemoval } from './removal.ts'
 import { parseSaved } from './saved.ts'
@@ -26,7 +28,9 @@ const ROUTE_LOCALNET = interfaceSysctl('ipv4', 'all', 'route_localnet')
 
 async function open(options: BackendOptions): Promise<Backend> {
   const { family, settings, metrics, log, clock } = options
-  const programs = await openIptables(family)
+  let watch: NftMonitor | undefined
+  const programs = await openIptables(family, pid => watch?.ignore(pid))
+  if (programs.flavour === 'nft') watch = openWatch(options)
   log.info({ flavour: programs.flavour, version: programs.version }, 'using iptables')
   return new IptablesBackend({
     family,
@@ -40,8 +44,19 @@ async function open(options: BackendOptions): Promise<Backend> {
     nodePortAddresses: () => selectedAddresses(settings, family),
     metrics: metrics.iptables,
     clock,
+    watch,
     checkPeriodMs: settings.syncPeriodMs ?? DEFAULT_CHECK_PERIOD_MS,
   })
+}
+
+/** Without it chains that are lost are found periodically. */
+function openWatch({ family, log }: BackendOptions): NftMonitor | undefined {
+  try {
+    return NftMonitor.open({ family, concerns: isLoss })
+  } catch (error) {
+    log.warn({ reason: describeError(error) }, 'changes by others will be noticed later')
+    return undefined
+  }
 }
 
 /** Does conntrack accept TCP segments outside the window, so that none of a Service's is INVALID? */

@@ -12,6 +12,7 @@ import { describeError } from '#runtime/error.ts'
 import { Pace } from '#runtime/pace.ts'
 import type { Backend, BackendModule, BackendOptions, CleanupOptions } from '../backend.ts'
 import { localDetector } from '../local-detector.ts'
+import type { ProxyMode } from '../settings.ts'
 import { IptablesBackend } from './backend.ts'
 import { isLoss } from './loss.ts'
 import { selectedAddresses, wantsLocalhostNodePorts } from './node-port-addresses.ts'
@@ -85,35 +86,43 @@ function canRouteLocalhost({ log }: BackendOptions): boolean {
 }
 
 /**
- * Chains and jumps bear the same names as kube-proxy's, which cannot be told from ours: we take them over. With
- * `foreignOnly` what is left in the other flavour goes, where a former kube-proxy may have had its rules.
+ * Chains and jumps bear the same names as kube-proxy's, which cannot be told from ours: we take them over. When this mode
+ * is in use (and `foreignOnly` says that it may be) what goes is that in the other flavour, where a former kube-proxy may
+ * have had its rules.
  */
 async function cleanup(
-  { foreignOnly = false, log }: CleanupOptions,
+  { inUse, foreignOnly = false }: CleanupOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const failures: unknown[] = []
+  const user = foreignOnly ? 'iptables' : inUse
+  const errors: unknown[] = []
+  const failures: string[] = []
   for (const family of ipFamilies) {
     const all = await installedIptables(family)
-    if (all.length === 0) continue
-    const inUse = foreignOnly ? (await openIptables(family)).flavour : undefined
     for (const programs of all) {
-      if (programs.flavour === inUse) continue
+      const { flavour } = programs
       try {
-        await removeFrom(programs, signal)
+        const isUsed = user !== undefined && (await openIptables(family)).flavour === flavour
+        if (!(isUsed && user === 'iptables')) {
+          await removeFrom(programs, isUsed ? user : undefined, signal)
+        }
       } catch (error) {
-        const { flavour } = programs
-        log.warn({ flavour, family, reason: describeError(error) }, 'iptables clean-up failed')
-        failures.push(error)
+        if (signal.aborted) throw error
+        errors.push(error)
+        failures.push(`IPv${family} ${flavour}: ${describeError(error)}`)
       }
     }
   }
-  if (failures.length > 0) throw failures[0] as Error
+  if (errors.length > 0) throw new AggregateError(errors, failures.join('; '))
 }
 
-async function removeFrom(programs: Iptables, signal: AbortSignal): Promise<void> {
+async function removeFrom(
+  programs: Iptables,
+  user: ProxyMode | undefined,
+  signal: AbortSignal,
+): Promise<void> {
   const saved = await parseSaved(await programs.save(signal), isOwnChain, new Pace())
-  const { text, inUse } = planRemoval(saved)
+  const { text, inUse } = planRemoval(saved, user)
   await programs.restore([text], signal)
   if (inUse.length > 0) {
     const names = inUse.join(', ')

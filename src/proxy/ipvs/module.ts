@@ -1,5 +1,5 @@
 import { release } from 'node:os'
-import { iptablesVersion } from '#linux/iptables-restore.ts'
+import { openIptables } from '#linux/iptables.ts'
 import type { Ipvs } from '#linux/ipvs.ts'
 import { isNotFound } from '#linux/netlink/error.ts'
 import { ensureSysctl } from '#linux/sysctl.ts'
@@ -49,7 +49,7 @@ async function open({ family, settings, log, clock }: BackendOptions): Promise<B
     detector: localDetector(settings, family),
     masqueradeAll: settings.masqueradeAll,
     masqueradeBit: settings.masqueradeBit ?? DEFAULT_MASQUERADE_BIT,
-    randomPorts: canChoosePorts(await iptablesVersion(family)),
+    iptables: await openIptables(family),
   })
   const backend = new IpvsBackend({
     family,
@@ -90,10 +90,4 @@ async function setTimeouts(ipvs: Ipvs, settings: IpvsSettings = {}): Promise<voi
   const { tcpTimeoutSeconds: tcp = 0, tcpFinTimeoutSeconds: tcpFin = 0 } = settings
   const { udpTimeoutSeconds: udp = 0 } = settings
   if (tcp > 0 || tcpFin > 0 || udp > 0) await ipvs.setTimeouts({ tcp, tcpFin, udp })
-}
-
-/** From iptables 1.6.2 on. */
-function canChoosePorts(version: string): boolean {
-  const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number)
-  return major * 1e6 + minor * 1e3 + patch >= 1_006_002
 }

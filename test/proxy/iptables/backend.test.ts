@@ -254,9 +254,9 @@ async function guarded(iptables: FakeIptables) {
     states,
     reasons,
     ring: () => rings.resolve(),
-    async end() {
+    end: () => {
       stop.abort()
-      await guard
+      return guard
     },
   }
 }

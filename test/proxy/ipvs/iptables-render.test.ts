@@ -18,7 +18,6 @@ const options: IptablesOptions = {
   detector: pods,
   masqueradeAll: false,
   masqueradeBit: 14,
-  randomPorts: true,
 }
 const facts = (...sets: readonly SetKind[]): Facts => ({ sets: new Set(sets), barred: [] })
 const rulesOf = (

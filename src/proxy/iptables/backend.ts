@@ -7,15 +7,13 @@ import type { Backend, ServiceStates } from '../backend.ts'
 import type { ServicePortState } from '../change-tracker.ts'
 import { guardTable, type TableWatch } from '../foreign-changes.ts'
 import { type ChainState, stateOf } from './chain-state.ts'
+import { countEndpoints, MAX_COMMENTED_ENDPOINTS } from './endpoint-count.ts'
 import {
   CANARY,
   constantChains,
   type FixedOptions,
-  guardRules,
-  jumpRules,
   type NodePortAddresses,
   nodePortTail,
-  type SharedRule,
   tables,
 } from './fixed.ts'
 import type { IptablesMetrics } from './metrics.ts'
@@ -24,6 +22,7 @@ import { type PortRulesOptions, portRules } from './port-rules.ts'
 import { chainsUsedByOthers, isOwnChain } from './removal.ts'
 import { missingShared, renderRestore, type SharedChanges, writtenRules } from './render.ts'
 import { parseSaved, type Saved } from './saved.ts'
+import { sharedRules } from './wanted.ts'
 
 export type IptablesOptions = PortRulesOptions &
   FixedOptions & {
@@ -39,9 +38,6 @@ export type IptablesOptions = PortRulesOptions &
   }
 
 const NO_RULES = stateOf([])
-
-/** With more endpoints than these (kube-proxy's number) most rules go without a comment: it takes time and memory. */
-const MAX_COMMENTED_ENDPOINTS = 1000
 
 /** How often even large rulesets are compared (kube-proxy writes everything anew as often), milliseconds. */
 const COMPARE_PERIOD_MS = 3_600_000
@@ -77,7 +73,7 @@ export class IptablesBackend implements Backend {
     const plan = new IptablesPlan(constantChains(this.#options), saved.chains)
     await this.#setAll(plan, all)
     plan.deleteStale(chainsUsedByOthers(saved))
-    const shared = missingShared(this.#sharedRules, saved)
+    const shared = missingShared(sharedRules(this.#options), saved)
     await this.#write(plan, { full: true, shared }, signal)
     if (this.#isLost) this.#reworded = rewordedIn(plan, await this.#save(signal))
     this.#isLost = false
@@ -173,7 +169,7 @@ export class IptablesBackend implements Backend {
       const isReworded = state !== undefined && this.#reworded.get(chain) === state
       if (!isReworded) return `chain ${chain} is not as it was written`
     }
-    const [jump] = missingShared(this.#sharedRules, saved).rules
+    const [jump] = missingShared(sharedRules(this.#options), saved).rules
     return jump && `a rule is gone: -t ${jump.table} ${jump.chain} ${jump.rule}`
   }
 
@@ -188,10 +184,6 @@ export class IptablesBackend implements Backend {
   #addressChange(): string | undefined {
     const isSame = String(this.#options.nodePortAddresses()) === this.#addresses
     return isSame || this.#plan === undefined ? undefined : 'the addresses of the node changed'
-  }
-
-  get #sharedRules(): readonly SharedRule[] {
-    return this.#options.hasLocalhostNodePorts ? [...jumpRules, ...guardRules] : jumpRules
   }
 
   async #save(signal: AbortSignal): Promise<Saved> {
@@ -267,6 +259,3 @@ function rewordedIn(plan: IptablesPlan, { chains }: Saved): ReadonlyMap<string, 
   }
   return reworded
 }
-
-const countEndpoints = (ports: readonly ServicePortState[]): number =>
-  ports.reduce((count, { allEndpoints }) => count + allEndpoints.length, 0)

@@ -10,17 +10,38 @@ import {
 import { familyOf, ipFamilies } from '#net/ip.ts'
 import { describeError } from '#runtime/error.ts'
 import { Pace } from '#runtime/pace.ts'
-import type { Backend, BackendModule, BackendOptions, CleanupOptions } from '../backend.ts'
+import type {
+  Backend,
+  BackendModule,
+  BackendOptions,
+  CleanupOptions,
+  ServiceStates,
+} from '../backend.ts'
 import { localDetector } from '../local-detector.ts'
 import type { ProxyMode } from '../settings.ts'
 import { IptablesBackend } from './backend.ts'
+import { describeRules, diffRules } from './describe.ts'
+import type { FixedOptions } from './fixed.ts'
 import { isLoss } from './loss.ts'
 import { selectedAddresses, wantsLocalhostNodePorts } from './node-port-addresses.ts'
+import type { PortRulesOptions } from './port-rules.ts'
 import { isOwnChain, planRemoval } from './removal.ts'
 import { parseSaved } from './saved.ts'
+import { type WantedRules, wantedRules } from './wanted.ts'
 
 /** Mode iptables: chains in the tables that kube-proxy uses. */
-export const iptables: BackendModule = { open, cleanup }
+export const iptables: BackendModule = {
+  open,
+  cleanup,
+  describe: (options, states) => describeRules(wanted(options, states), options.family),
+  async diff(options, states, signal) {
+    const { family } = options
+    const text = await (await openIptables(family)).save(signal)
+    // No chain is to be kept as a digest only.
+    const saved = await parseSaved(text, () => false, new Pace())
+    return diffRules(wanted(options, states), saved, family)
+  },
+}
 
 const DEFAULT_MASQUERADE_BIT = 14
 const DEFAULT_CHECK_PERIOD_MS = 30_000
@@ -29,18 +50,14 @@ const ROUTE_LOCALNET = interfaceSysctl('ipv4', 'all', 'route_localnet')
 
 async function open(options: BackendOptions): Promise<Backend> {
   const { family, settings, metrics, log, clock } = options
+  const rules = ruleOptions(options)
   let watch: NftMonitor | undefined
   const programs = await openIptables(family, pid => watch?.ignore(pid))
   if (programs.flavour === 'nft') watch = openWatch(options)
   log.info({ flavour: programs.flavour, version: programs.version }, 'using iptables')
   return new IptablesBackend({
-    family,
-    detector: localDetector(settings, family),
-    masqueradeAll: settings.masqueradeAll,
-    nodeIPs: (settings.nodeIPs ?? []).filter(ip => familyOf(ip) === family),
-    masqueradeBit: settings.masqueradeBit ?? DEFAULT_MASQUERADE_BIT,
-    dropsInvalid: !isLiberal(),
-    hasLocalhostNodePorts: wantsLocalhostNodePorts(settings, family) && canRouteLocalhost(options),
+    ...rules,
+    hasLocalhostNodePorts: rules.hasLocalhostNodePorts && canRouteLocalhost(options),
     iptables: programs,
     nodePortAddresses: () => selectedAddresses(settings, family),
     metrics: metrics.iptables,
@@ -49,6 +66,21 @@ async function open(options: BackendOptions): Promise<Backend> {
     checkPeriodMs: settings.syncPeriodMs ?? DEFAULT_CHECK_PERIOD_MS,
   })
 }
+
+function wanted(options: BackendOptions, states: ServiceStates): WantedRules {
+  const nodePortAddresses = selectedAddresses(options.settings, options.family)
+  return wantedRules({ ...ruleOptions(options), nodePortAddresses }, states)
+}
+
+const ruleOptions = ({ family, settings }: BackendOptions): PortRulesOptions & FixedOptions => ({
+  family,
+  detector: localDetector(settings, family),
+  masqueradeAll: settings.masqueradeAll,
+  nodeIPs: (settings.nodeIPs ?? []).filter(ip => familyOf(ip) === family),
+  masqueradeBit: settings.masqueradeBit ?? DEFAULT_MASQUERADE_BIT,
+  dropsInvalid: !isLiberal(),
+  hasLocalhostNodePorts: wantsLocalhostNodePorts(settings, family),
+})
 
 /** Without it chains that are lost are found periodically. */
 function openWatch({ family, log }: BackendOptions): NftMonitor | undefined {

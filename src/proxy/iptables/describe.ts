@@ -3,7 +3,7 @@ import type { Difference } from '../backend.ts'
 import type { ServicePortState } from '../change-tracker.ts'
 import { ruleDifferences } from '../rule-differences.ts'
 import { servicePortKey } from '../service-port.ts'
-import { tables } from './fixed.ts'
+import { GUARD_CHAIN, tables } from './fixed.ts'
 import type { PortChainKind } from './names.ts'
 import { isOwnChain } from './removal.ts'
 import { missingShared } from './render.ts'
@@ -46,16 +46,17 @@ export function* describeRules(
 ): Generator<string> {
   for (const table of tables) {
     const own = [...chains].filter(([chain]) => chain.startsWith(`${table} `))
+    const rules = shared.filter(rule => rule.table === table)
     yield `# ${programOf(family)}: table ${table}`
     yield `*${table}`
     for (const [chain] of own) yield `:${nameOf(chain)} - [0:0]`
+    // On a machine with a kubelet it is there, and is not emptied by the proxy.
+    if (rules.some(({ chain }) => chain === GUARD_CHAIN)) yield `:${GUARD_CHAIN} - [0:0]`
     for (const [chain, rules] of own) {
       yield `# ${nameOf(chain)}: ${reasonOf(chain, ports.get(chain))}`
       for (const rule of rules) yield `-A ${nameOf(chain)} ${rule}`
     }
-    for (const rule of shared.filter(rule => rule.table === table)) {
-      yield `-I ${rule.chain} ${rule.rule}`
-    }
+    for (const { chain, rule } of rules) yield `-I ${chain} ${rule}`
     yield 'COMMIT'
   }
 }

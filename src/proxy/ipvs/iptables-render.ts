@@ -202,6 +202,7 @@ function filterChains(options: IptablesOptions, facts: Facts): Chains {
     'EXTERNAL-IP-LOCAL',
   ] as const satisfies readonly SetKind[]
   const healthCheck = inSet('HEALTH-CHECK-NODE-PORT', family, 'dst')
+  const unreachable = family === 4 ? 'icmp-port-unreachable' : 'icmp6-port-unreachable'
   return {
     'KUBE-FORWARD': [
       `-m comment --comment "kubernetes forwarding rules" -m mark --mark ${mark}/${mark} -j ACCEPT`,
@@ -220,7 +221,7 @@ function filterChains(options: IptablesOptions, facts: Facts): Chains {
     'KUBE-IPVS-FILTER': [
       ...passing.map(set => `${inSet(set, family, 'dst,dst')}-j RETURN`),
       `-p tcp ${healthCheck}-j RETURN`,
-      `-m conntrack --ctstate NEW ${inSet('IPVS-IPS', family, 'dst')}-j REJECT`,
+      `-m conntrack --ctstate NEW ${inSet('IPVS-IPS', family, 'dst')}-j REJECT --reject-with ${unreachable}`,
     ],
     'KUBE-IPVS-OUT-FILTER': facts.barred.map(
       ({ protocol, address, port }) =>

@@ -56,6 +56,16 @@ t.test('a script that makes the rules, each chain with its reason', async t => {
   t.strictSame(await diff(iptables), [])
 })
 
+t.test('the guard of localhost is among the rules where there is one', async t => {
+  const guarded = wantedRules({ ...options, hasLocalhostNodePorts: true }, [])
+  const iptables = new FakeIptables()
+  const lines = [...describeRules(guarded, 4)].filter(line => !line.startsWith('#'))
+  await iptables.restore([lines.join('\n')])
+  t.equal(iptables.rules('filter', 'KUBE-FIREWALL').length, 1)
+  const saved = await parseSaved(await iptables.save(), () => false, new Pace())
+  t.strictSame(diffRules(guarded, saved, 4), [])
+})
+
 t.test('what a backend has written does not differ', async t => {
   t.strictSame(await diff(await programmed()), [])
 })

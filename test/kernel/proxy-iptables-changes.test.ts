@@ -167,6 +167,31 @@ for (const flavour of ['nft', 'legacy'] as const) {
     await proxy.stop('SIGTERM')
   })
 
+  t.test(
+    `${flavour}: kill -9 at any moment: connections go on, the same rules at last`,
+    async t => {
+      let proxy = await start(env)
+      const before = (await rules()).toSorted()
+      const talk = client.namespace.spawn('ncat', ['10.96.0.2', '80'])
+      const say = async (text: string) => {
+        talk.stdin?.write(`${text}\n`)
+        return String((await once(talk.stdout as Readable, 'data'))[0])
+      }
+      t.equal(await say('first'), 'first\n')
+      const many = Array.from({ length: 50 }, (_, index) => numbered(100 + index))
+      for (let round = 0; round < 5; round++) {
+        proxy.set(...many, ...slices(1, round % 2 ? [] : [podA, echo]))
+        await new Promise(resolve => setTimeout(resolve, Math.random() * 200))
+        await proxy.stop('SIGKILL')
+        proxy = await start(env)
+      }
+      t.strictSame((await rules()).toSorted(), before)
+      t.equal(await say('second'), 'second\n')
+      talk.stdin?.end()
+      await proxy.stop('SIGTERM')
+    },
+  )
+
   t.test(`${flavour}: programs that fail, and then work`, async t => {
     const folder = (env['PATH'] as string).split(':')[0] as string
     const proxy = await start(env)

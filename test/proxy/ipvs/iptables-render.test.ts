@@ -83,7 +83,7 @@ t.test('the way of a connection to a Service, every set in use', async t => {
       name => `${set(name, 'dst,dst')} -j RETURN`,
     ),
     `-p tcp ${set('HEALTH-CHECK-NODE-PORT', 'dst')} -j RETURN`,
-    `-m conntrack --ctstate NEW ${set('IPVS-IPS', 'dst')} -j REJECT`,
+    `-m conntrack --ctstate NEW ${set('IPVS-IPS', 'dst')} -j REJECT --reject-with icmp-port-unreachable`,
   ])
 })
 

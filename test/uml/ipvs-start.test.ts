@@ -112,8 +112,8 @@ await t.test('start', async t => {
     ])
       await run(command)
     t.strictSame(await differences(), [
-      ['ipvs', `-t 10.96.0.1:80 -r ${podB.ip4}:8080 -m -w 1`, ''],
       ['ipvs', '-t 203.0.113.1:80 -s rr', '-t 203.0.113.1:80 -s lc'],
+      ['ipvs', `-t 10.96.0.1:80 -r ${podB.ip4}:8080 -m -w 1`, ''],
       ['link kube-ipvs0', '', '10.96.0.99'],
       ['ipset', 'KUBE-CLUSTER-IP 10.96.0.1,tcp:80', ''],
       ['iptables nat KUBE-MARK-MASQ', '-j MARK --set-xmark 0x4000/0x4000', ''],

@@ -19,7 +19,7 @@ import { placeEndpoints } from './slots.ts'
 
 /** What a Service has in the table. */
 type PlacedService = {
-  readonly routes: PlacedRoutes
+  readonly routes: readonly PlacedRoute[]
   /** Owner and name of each. */
   readonly claims: readonly (readonly [string, string])[]
 }
@@ -46,15 +46,20 @@ export class NftPlan {
     this.#ids = ids
   }
 
-  /** A plan for an empty kernel, which needs these chains and all elements. Rules are read once, one after the other. */
-  static create(rules: Iterable<readonly [string, readonly PortRules[]]>): {
-    readonly plan: NftPlan
-    readonly chains: readonly string[]
-  } {
-    const plan = new NftPlan(new IdPool([]))
-    for (const [service, ports] of rules) plan.#place(service, ports, () => undefined)
-    plan.#shared.takeChanges()
-    return { plan, chains: plan.#takeMissing() }
+  /** A plan for an empty kernel, of no Services. */
+  static empty(): NftPlan {
+    return new NftPlan(new IdPool([]))
+  }
+
+  /** Takes in a Service before anything was written: the kernel is to be given {@link whole}. */
+  add(service: string, ports: readonly PortRules[]): void {
+    this.#place(service, ports, () => undefined)
+    this.#shared.dropChanges()
+  }
+
+  /** The chains made on demand and the elements that an empty table needs. */
+  whole(): { readonly chains: readonly string[]; readonly elements: Iterable<Element> } {
+    return { chains: this.#takeMissing(), elements: this.#elements() }
   }
 
   /**
@@ -78,7 +83,7 @@ export class NftPlan {
         return id === undefined ? undefined : { id, slots: slots[protocol].get(id) ?? [] }
       })
     }
-    plan.#shared.takeChanges()
+    plan.#shared.dropChanges()
     return { plan, changes: plan.#changesFrom(kernel) }
   }
 
@@ -88,9 +93,9 @@ export class NftPlan {
     const freed: number[] = []
     const forgetful = new Set<Protocol>()
     for (const [service, ports] of changed) {
-      const before = this.#placed.get(service)?.routes ?? NONE
+      const before = this.#routesOf(service)
       this.#place(service, ports, ({ key }) => before.get(key))
-      const after = this.#placed.get(service)?.routes ?? NONE
+      const after = this.#routesOf(service)
       own.push(...diffElements(ownIndex(before), ownIndex(after)))
       for (const [key, placed] of before) {
         const now = after.get(key)
@@ -106,12 +111,16 @@ export class NftPlan {
     }
   }
 
-  /** All elements of the table. */
-  *elements(): Generator<Element> {
+  *#elements(): Generator<Element> {
     yield* this.#shared.elements()
     for (const { routes } of this.#placed.values()) {
-      for (const placed of routes.values()) yield* ownElements(placed)
+      for (const placed of routes) yield* ownElements(placed)
     }
+  }
+
+  #routesOf(service: string): PlacedRoutes {
+    const routes = this.#placed.get(service)?.routes ?? []
+    return new Map(routes.map(placed => [placed.route.key, placed]))
   }
 
   /** The service port (by key) of each destination, named `vips KEY` or `nodeports KEY`; other things are among them. */
@@ -150,21 +159,21 @@ export class NftPlan {
         claims.push([port.key, claim.name])
       }
     }
-    this.#placed.set(service, { routes, claims })
+    this.#placed.set(service, { routes: [...routes.values()], claims })
   }
 
   #remove(service: string): void {
     const placed = this.#placed.get(service)
     if (placed === undefined) return
     for (const [owner, name] of placed.claims) this.#shared.release(owner, name)
-    for (const { id } of placed.routes.values()) this.#sticky.delete(id)
+    for (const { id } of placed.routes) this.#sticky.delete(id)
     this.#placed.delete(service)
   }
 
   #changesFrom({ elements, chains }: Recovered): Changes {
     const unused = chains.difference(this.#missing)
     for (const chain of chains.difference(unused)) this.#chains.add(chain)
-    return this.#changesOf(diffElements(elements, indexElements(this.elements())), [...unused])
+    return this.#changesOf(diffElements(elements, indexElements(this.#elements())), [...unused])
   }
 
   #changesOf(all: Iterable<ElementChange>, unusedChains: readonly string[]): Changes {
@@ -182,8 +191,6 @@ export class NftPlan {
     return chains
   }
 }
-
-const NONE: PlacedRoutes = new Map()
 
 const ownIndex = (routes: PlacedRoutes): Elements =>
   indexElements(routes.values().flatMap(ownElements))

@@ -1,6 +1,6 @@
 import type { Protocol } from '#net/protocol.ts'
 import type { Remembered } from './affinity.ts'
-import { SharedElements } from './claims.ts'
+import { type Claim, SharedElements } from './claims.ts'
 import {
   type Changes,
   diffElements,
@@ -12,7 +12,14 @@ import {
 } from './element.ts'
 import { IdPool } from './ids.ts'
 import { concat, parseClientKey } from './name.ts'
-import { chainsOf, claimsOf, ownElements, type PlacedRoute, type PlacedRoutes } from './placed.ts'
+import {
+  chainsOf,
+  claimsOf,
+  membersOf,
+  ownElements,
+  type PlacedRoute,
+  type PlacedRoutes,
+} from './placed.ts'
 import { type Recovered, recoverIds, recoverSlots } from './recover.ts'
 import type { PortRules, Route } from './route.ts'
 import { placeEndpoints } from './slots.ts'
@@ -20,9 +27,11 @@ import { placeEndpoints } from './slots.ts'
 /** What a Service has in the table. */
 type PlacedService = {
   readonly routes: readonly PlacedRoute[]
-  /** Owner and name of each. */
-  readonly claims: readonly (readonly [string, string])[]
+  readonly claims: readonly OwnClaims[]
 }
+
+/** The names of what is claimed for one owner. */
+type OwnClaims = { readonly owner: string; readonly names: readonly string[] }
 
 /** Where a route lies already; slots may have holes, and hold what is not wanted any more. */
 type Known = { readonly id: number; readonly slots: readonly (string | undefined)[] }
@@ -145,7 +154,6 @@ export class NftPlan {
     this.#remove(service)
     if (ports.length === 0) return
     const routes = new Map<string, PlacedRoute>()
-    const claims: (readonly [string, string])[] = []
     for (const route of ports.flatMap(port => port.routes)) {
       const { id, slots } = known(route) ?? { id: this.#ids.take(), slots: [] }
       const placed = { route, id, slots: placeEndpoints(route.endpoints, slots) }
@@ -153,19 +161,26 @@ export class NftPlan {
       if (route.affinitySeconds !== undefined) this.#sticky.set(id, placed)
       for (const chain of chainsOf(placed)) this.#missing.add(chain)
     }
-    for (const port of ports) {
-      for (const claim of claimsOf(port, routes)) {
-        this.#shared.claim(port.key, claim)
-        claims.push([port.key, claim.name])
-      }
-    }
+    const claims = ports.map(port => this.#claim(port.key, claimsOf(port, routes)))
+    claims.push(this.#claim(service, membersOf(ports)))
     this.#placed.set(service, { routes: [...routes.values()], claims })
+  }
+
+  #claim(owner: string, claims: Iterable<Claim>): OwnClaims {
+    const names: string[] = []
+    for (const claim of claims) {
+      this.#shared.claim(owner, claim)
+      names.push(claim.name)
+    }
+    return { owner, names }
   }
 
   #remove(service: string): void {
     const placed = this.#placed.get(service)
     if (placed === undefined) return
-    for (const [owner, name] of placed.claims) this.#shared.release(owner, name)
+    for (const { owner, names } of placed.claims) {
+      for (const name of names) this.#shared.release(owner, name)
+    }
     for (const { id } of placed.routes) this.#sticky.delete(id)
     this.#placed.delete(service)
   }

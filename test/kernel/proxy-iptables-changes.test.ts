@@ -1,6 +1,6 @@
 // How the rules come about: taken over from kube-proxy, repaired, with the lock held, with programs that fail.
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
+import { rename, writeFile } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import t from 'tap'
 import { portChain } from '../../src/proxy/iptables/names.ts'
@@ -175,7 +175,9 @@ for (const flavour of ['nft', 'legacy'] as const) {
       { script: '/missing', pods: [podA, echo] },
     ]
     for (const { script, pods } of faults) {
-      await writeFile(restore, `#!${script}\n`, { mode: 0o755 })
+      // In one step: half written it would be an empty script, which succeeds.
+      await writeFile(`${restore}.new`, `#!${script}\n`, { mode: 0o755 })
+      await rename(`${restore}.new`, restore)
       proxy.set(...slices(1, pods))
       await t.rejects(proxy.programmed(undefined, 300), script)
     }

@@ -1,14 +1,11 @@
-import { listAddresses } from '#linux/netlink/address.ts'
 import { findLink } from '#linux/netlink/link.ts'
-import { listRoutes } from '#linux/netlink/route.ts'
 import { NetlinkSocket } from '#linux/netlink/socket.ts'
-import { attachmentOf } from '../attachment.ts'
 import { openContainer } from '../container.ts'
 import { CniError, cniCodes } from '../spec/error.ts'
 import type { AttachmentRequest, CniContext } from '../spec/plugin.ts'
+import { readVethState } from '../veth/state.ts'
 import { type AttachmentState, differences } from './compare.ts'
 import { type BridgeConfig, bridgeConfigFrom } from './config.ts'
-import { masqueradedAddresses } from './masquerade/apply.ts'
 
 /**
  * CHECK: is the attachment still what its result and configuration say? Changes nothing.
@@ -35,15 +32,9 @@ async function readState(
   using namespace = openContainer(request)
   using host = NetlinkSocket.open()
   using container = NetlinkSocket.open(namespace)
-  const containerLink = await findLink(container, request.ifname)
-  const peerIndex = containerLink?.peerIndex
+  const sides = { host, container }
   return {
+    ...(await readVethState(request, sides, { isMasqueraded: config.ipMasq, signal })),
     bridge: await findLink(host, config.bridge),
-    containerLink,
-    hostLink: peerIndex === undefined ? undefined : await findLink(host, peerIndex),
-    addresses:
-      containerLink === undefined ? [] : await listAddresses(container, containerLink.index),
-    routes: [...(await listRoutes(container, 4)), ...(await listRoutes(container, 6))],
-    masqueraded: config.ipMasq ? await masqueradedAddresses(attachmentOf(request), signal) : [],
   }
 }

@@ -9,13 +9,13 @@ import {
   objectField,
   objectsField,
   stringField,
-  stringsField,
 } from '../spec/config-object.ts'
 import { CniError, cniCodes } from '../spec/error.ts'
 import { ipamTypeOf } from '../spec/ipam.ts'
 import type { CniConfig, CniRequest } from '../spec/plugin.ts'
 import type { CniDns } from '../spec/result.ts'
 import { isAtLeast } from '../spec/version.ts'
+import { dnsOf, mtuOf, wantsMasquerade } from '../veth/config.ts'
 
 /** What the bridge plugin does, from its configuration and the wishes that come with a call. */
 export type BridgeConfig = {
@@ -43,9 +43,6 @@ export type BridgeConfig = {
   /** The container's MAC, when one is wanted. */
   readonly mac: MacAddress | undefined
 }
-
-/** The largest number in netlink's field; what a link takes is for the kernel to say. */
-const MAX_MTU = 0xffffffff
 
 /**
  * The configuration of ADD, CHECK and STATUS, with every check that must precede a change of the kernel.
@@ -75,10 +72,6 @@ export function bridgeConfigFrom(request: CniRequest): BridgeConfig {
   refuseContradictions(bridge, config)
   return bridge
 }
-
-/** Are the container's connections to the outside to be masqueraded? DEL asks only this. @throws {CniError} code 6 */
-export const wantsMasquerade = ({ fields }: CniConfig): boolean =>
-  booleanField(fields, 'ipMasq') ?? false
 
 /** Fields that would change what a container can reach are refused, never passed over. */
 function refuseUnsupported(fields: ConfigObject): void {
@@ -124,24 +117,6 @@ function bridgeNameOf(fields: ConfigObject): string {
     throw invalid(fields, 'bridge', `'${name}' is no name of an interface`)
   }
   return name
-}
-
-function mtuOf(fields: ConfigObject): number | undefined {
-  const mtu = integerField(fields, 'mtu') ?? 0
-  if (mtu < 0 || mtu > MAX_MTU) throw invalid(fields, 'mtu', `${mtu} is no MTU`)
-  return mtu === 0 ? undefined : mtu
-}
-
-/** The configuration's `dns`, when any of its keys is set. */
-function dnsOf(fields: ConfigObject): CniDns | undefined {
-  const object = objectField(fields, 'dns')
-  if (object === undefined) return undefined
-  const nameservers = stringsField(object, 'nameservers')
-  const domain = stringField(object, 'domain') ?? ''
-  const search = stringsField(object, 'search')
-  const options = stringsField(object, 'options')
-  const isSet = domain !== '' || nameservers.length + search.length + options.length > 0
-  return isSet ? { nameservers, domain, search, options } : undefined
 }
 
 /** runtimeConfig beats args.cni, which beats CNI_ARGS. An empty text is no wish. */

@@ -1,0 +1,44 @@
+import { ExecError, exec, isProgramMissing } from '#linux/exec.ts'
+import type { Attachment } from '../attachment.ts'
+import {
+  REFERENCE_NFT_CHAIN,
+  renderReferenceNftRemoval,
+  renderReferenceRemoval,
+} from './reference-render.ts'
+
+/** How long iptables may wait for others that hold its lock, in seconds. */
+const LOCK_WAIT_SECONDS = 10
+
+/** Removes the masquerade rules that the reference plugin made for an attachment. @throws {ExecError} */
+export async function removeReferenceMasquerade(
+  attachment: Attachment,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const program of ['iptables', 'ip6tables']) {
+    const saved = await outputOf(`${program}-save`, ['-t', 'nat'], signal)
+    const input = renderReferenceRemoval(saved, attachment)
+    if (input === undefined) continue
+    const args = ['--noflush', '-w', String(LOCK_WAIT_SECONDS)]
+    await exec(`${program}-restore`, args, { input, signal })
+  }
+  const words = ['-j', 'list', 'chain', ...REFERENCE_NFT_CHAIN.split(' ')]
+  const listing = await outputOf('nft', words, signal)
+  if (listing === '') return
+  const input = renderReferenceNftRemoval(listing, attachment)
+  if (input !== '') await exec('nft', ['-f', '-'], { input, signal })
+}
+
+/** What a listing prints; nothing where the program, the table or the kernel's support for it is missing. */
+async function outputOf(
+  program: string,
+  args: readonly string[],
+  signal: AbortSignal,
+): Promise<string> {
+  try {
+    return (await exec(program, args, { signal })).stdout
+  } catch (error) {
+    const isRefused = error instanceof ExecError && error.exitCode !== undefined
+    if (isRefused || isProgramMissing(error)) return ''
+    throw error
+  }
+}

@@ -1,71 +1,112 @@
-// The service proxy against rules in kube-proxy's shape: `scripts/in-namespace.sh node bench/proxy.ts
-// [--services 10000] [--rounds 3] [--backend nftables] [--churn 30] [--scale 1,1000,10000,30000]`.
-// Each round is a process of its own on an empty kernel; ours and the other take turns. The floor is what `nft -f` takes
-// for a chain per Service and endpoint, without any proxy. Paths are seen by new connections, not asked of the proxy.
-import { execFileSync } from 'node:child_process'
+// The service proxy beside rules in kube-proxy's shape; docs/performance/proxy.md tells what is measured and how:
+//   scripts/in-namespace.sh node bench/proxy.ts [--full] [--contestants nftables,iptables-nft,iptables-legacy]
+//     [--services 1000] [--rounds 1] [--churn 5] [--scale 1,1000] [--limit 120] [--minutes 15] [--markdown FILE] [--json FILE]
+// Each round is a process of its own on an empty kernel; ours and the other take turns. A round that takes longer than
+// --limit seconds is given up and not repeated; after --minutes no round begins.
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
-import type { ProxyMode } from '../src/proxy/settings.ts'
-import { quantile } from './measure.ts'
+import { type ContestantName, contestants } from './proxy/contestant.ts'
+import { type Cost, costTable, type Duel, duelTable, type Rounds } from './proxy/report.ts'
 import { type Round, type RoundOptions, runRound } from './proxy/round.ts'
 
-const { values } = parseArgs({
+const short = {
+  services: '1000',
+  rounds: '1',
+  churn: '5',
+  scale: '1,1000',
+  limit: '120',
+  minutes: '15',
+}
+const full = {
+  services: '10000,30000',
+  rounds: '3',
+  churn: '30',
+  scale: '1,1000,10000,30000',
+  limit: '400',
+  minutes: '120',
+}
+
+const option = { type: 'string' } as const
+const { values: given } = parseArgs({
   options: {
-    services: { type: 'string', default: '10000' },
-    rounds: { type: 'string', default: '3' },
-    backend: { type: 'string', default: 'nftables' },
-    churn: { type: 'string', default: '30' },
-    /** Numbers of Services at which the cost of a connection is measured besides. */
-    scale: { type: 'string', default: '' },
-    round: { type: 'string' },
+    full: { type: 'boolean', default: false },
+    contestants: { ...option, default: Object.keys(contestants).join() },
+    services: option,
+    rounds: option,
+    churn: option,
+    scale: option,
+    limit: option,
+    minutes: option,
+    markdown: option,
+    json: option,
+    /** A round to run in this process. */
+    round: option,
   },
 })
+const values = { ...(given.full ? full : short), ...given }
+const numbers = (list: string) => list.split(',').filter(Boolean).map(Number)
+const endMs = performance.now() + Number(values.minutes) * 60_000
 
-const inChild = (options: RoundOptions): Round => {
+/** undefined when it took too long or failed. */
+async function inChild(options: RoundOptions): Promise<Round | undefined> {
   const args = [process.argv[1] as string, '--round', JSON.stringify(options)]
-  return JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8', maxBuffer: 2 ** 24 }))
+  // With a process group of its own, so that what it started can be ended with it.
+  const child = spawn(process.execPath, args, {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const timer = setTimeout(() => endGroup(child), Number(values.limit) * 1000)
+  const [said, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')])
+  clearTimeout(timer)
+  endGroup(child)
+  return code === 0 ? (JSON.parse(said) as Round) : undefined
 }
 
-type Column = { readonly name: string; readonly of: (round: Round) => number | undefined }
-
-const columns: readonly Column[] = [
-  { name: 'start → last Service reachable, ms', of: r => r.startMs },
-  { name: 'restart on rules that are right, ms', of: r => r.restartMs },
-  { name: 'change → new path, p50, ms', of: r => quantile(r.changeMs, 0.5) },
-  { name: 'change → new path, p99, ms', of: r => quantile(r.changeMs, 0.99) },
-  { name: '1000 changes/s: highest lag, ms', of: r => r.maxLagMs },
-  { name: '1000 changes/s: CPU, %', of: r => r.cpuPercent },
-  { name: 'memory of the process, MiB', of: r => r.rssMiB },
-  { name: 'first packet of a connection, CPU µs', of: r => r.costUs },
-  { name: 'the same without a Service, CPU µs', of: r => r.baseCostUs },
-]
-
-const some = (rounds: readonly Round[], { of }: Column) => rounds.flatMap(round => of(round) ?? [])
-
-function cell(list: readonly number[]): string {
-  if (list.length === 0) return '–'
-  const [low, middle, high] = [0, 0.5, 1].map(share => quantile(list, share).toFixed(1))
-  return `${middle} (${low}–${high})`
-}
-
-/** Medians (lowest – highest) of both, and how many times ours the other takes. */
-function report(services: number, ours: readonly Round[], floor: readonly Round[]): void {
-  console.log(
-    `\n${services} Services × 2 endpoints: ${values.backend} | kube-proxy's shape | ratio`,
-  )
-  for (const column of columns) {
-    const [a, b] = [some(ours, column), some(floor, column)]
-    const ratio =
-      a.length && b.length ? `${(quantile(b, 0.5) / quantile(a, 0.5)).toFixed(1)} ×` : ''
-    console.log(`${column.name.padEnd(38)} ${cell(a).padEnd(24)} ${cell(b).padEnd(26)} ${ratio}`)
+function endGroup({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+  } catch {
+    // All of it has ended.
   }
 }
 
-if (values.round !== undefined) {
-  console.log(JSON.stringify(await runRound(JSON.parse(values.round) as RoundOptions)))
-} else {
-  // The node needs some route to the cluster IPs, else its own connections end before any rule. What goes to pods ends at
-  // the other end of the link, and its conntrack entries soon after.
-  const setUp = [
+type Collected = { readonly rounds: Round[]; gaveUp: boolean }
+
+async function collect(into: Collected, options: RoundOptions): Promise<void> {
+  if (into.gaveUp || performance.now() > endMs) return
+  const { contestant, isFloor, services } = options
+  process.stderr.write(`${contestant}${isFloor ? ' floor' : ''}, ${services} Services\n`)
+  const round = await inChild(options)
+  if (round === undefined) into.gaveUp = true
+  else into.rounds.push(round)
+}
+
+async function duel(contestant: ContestantName, services: number): Promise<Duel> {
+  const ours: Collected = { rounds: [], gaveUp: false }
+  const floor: Collected = { rounds: [], gaveUp: false }
+  const options = { contestant, services, churnSeconds: Number(values.churn), isCostOnly: false }
+  for (let round = 0; round < Number(values.rounds); round++) {
+    await collect(ours, { ...options, isFloor: false })
+    await collect(floor, { ...options, isFloor: true })
+  }
+  return { contestant, services, ours, floor }
+}
+
+async function cost(contestant: ContestantName, services: number): Promise<Cost> {
+  const ours: Rounds & Collected = { rounds: [], gaveUp: false }
+  await collect(ours, { contestant, services, isFloor: false, churnSeconds: 0, isCostOnly: true })
+  return { contestant, services, ours }
+}
+
+/**
+ * The node needs some route to the cluster IPs, else its own connections end before any rule. What goes to pods ends at the
+ * other end of the link, and its conntrack entries soon after.
+ */
+function setUpNode(): void {
+  const lines = [
     'ip link add pods0 type veth peer name pods1',
     'ip link set pods0 up arp off',
     'ip link set pods1 up',
@@ -73,21 +114,41 @@ if (values.round !== undefined) {
     'ip route add 10.0.0.0/8 dev pods0',
     'sysctl -qw net.netfilter.nf_conntrack_udp_timeout=1',
   ]
-  for (const line of setUp) execFileSync('sh', ['-c', line])
-  const backend = values.backend as ProxyMode
-  const churnSeconds = Number(values.churn)
-  const [ours, floor]: [Round[], Round[]] = [[], []]
-  const services = Number(values.services)
-  for (let round = 0; round < Number(values.rounds); round++) {
-    ours.push(inChild({ services, backend, churnSeconds }))
-    floor.push(inChild({ services, backend: 'kube-shape', churnSeconds }))
-  }
-  report(services, ours, floor)
-  for (const scale of values.scale.split(',').filter(text => text !== '')) {
-    const { costUs, baseCostUs } = inChild({ services: Number(scale), backend, churnSeconds: 0 })
-    const [cost, base] = [costUs.toFixed(2), baseCostUs.toFixed(2)]
-    console.log(
-      `first packet of a connection at ${scale} Services: ${cost} µs of CPU (without: ${base})`,
-    )
-  }
+  for (const line of lines) execFileSync('sh', ['-c', line])
 }
+
+function report(duels: readonly Duel[], costs: readonly Cost[]): void {
+  const tables = [...duels.map(duelTable), ...(costs.length === 0 ? [] : [costTable(costs)])]
+  const { markdown, json } = values
+  if (markdown !== undefined) writeFileSync(markdown, tables.join('\n'))
+  const date = new Date().toISOString()
+  if (json !== undefined)
+    writeFileSync(json, JSON.stringify({ date, values, duels, costs }, null, 2))
+}
+
+async function runAll(): Promise<void> {
+  setUpNode()
+  const names = values.contestants.split(',') as readonly ContestantName[]
+  const unknown = names.find(name => !Object.hasOwn(contestants, name))
+  if (unknown !== undefined) throw new Error(`no contestant ${unknown}`)
+  const [duels, costs]: [Duel[], Cost[]] = [[], []]
+  for (const services of numbers(values.services)) {
+    for (const name of names) {
+      const done = await duel(name, services)
+      duels.push(done)
+      console.log(duelTable(done))
+      // Each time, so that what was measured is not lost with what follows.
+      report(duels, costs)
+    }
+  }
+  for (const services of numbers(values.scale)) {
+    for (const name of names) {
+      costs.push(await cost(name, services))
+      report(duels, costs)
+    }
+  }
+  if (costs.length > 0) console.log(costTable(costs))
+}
+
+if (values.round === undefined) await runAll()
+else console.log(JSON.stringify(await runRound(JSON.parse(values.round) as RoundOptions)))

@@ -34,7 +34,8 @@ nodeplane)
     echo 'nodeplane: no Node.js 26 or later found' >&2
     exit 1
   fi
-  exec "$node" "$dist/lib/nodeplane.mjs" "$@"
+  # glibc would give each of Node's threads a heap of its own, which keep 8 MiB between them.
+  MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-1} exec "$node" "$dist/lib/nodeplane.mjs" "$@"
   ;;
 *)
   if [ -z "$node" ]; then

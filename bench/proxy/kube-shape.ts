@@ -35,11 +35,8 @@ const nft = (input: string): void => {
   execFileSync('nft', ['-f', '-'], { input, maxBuffer: 2 ** 28 })
 }
 
-/** Loads the rules; the rest of the machine's are gone. */
-export function loadKubeShape(services: number): void {
-  nft('flush ruleset\n')
-  nft(renderRules(services))
-}
+/** Loads the rules by one `nft -f`. */
+export const loadKubeShape = (services: number): void => nft(renderRules(services))
 
 /** The endpoint of the last Service becomes another port, as kube-proxy would write it. */
 export function changeKubeShape(services: number, port: number): void {

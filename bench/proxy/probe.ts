@@ -36,3 +36,5 @@ for await (const wanted of createInterface({ input: process.stdin })) {
   while ((await reached()) !== wanted);
   process.stdout.write(`${wanted}\n`)
 }
+// Who asked is gone, and the ports are wanted by the next one.
+process.exit()

@@ -1,24 +1,30 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Store } from '#cluster/store.ts'
 import { parsePrefix } from '#net/prefix.ts'
 import { silentLogger } from '#runtime/log.ts'
 import { createMetrics } from '#runtime/metrics.ts'
-import { cleanupProxy, runProxy } from '../../src/proxy/main.ts'
+import { runProxy } from '../../src/proxy/main.ts'
 import type { ProxyMode } from '../../src/proxy/settings.ts'
 import { timed } from '../measure.ts'
 import { clusterIP, clusterOf, podIP, probePorts, sliceOf } from './cluster.ts'
-import { changeKubeShape, loadKubeShape } from './kube-shape.ts'
+import { type ContestantName, contestants, emptyKernel, type Floor } from './contestant.ts'
 import { connectionCost, Prober } from './prober.ts'
 
 const CHANGES = 200
+/** Fewer changes where each takes long. */
+const CHANGES_LIMIT_MS = 60_000
 const CHURN_TICK_MS = 10
 
 export type RoundOptions = {
   readonly services: number
-  /** `kube-shape`: a kube-proxy-shaped ruleset loaded by nft. */
-  readonly backend: ProxyMode | 'kube-shape'
+  readonly contestant: ContestantName
+  /** kube-proxy's shape without a proxy instead of ours. */
+  readonly isFloor: boolean
   /** Of a thousand endpoint changes a second. */
   readonly churnSeconds: number
+  /** Only the cost of a connection is asked for. */
+  readonly isCostOnly: boolean
 }
 
 /** Milliseconds, but for what its name says. */
@@ -29,65 +35,87 @@ export type Round = {
   /** Of an address without a Service. */
   readonly baseCostUs: number
   readonly restartMs?: number
+  /** The longest that the event loop did not turn during the start. */
+  readonly heldMs?: number
   readonly rssMiB?: number
   readonly maxLagMs?: number
   readonly cpuPercent?: number
 }
 
 /** All of it once, from an empty kernel, in this process. */
-export const runRound = (options: RoundOptions): Promise<Round> =>
-  options.backend === 'kube-shape'
-    ? kubeShapeRound(options.services)
-    : proxyRound({ ...options, mode: options.backend })
+export async function runRound(options: RoundOptions): Promise<Round> {
+  const contestant = contestants[options.contestant]
+  emptyKernel(contestant)
+  using prober = await Prober.start(clusterIP(options.services))
+  return options.isFloor
+    ? await floorRound({ ...options, prober, floor: contestant.floor })
+    : await proxyRound({ ...options, prober, mode: contestant.mode })
+}
 
-async function kubeShapeRound(services: number): Promise<Round> {
-  using prober = await Prober.start(clusterIP(services))
+async function floorRound({
+  services,
+  isCostOnly,
+  floor,
+  prober,
+}: RoundOptions & { floor: Floor; prober: Prober }): Promise<Round> {
   const startMs = await timed(async () => {
-    loadKubeShape(services)
+    floor.load(services)
     await prober.reaches(probePorts[0])
   })
-  const changeMs: number[] = []
-  for (let number = 1; number <= CHANGES / 10; number++) {
-    const port = probePorts[number % 2] as number
-    const change = async () => {
-      changeKubeShape(services, port)
-      await prober.reaches(port)
-    }
-    changeMs.push(await timed(change))
-  }
-  return { startMs, changeMs, ...costs() }
+  const change = (port: number) => floor.change(services, port)
+  const changeMs = isCostOnly ? [] : await timeChanges(prober, change)
+  return { startMs, changeMs, ...costs(services) }
 }
 
 async function proxyRound({
   services,
   mode,
   churnSeconds,
-}: RoundOptions & { mode: ProxyMode }): Promise<Round> {
-  await cleanupProxy(silentLogger(), new AbortController().signal)
+  isCostOnly,
+  prober,
+}: RoundOptions & { mode: ProxyMode; prober: Prober }): Promise<Round> {
   const store = clusterOf(services)
-  using prober = await Prober.start(clusterIP(services))
+  const held = monitorEventLoopDelay({ resolution: 1 })
+  held.enable()
   const first = startProxy(store, mode)
   const startMs = await timed(() => prober.reaches(probePorts[0]))
   await first.programmed()
+  held.disable()
   await first.stop()
   const proxy = startProxy(store, mode)
   const restartMs = await timed(proxy.programmed)
-  const changeMs: number[] = []
-  for (let change = 1; change <= CHANGES; change++) {
-    const port = probePorts[change % 2] as number
+  const change = (port: number) =>
     store.set('EndpointSlice', sliceOf(services, ['127.0.0.1'], port))
-    changeMs.push(await timed(() => prober.reaches(port)))
-  }
-  const cost = costs()
+  const changeMs = isCostOnly ? [] : await timeChanges(prober, change)
+  const cost = costs(services)
   const churned =
     churnSeconds > 0 ? await churn({ store, services, seconds: churnSeconds, proxy }) : {}
   const rssMiB = process.memoryUsage.rss() / 2 ** 20
   await proxy.stop()
-  return { startMs, restartMs, changeMs, ...cost, ...churned, rssMiB }
+  return { startMs, restartMs, heldMs: held.max / 1e6, changeMs, ...cost, ...churned, rssMiB }
 }
 
-const costs = () => ({
-  costUs: connectionCost(clusterIP(0)),
+/** How long it takes each change of the last Service's endpoint until a new connection reaches the new one. */
+async function timeChanges(
+  prober: Prober,
+  change: (port: number) => void,
+): Promise<readonly number[]> {
+  const changeMs: number[] = []
+  const endMs = performance.now() + CHANGES_LIMIT_MS
+  for (let number = 1; number <= CHANGES && performance.now() < endMs; number++) {
+    const port = probePorts[number % 2] as number
+    const step = async () => {
+      change(port)
+      await prober.reaches(port)
+    }
+    changeMs.push(await timed(step))
+  }
+  return changeMs
+}
+
+/** Of the Service in the middle, for rules that are gone through one by one. */
+const costs = (services: number) => ({
+  costUs: connectionCost(clusterIP(services >> 1)),
   baseCostUs: connectionCost('10.95.0.1'),
 })
 

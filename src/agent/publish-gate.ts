@@ -51,6 +51,8 @@ class GatedFeed implements Feed {
   readonly #programmed: ReadonlyMap<IpFamily, number>
   readonly #onDispose: () => void
   readonly #held = new Map<string, Held>()
+  /** Has the proxy got further since {@link #held} was looked through? While a cluster is read that is all of it. */
+  #gotFurther = false
   #listed = false
   #synced = false
   #revision = 0
@@ -87,6 +89,7 @@ class GatedFeed implements Feed {
 
   /** The proxy got further: look at what is held. */
   wake(): void {
+    this.#gotFurther = true
     this.#interrupt.abort()
   }
 
@@ -111,23 +114,27 @@ class GatedFeed implements Feed {
       const before = held === undefined ? change.before : held.change.before
       const merged = { ...change, before } as Change
       const families = familiesBrought(merged)
-      if (families.length > 0) {
-        this.#held.set(id, { change: merged, families, revision: batch.revision })
-      } else if (before !== undefined || change.after !== undefined) {
-        pass.push(merged)
-      }
+      const bringing = { change: merged, families, revision: batch.revision }
+      if (this.#isEarly(bringing)) this.#held.set(id, bringing)
+      else if (before !== undefined || change.after !== undefined) pass.push(merged)
     }
     return pass
+  }
+
+  /** Would this be answered before the rules are there? */
+  #isEarly({ families, revision }: Held): boolean {
+    return families.some(family => revision > (this.#programmed.get(family) ?? 0))
   }
 
   /** `pass` and what the proxy has caught up with, or undefined when there is nothing to tell. */
   #release(pass: readonly Change[], batch?: Batch): Batch | undefined {
     const changes = [...pass]
-    for (const [id, { change, families, revision }] of this.#held) {
-      if (families.some(family => revision > (this.#programmed.get(family) ?? 0))) continue
+    for (const [id, held] of this.#gotFurther ? this.#held : []) {
+      if (this.#isEarly(held)) continue
       this.#held.delete(id)
-      changes.push(change)
+      changes.push(held.change)
     }
+    this.#gotFurther = false
     // The consumer may only take silence for "there is no such Service" once the first full list has passed the gate.
     const listed = batch?.synced === true || this.#listed
     this.#listed = listed

@@ -1,15 +1,23 @@
 /** Shorter texts are stored by V8 in one piece anyway; longer ones may be views into a whole file, or chains of pieces. */
 const VIEWED_FROM_LENGTH = 13
 /** Larger records and lists are rarely equal to others. */
-const MAX_SHARED_PARTS = 3
+const MAX_SHARED_PARTS = 4
+/** What is frequent is soon known again after all is forgotten; most parts are never met a second time. */
+const MAX_KNOWN = 4096
 
 /**
- * Makes equal parts of objects the same in memory while many of them are loaded: a cluster says `http`, 8080 and
- * `{ ready: true }` ten thousand times. Drop it after the load; what it shared stays shared.
+ * Makes equal parts of objects the same in memory: a cluster says `http`, 8080 and `{ ready: true }` ten thousand times.
+ * What it knows is bounded; what it shared stays shared.
  */
 export class Sharing {
+  readonly #keepsTexts: boolean
   readonly #texts = new Map<string, string>()
   readonly #values = new Map<string, object>()
+
+  /** @param options.keepsTexts long texts are on their own in memory already, as those of `JSON.parse` are; else they are copied. */
+  constructor({ keepsTexts = false }: { readonly keepsTexts?: boolean } = {}) {
+    this.#keepsTexts = keepsTexts
+  }
 
   /** The same value, with its parts replaced. Takes the value over: it must be fresh, plain data that nobody changes. */
   share<T>(fresh: T): T {
@@ -31,9 +39,9 @@ export class Sharing {
   #text(text: string): string {
     const known = this.#texts.get(text)
     if (known !== undefined) return known
-    const own =
-      text.length < VIEWED_FROM_LENGTH ? text : (JSON.parse(JSON.stringify(text)) as string)
-    this.#texts.set(own, own)
+    const isOwn = this.#keepsTexts || text.length < VIEWED_FROM_LENGTH
+    const own = isOwn ? text : (JSON.parse(JSON.stringify(text)) as string)
+    know(this.#texts, own, own)
     return own
   }
 
@@ -42,7 +50,12 @@ export class Sharing {
     const id = `${Object.keys(value).join()} ${JSON.stringify(value)}`
     const known = this.#values.get(id)
     if (known !== undefined) return known
-    this.#values.set(id, value)
+    know(this.#values, id, value)
     return value
   }
+}
+
+function know<T>(known: Map<string, T>, id: string, value: T): void {
+  if (known.size >= MAX_KNOWN) known.clear()
+  known.set(id, value)
 }

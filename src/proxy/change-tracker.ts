@@ -28,7 +28,8 @@ export class ChangeTracker {
   readonly #place: Place
   /** Those with ports in this family. */
   readonly #services = new Map<string, Service>()
-  readonly #slices = new Map<string, Map<string, EndpointSlice>>()
+  /** By Service. Most have one slice, so these are lists: a map for each would take more than what it leads to. */
+  readonly #slices = new Map<string, readonly EndpointSlice[]>()
 
   constructor(family: IpFamily, place: Place) {
     this.#family = family
@@ -47,7 +48,7 @@ export class ChangeTracker {
     }
     const after = this.#ownerOf(change.after)
     if (after !== undefined && change.after !== undefined) {
-      this.#slicesOf(after).set(change.key, change.after)
+      this.#slices.set(after, [...this.#slicesBut(after, change.key), change.after])
       owners.add(after)
     }
     return [...owners]
@@ -92,7 +93,7 @@ export class ChangeTracker {
   }
 
   #slicesFor(service: string): readonly EndpointSlice[] {
-    return this.#slices.get(service)?.values().toArray() ?? []
+    return this.#slices.get(service) ?? []
   }
 
   #applyService(key: string, after: Service | undefined): readonly string[] {
@@ -111,15 +112,13 @@ export class ChangeTracker {
     return keyOf({ metadata: { name, namespace, labels } })
   }
 
-  #slicesOf(service: string): Map<string, EndpointSlice> {
-    const slices = this.#slices.get(service) ?? new Map<string, EndpointSlice>()
-    this.#slices.set(service, slices)
-    return slices
+  #removeSlice(service: string, key: string): void {
+    const rest = this.#slicesBut(service, key)
+    if (rest.length === 0) this.#slices.delete(service)
+    else this.#slices.set(service, rest)
   }
 
-  #removeSlice(service: string, key: string): void {
-    const slices = this.#slices.get(service)
-    slices?.delete(key)
-    if (slices?.size === 0) this.#slices.delete(service)
+  #slicesBut(service: string, key: string): readonly EndpointSlice[] {
+    return this.#slicesFor(service).filter(slice => keyOf(slice) !== key)
   }
 }

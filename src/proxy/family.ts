@@ -2,6 +2,7 @@ import { Conntrack } from '#linux/conntrack.ts'
 import type { IpAddress, IpFamily } from '#net/ip.ts'
 import { Backoff } from '#runtime/backoff.ts'
 import { systemClock } from '#runtime/clock.ts'
+import { Pace } from '#runtime/pace.ts'
 import type { BackendModule } from './backend.ts'
 import { ChangeTracker } from './change-tracker.ts'
 import { ConntrackCleanup } from './conntrack-cleanup.ts'
@@ -56,10 +57,14 @@ export async function runFamily(options: FamilyOptions, signal: AbortSignal): Pr
     backend,
     backoff: new Backoff(RETRY),
     onQueued: () => onQueued?.(family),
-    onProgrammed(revision, changed) {
+    async onProgrammed(revision, changed) {
       onProgrammed?.({ family, revision })
-      healthChecks.note(changed)
-      cleanup.note(changed)
+      const pace = new Pace()
+      for (const service of changed) {
+        healthChecks.note([service])
+        cleanup.note([service])
+        await pace.breathe()
+      }
     },
   })
   place.onMove(() => runner.recompute())

@@ -3,6 +3,7 @@ import type { Backoff } from '#runtime/backoff.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { describeError } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
+import { Pace } from '#runtime/pace.ts'
 import type { Backend } from './backend.ts'
 import type { ChangeTracker, ServicePortState } from './change-tracker.ts'
 import type { FamilyMetrics } from './metrics.ts'
@@ -21,10 +22,10 @@ export type SyncRunnerOptions = {
   /** There are changes that the kernel lacks. */
   readonly onQueued: () => void
   /**
-   * The kernel has everything up to this revision of the store, which is what the tracker holds during this call. Since
-   * the last one these Services changed, at the first all.
+   * The kernel has everything up to this revision of the store, which is what the tracker holds until what this returns
+   * has settled. Since the last one these Services changed, at the first all.
    */
-  readonly onProgrammed: (revision: number, changed: ReadonlySet<string>) => void
+  readonly onProgrammed: (revision: number, changed: ReadonlySet<string>) => Promise<void> | void
 }
 
 /**
@@ -91,7 +92,7 @@ export class SyncRunner {
         while (!(await this.#sync(signal))) {
           await clock.sleep(backoff.next(), signal)
           const more = feed.take()
-          if (more !== undefined) this.#takeIn(more)
+          if (more !== undefined) await this.#takeIn(more)
         }
         backoff.reset()
       }
@@ -106,7 +107,7 @@ export class SyncRunner {
     try {
       const batch = await feed.next(AbortSignal.any([signal, this.#alarm.signal]))
       if (batch === undefined) return undefined
-      this.#takeIn(batch)
+      await this.#takeIn(batch)
       this.#isSynced = batch.synced
       return batch.synced
     } catch (error) {
@@ -116,9 +117,11 @@ export class SyncRunner {
     }
   }
 
-  #takeIn({ changes, revision }: Batch): void {
+  async #takeIn({ changes, revision }: Batch): Promise<void> {
     const { tracker, metrics, clock } = this.#options
+    const pace = new Pace()
     for (const change of changes) {
+      await pace.breathe()
       const services = tracker.apply(change)
       if (services.length === 0) continue
       for (const service of services) this.#changed.add(service)
@@ -160,11 +163,11 @@ export class SyncRunner {
     const durationMs = clock.monotonic() - start
     const count = full ? undefined : this.#changed.size
     log[full ? 'info' : 'debug']({ durationMs, services: count }, full ? 'programmed' : 'synced')
-    this.#succeeded({ full, durationMs })
+    await this.#succeeded({ full, durationMs })
     return true
   }
 
-  #succeeded({ full, durationMs }: { full: boolean; durationMs: number }): void {
+  async #succeeded({ full, durationMs }: { full: boolean; durationMs: number }): Promise<void> {
     const { metrics, clock, onProgrammed } = this.#options
     const atMs = clock.now()
     metrics.synced({ full, durationMs, atMs })
@@ -173,7 +176,7 @@ export class SyncRunner {
     this.#triggersMs.length = 0
     // What was lost while this was written may be among what it found right.
     this.#full = this.#alarm.signal.aborted
-    onProgrammed(this.#revision, this.#changed)
+    await onProgrammed(this.#revision, this.#changed)
     this.#changed.clear()
   }
 }

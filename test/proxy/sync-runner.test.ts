@@ -53,7 +53,9 @@ function setUp() {
     },
     backoff: new Backoff({ initialMs: 100, maxMs: 1000, jitter: 0 }),
     onQueued: () => {},
-    onProgrammed: revision => programmed.push(revision),
+    onProgrammed: revision => {
+      programmed.push(revision)
+    },
   })
   const ended = runner.run(stop.signal)
   t.teardown(() => stop.abort())

@@ -3,6 +3,7 @@ import type { Logger } from '#runtime/log.ts'
 import { objectFromApi } from '../from-api.ts'
 import { type Kind, keyOf, type ObjectOf } from '../objects.ts'
 import { ConvertError, Raw } from '../raw.ts'
+import { Sharing } from '../share.ts'
 import type { StoreWriter } from '../store.ts'
 
 /** Objects that cannot be read are told by name, up to this many; then they are only counted. */
@@ -17,6 +18,7 @@ export class ItemReader<K extends Kind> {
   readonly #store: Pick<StoreWriter, 'get'>
   readonly #log: Logger
   readonly #reported = new Set<string>()
+  readonly #sharing = new Sharing({ keepsTexts: true })
 
   constructor(kind: K, store: Pick<StoreWriter, 'get'>, log: Logger) {
     this.#kind = kind
@@ -30,7 +32,7 @@ export class ItemReader<K extends Kind> {
     try {
       const found = new Raw(raw).get('kind').string(this.#kind)
       if (found !== this.#kind) throw new ConvertError('kind', `'${found}' is not ${this.#kind}`)
-      object = objectFromApi(this.#kind, raw)
+      object = this.#sharing.share(objectFromApi(this.#kind, raw))
     } catch (error) {
       if (!(error instanceof ConvertError)) throw error
       const key = this.key(raw)

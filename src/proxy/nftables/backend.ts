@@ -5,6 +5,7 @@ import type { ForeignChange } from '#linux/nft-monitor.ts'
 import type { IpFamily } from '#net/ip.ts'
 import type { Protocol } from '#net/protocol.ts'
 import type { Clock } from '#runtime/clock.ts'
+import { Pace } from '#runtime/pace.ts'
 import type { Backend, ServiceStates } from '../backend.ts'
 import { guardTable, type TableWatch } from '../foreign-changes.ts'
 import { affinityMaps, rememberedIn, renderForgetting } from './affinity.ts'
@@ -77,17 +78,29 @@ export class NftablesBackend implements Backend {
    */
   async #makeAnew(all: ServiceStates, layout: string, signal: AbortSignal): Promise<NftPlan> {
     const { table, writer } = this.#options
-    const { plan, chains } = NftPlan.create(this.#rules(all))
+    const plan = NftPlan.empty()
+    const pace = new Pace()
+    for (const [service, rules] of this.#rules(all)) {
+      plan.add(service, rules)
+      await pace.breathe()
+    }
+    const { chains, elements } = plan.whole()
     const pieces = function* () {
       yield renderRemoval(table) + layout
-      yield* renderAll(table, chains, plan.elements())
+      yield* renderAll(table, chains, elements)
     }
     await writer.apply(pieces(), signal)
     return plan
   }
 
   async #adjust(all: ServiceStates, kernel: Recovered, signal: AbortSignal): Promise<NftPlan> {
-    const { plan, changes } = NftPlan.adopt(new Map(this.#rules(all)), kernel)
+    const rules = new Map<string, readonly PortRules[]>()
+    const pace = new Pace()
+    for (const [service, ports] of this.#rules(all)) {
+      rules.set(service, ports)
+      await pace.breathe()
+    }
+    const { plan, changes } = NftPlan.adopt(rules, kernel)
     await this.#write(changes, signal)
     for (const protocol of balancedProtocols) {
       const maps = affinityMaps(this.#options.table.family, protocol)

@@ -3,65 +3,80 @@ import { diffElements, type Element, type ElementChange, indexElements } from '.
 /** Something that several owners may want, and the elements it is made of; those of two things never have equal keys. */
 export type Claim = { readonly name: string; readonly elements: readonly Element[] }
 
-type Claimed = Map<string, readonly Element[]>
+/** An owner, and what the thing is made of for that owner. */
+type Claimed = { readonly owner: string; readonly elements: readonly Element[] }
 
 /**
  * Things that several owners may want: two Services on one address and port, two endpoints on one pod. The owner whose
  * name sorts first has it with all its elements, so the outcome does not depend on who came first.
  */
 export class SharedElements {
-  /** The elements of each thing by owner. */
-  readonly #claims = new Map<string, Claimed>()
+  /** Who wants each thing. Nearly always it is one owner, without a map: there are tens of thousands of things. */
+  readonly #claims = new Map<string, Claimed | Map<string, Claimed>>()
   /** What the kernel has of the things touched since the last {@link takeChanges}. */
   readonly #touched = new Map<string, readonly Element[]>()
 
   claim(owner: string, { name, elements }: Claim): void {
-    this.#touch(name).set(owner, elements)
+    const claimed = { owner, elements }
+    const known = this.#touch(name)
+    if (known instanceof Map) known.set(owner, claimed)
+    else if (known === undefined || known.owner === owner) this.#claims.set(name, claimed)
+    else this.#claims.set(name, new Map([known, claimed].map(each => [each.owner, each])))
   }
 
   release(owner: string, name: string): void {
-    this.#touch(name).delete(owner)
+    const known = this.#touch(name)
+    if (known instanceof Map) known.delete(owner)
+    const isEmpty = known instanceof Map ? known.size === 0 : known?.owner === owner
+    if (isEmpty) this.#claims.delete(name)
   }
 
   /** What became different since the last call. */
   takeChanges(): readonly ElementChange[] {
     const changes: ElementChange[] = []
     for (const [name, before] of this.#touched) {
-      const claimed = this.#claims.get(name)
-      const after = winnerOf(claimed)
+      const after = elementsOf(this.#claims.get(name))
       if (before !== after)
         changes.push(...diffElements(indexElements(before), indexElements(after)))
-      if (claimed?.size === 0) this.#claims.delete(name)
     }
     this.#touched.clear()
     return changes
   }
 
+  /** What became different until now is not asked for: the kernel has, or will be given, all elements. */
+  dropChanges(): void {
+    this.#touched.clear()
+  }
+
   *elements(): Generator<Element> {
-    for (const claimed of this.#claims.values()) yield* winnerOf(claimed)
+    for (const claims of this.#claims.values()) yield* elementsOf(claims)
   }
 
   /** Each thing with the owner that has it. */
   *owners(): Generator<{ readonly name: string; readonly owner: string }> {
-    for (const [name, claimed] of this.#claims) {
-      if (claimed.size > 0) yield { name, owner: firstOf(claimed) }
+    for (const [name, claims] of this.#claims) {
+      const winner = winnerOf(claims)
+      if (winner !== undefined) yield { name, owner: winner.owner }
     }
   }
 
-  #touch(name: string): Claimed {
-    const claimed = this.#claims.get(name) ?? new Map<string, readonly Element[]>()
-    this.#claims.set(name, claimed)
-    if (!this.#touched.has(name)) this.#touched.set(name, winnerOf(claimed))
-    return claimed
+  /** Who wants a thing that is about to change. */
+  #touch(name: string): Claimed | Map<string, Claimed> | undefined {
+    const claims = this.#claims.get(name)
+    if (!this.#touched.has(name)) this.#touched.set(name, elementsOf(claims))
+    return claims
   }
 }
 
+type Claims = Claimed | ReadonlyMap<string, Claimed> | undefined
+
 const NOTHING: readonly Element[] = []
 
-function winnerOf(claimed: Claimed | undefined): readonly Element[] {
-  if (claimed === undefined || claimed.size === 0) return NOTHING
-  if (claimed.size === 1) return claimed.values().next().value as readonly Element[]
-  return claimed.get(firstOf(claimed)) as readonly Element[]
-}
+const elementsOf = (claims: Claims): readonly Element[] => winnerOf(claims)?.elements ?? NOTHING
 
-const firstOf = (claimed: Claimed): string => [...claimed.keys()].reduce((a, b) => (a < b ? a : b))
+const winnerOf = (claims: Claims): Claimed | undefined =>
+  claims instanceof Map
+    ? (claims as ReadonlyMap<string, Claimed>)
+        .values()
+        .reduce((a, b) => (a.owner < b.owner ? a : b))
+    : (claims as Claimed | undefined)

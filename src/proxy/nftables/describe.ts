@@ -46,7 +46,7 @@ export function* describeTable(
   const { table } = options
   yield `# Table ${tableText(table)}: what does not depend on the cluster.`
   yield* layout.text.trimEnd().split('\n')
-  const { plan } = NftPlan.create([])
+  const plan = NftPlan.empty()
   for (const [service, ports] of states) {
     if (ports.length === 0) continue
     yield ''

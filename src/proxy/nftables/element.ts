@@ -70,12 +70,14 @@ export const isDeferred = ({ container, after }: ElementChange): boolean =>
   after === undefined &&
   (container === 'lb' || container === 'spread' || container.startsWith('endpoints-'))
 
-/** Elements by container and key; the last of equal keys counts. */
+/** Elements by container and key, without containers that have none; the last of equal keys counts. */
 export function indexElements(elements: Iterable<Element>): Elements {
-  const index = new Map<Container, Map<string, string>>(
-    containers.map(container => [container, new Map()]),
-  )
-  for (const { container, key, value } of elements) index.get(container)?.set(key, value)
+  const index = new Map<Container, Map<string, string>>()
+  for (const { container, key, value } of elements) {
+    const known = index.get(container)
+    if (known === undefined) index.set(container, new Map([[key, value]]))
+    else known.set(key, value)
+  }
   return index
 }
 

@@ -53,14 +53,22 @@ export function* ownElements({ route, id, slots }: PlacedRoute): Generator<Eleme
   }
 }
 
-/** What other service ports may want as well. */
+/** What other service ports may want as well, and only one can have. */
 export function* claimsOf(port: PortRules, routes: PlacedRoutes): Generator<Claim> {
   for (const destination of port.destinations) {
     const elements = [...destinationElements(destination, routes)]
     yield { name: `${destination.at} ${destination.key}`, elements }
   }
-  for (const { container, key } of port.members) {
-    yield { name: `${container} ${key}`, elements: [{ container, key, value: '' }] }
+}
+
+/** What others may want as well, and is the same whoever has it; each once. */
+export function* membersOf(ports: readonly PortRules[]): Generator<Claim> {
+  const names = new Set<string>()
+  for (const { container, key } of ports.flatMap(port => port.members)) {
+    const name = `${container} ${key}`
+    if (names.has(name)) continue
+    names.add(name)
+    yield { name, elements: [{ container, key, value: '' }] }
   }
 }
 

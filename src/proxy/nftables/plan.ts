@@ -1,6 +1,6 @@
 import type { Protocol } from '#net/protocol.ts'
 import type { Remembered } from './affinity.ts'
-import { SharedElements } from './claims.ts'
+import { type Claim, SharedElements } from './claims.ts'
 import {
   type Changes,
   diffElements,
@@ -12,17 +12,26 @@ import {
 } from './element.ts'
 import { IdPool } from './ids.ts'
 import { concat, parseClientKey } from './name.ts'
-import { chainsOf, claimsOf, ownElements, type PlacedRoute, type PlacedRoutes } from './placed.ts'
+import {
+  chainsOf,
+  claimsOf,
+  membersOf,
+  ownElements,
+  type PlacedRoute,
+  type PlacedRoutes,
+} from './placed.ts'
 import { type Recovered, recoverIds, recoverSlots } from './recover.ts'
 import type { PortRules, Route } from './route.ts'
 import { placeEndpoints } from './slots.ts'
 
 /** What a Service has in the table. */
 type PlacedService = {
-  readonly routes: PlacedRoutes
-  /** Owner and name of each. */
-  readonly claims: readonly (readonly [string, string])[]
+  readonly routes: readonly PlacedRoute[]
+  readonly claims: readonly OwnClaims[]
 }
+
+/** The names of what is claimed for one owner. */
+type OwnClaims = { readonly owner: string; readonly names: readonly string[] }
 
 /** Where a route lies already; slots may have holes, and hold what is not wanted any more. */
 type Known = { readonly id: number; readonly slots: readonly (string | undefined)[] }
@@ -46,15 +55,20 @@ export class NftPlan {
     this.#ids = ids
   }
 
-  /** A plan for an empty kernel, which needs these chains and all elements. Rules are read once, one after the other. */
-  static create(rules: Iterable<readonly [string, readonly PortRules[]]>): {
-    readonly plan: NftPlan
-    readonly chains: readonly string[]
-  } {
-    const plan = new NftPlan(new IdPool([]))
-    for (const [service, ports] of rules) plan.#place(service, ports, () => undefined)
-    plan.#shared.takeChanges()
-    return { plan, chains: plan.#takeMissing() }
+  /** A plan for an empty kernel, of no Services. */
+  static empty(): NftPlan {
+    return new NftPlan(new IdPool([]))
+  }
+
+  /** Takes in a Service before anything was written: the kernel is to be given {@link whole}. */
+  add(service: string, ports: readonly PortRules[]): void {
+    this.#place(service, ports, () => undefined)
+    this.#shared.dropChanges()
+  }
+
+  /** The chains made on demand and the elements that an empty table needs. */
+  whole(): { readonly chains: readonly string[]; readonly elements: Iterable<Element> } {
+    return { chains: this.#takeMissing(), elements: this.#elements() }
   }
 
   /**
@@ -78,7 +92,7 @@ export class NftPlan {
         return id === undefined ? undefined : { id, slots: slots[protocol].get(id) ?? [] }
       })
     }
-    plan.#shared.takeChanges()
+    plan.#shared.dropChanges()
     return { plan, changes: plan.#changesFrom(kernel) }
   }
 
@@ -88,9 +102,9 @@ export class NftPlan {
     const freed: number[] = []
     const forgetful = new Set<Protocol>()
     for (const [service, ports] of changed) {
-      const before = this.#placed.get(service)?.routes ?? NONE
+      const before = this.#routesOf(service)
       this.#place(service, ports, ({ key }) => before.get(key))
-      const after = this.#placed.get(service)?.routes ?? NONE
+      const after = this.#routesOf(service)
       own.push(...diffElements(ownIndex(before), ownIndex(after)))
       for (const [key, placed] of before) {
         const now = after.get(key)
@@ -106,12 +120,16 @@ export class NftPlan {
     }
   }
 
-  /** All elements of the table. */
-  *elements(): Generator<Element> {
+  *#elements(): Generator<Element> {
     yield* this.#shared.elements()
     for (const { routes } of this.#placed.values()) {
-      for (const placed of routes.values()) yield* ownElements(placed)
+      for (const placed of routes) yield* ownElements(placed)
     }
+  }
+
+  #routesOf(service: string): PlacedRoutes {
+    const routes = this.#placed.get(service)?.routes ?? []
+    return new Map(routes.map(placed => [placed.route.key, placed]))
   }
 
   /** The service port (by key) of each destination, named `vips KEY` or `nodeports KEY`; other things are among them. */
@@ -136,7 +154,6 @@ export class NftPlan {
     this.#remove(service)
     if (ports.length === 0) return
     const routes = new Map<string, PlacedRoute>()
-    const claims: (readonly [string, string])[] = []
     for (const route of ports.flatMap(port => port.routes)) {
       const { id, slots } = known(route) ?? { id: this.#ids.take(), slots: [] }
       const placed = { route, id, slots: placeEndpoints(route.endpoints, slots) }
@@ -144,27 +161,34 @@ export class NftPlan {
       if (route.affinitySeconds !== undefined) this.#sticky.set(id, placed)
       for (const chain of chainsOf(placed)) this.#missing.add(chain)
     }
-    for (const port of ports) {
-      for (const claim of claimsOf(port, routes)) {
-        this.#shared.claim(port.key, claim)
-        claims.push([port.key, claim.name])
-      }
+    const claims = ports.map(port => this.#claim(port.key, claimsOf(port, routes)))
+    claims.push(this.#claim(service, membersOf(ports)))
+    this.#placed.set(service, { routes: [...routes.values()], claims })
+  }
+
+  #claim(owner: string, claims: Iterable<Claim>): OwnClaims {
+    const names: string[] = []
+    for (const claim of claims) {
+      this.#shared.claim(owner, claim)
+      names.push(claim.name)
     }
-    this.#placed.set(service, { routes, claims })
+    return { owner, names }
   }
 
   #remove(service: string): void {
     const placed = this.#placed.get(service)
     if (placed === undefined) return
-    for (const [owner, name] of placed.claims) this.#shared.release(owner, name)
-    for (const { id } of placed.routes.values()) this.#sticky.delete(id)
+    for (const { owner, names } of placed.claims) {
+      for (const name of names) this.#shared.release(owner, name)
+    }
+    for (const { id } of placed.routes) this.#sticky.delete(id)
     this.#placed.delete(service)
   }
 
   #changesFrom({ elements, chains }: Recovered): Changes {
     const unused = chains.difference(this.#missing)
     for (const chain of chains.difference(unused)) this.#chains.add(chain)
-    return this.#changesOf(diffElements(elements, indexElements(this.elements())), [...unused])
+    return this.#changesOf(diffElements(elements, indexElements(this.#elements())), [...unused])
   }
 
   #changesOf(all: Iterable<ElementChange>, unusedChains: readonly string[]): Changes {
@@ -182,8 +206,6 @@ export class NftPlan {
     return chains
   }
 }
-
-const NONE: PlacedRoutes = new Map()
 
 const ownIndex = (routes: PlacedRoutes): Elements =>
   indexElements(routes.values().flatMap(ownElements))

@@ -56,13 +56,14 @@ export type OwnNode = { readonly nodeName: string; readonly nodeIPs: readonly Ip
  * policy that is in use has a route: a connection under policy Local that comes from a pod or from this node goes by
  * policy Cluster, unless its destination is the cluster IP.
  */
-export function portRules(port: ServicePortState, node: OwnNode): PortRules {
+export function portRules(state: ServicePortState, node: OwnNode): PortRules {
+  const port = { ...state, key: servicePortKey(state) }
   const destinations = [...externalDestinations(port, node), clusterIPDestination(port)]
   const used = new Set(destinations.flatMap(({ route, insideRoute }) => [route, insideRoute]))
   const scopes = (['cluster', 'local'] as const).filter(scope => used.has(routeKey(port, scope)))
   const hairpins = new Set(scopes.flatMap(scope => hairpinsOf(port.endpoints[scope], node)))
   return {
-    key: servicePortKey(port),
+    key: port.key,
     routes: scopes.map(scope => routeOf(port, scope)),
     destinations,
     members: [
@@ -74,10 +75,13 @@ export function portRules(port: ServicePortState, node: OwnNode): PortRules {
 
 type Scope = 'cluster' | 'local'
 
-const routeKey = (port: ServicePortState, scope: Scope): string =>
-  scope === 'cluster' ? servicePortKey(port) : `${servicePortKey(port)} local`
+/** With its key, so that all that names it is one text in memory. */
+type KeyedPort = ServicePortState & { readonly key: string }
 
-const routeOf = (port: ServicePortState, scope: Scope): Route => ({
+const routeKey = ({ key }: KeyedPort, scope: Scope): string =>
+  scope === 'cluster' ? key : `${key} local`
+
+const routeOf = (port: KeyedPort, scope: Scope): Route => ({
   key: routeKey(port, scope),
   protocol: port.protocol,
   endpoints: port.endpoints[scope].map(({ address, port }) => concat(address, port)),
@@ -85,13 +89,13 @@ const routeOf = (port: ServicePortState, scope: Scope): Route => ({
   affinitySeconds: port.affinityTimeoutSeconds,
 })
 
-const clusterIPDestination = (port: ServicePortState): Destination => ({
+const clusterIPDestination = (port: KeyedPort): Destination => ({
   at: 'vips',
   key: vipKey(port.clusterIP, port.protocol, port.port),
   route: routeKey(port, port.internalPolicyLocal ? 'local' : 'cluster'),
 })
 
-function externalDestinations(port: ServicePortState, node: OwnNode): readonly Destination[] {
+function externalDestinations(port: KeyedPort, node: OwnNode): readonly Destination[] {
   const { protocol, nodePort, externalIPs, loadBalancerVIPs, externalPolicyLocal } = port
   const common = externalPolicyLocal
     ? {

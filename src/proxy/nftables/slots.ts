@@ -6,6 +6,8 @@ export function placeEndpoints(
   wanted: readonly string[],
   current: readonly (string | undefined)[],
 ): readonly string[] {
+  // At a start that is all of them, and the list need not be there twice.
+  if (current.length === 0) return wanted
   const left = new Set(wanted)
   const slots: (string | undefined)[] = wanted.map((_, slot) => {
     const endpoint = current[slot]

@@ -1,0 +1,45 @@
+import { execFileSync } from 'node:child_process'
+import type { ProxyMode } from '../../src/proxy/settings.ts'
+import { changeIptablesShape, loadIptablesShape } from './iptables-shape.ts'
+import { changeKubeShape, loadKubeShape } from './kube-shape.ts'
+
+/** Rules in the shape of kube-proxy's, written without any proxy: what that shape costs at the least. */
+export type Floor = {
+  readonly load: (services: number) => void
+  /** The endpoint of the last Service becomes another port of this machine. */
+  readonly change: (services: number, port: number) => void
+}
+
+/** A mode of ours and its floor. */
+export type Contestant = {
+  readonly mode: ProxyMode
+  readonly flavour?: 'nft' | 'legacy'
+  readonly floor: Floor
+}
+
+const iptables = (flavour: 'nft' | 'legacy'): Contestant => ({
+  mode: 'iptables',
+  flavour,
+  floor: {
+    load: services => loadIptablesShape(flavour, services),
+    change: (services, port) => changeIptablesShape(flavour, services, port),
+  },
+})
+
+export const contestants = {
+  nftables: { mode: 'nftables', floor: { load: loadKubeShape, change: changeKubeShape } },
+  'iptables-nft': iptables('nft'),
+  'iptables-legacy': iptables('legacy'),
+} as const satisfies Readonly<Record<string, Contestant>>
+export type ContestantName = keyof typeof contestants
+
+/** Takes all rules out of the kernel, then says which flavour of iptables is in use, as a kubelet would. */
+export function emptyKernel({ flavour }: Contestant): void {
+  execFileSync('nft', ['flush', 'ruleset'])
+  for (const table of ['filter', 'nat', 'mangle']) {
+    for (const action of ['-F', '-X']) execFileSync('iptables-legacy', ['-t', table, action])
+  }
+  if (flavour !== undefined) {
+    execFileSync(`iptables-${flavour}`, ['-t', 'mangle', '-N', 'KUBE-IPTABLES-HINT'])
+  }
+}

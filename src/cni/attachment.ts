@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { AttachmentRequest } from './spec/plugin.ts'
+import type { AttachmentRequest, GcRequest } from './spec/plugin.ts'
 
 /** What makes an attachment: no two live ones have all three in common. */
 export type Attachment = {
@@ -44,5 +44,21 @@ export function attachmentComment(attachment: Attachment): string {
 /** Is this the comment of something of the attachment with this mark? */
 export const isMarkedBy = (comment: string, mark: string): boolean =>
   comment.split(' ', 1)[0] === mark
+
+/**
+ * Which comments are of attachments of the network that GC is not told to keep; undefined when the runtime sent no list:
+ * then nothing may be released.
+ */
+export function unwantedMarks({
+  config,
+  validAttachments,
+}: GcRequest): ((comment: string) => boolean) | undefined {
+  if (validAttachments === undefined) return undefined
+  const valid = new Set(
+    validAttachments.map(each => attachmentMark({ ...each, network: config.name })),
+  )
+  const ofNetwork = networkMark(config.name)
+  return comment => comment.startsWith(ofNetwork) && !valid.has(comment.split(' ', 1)[0] as string)
+}
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')

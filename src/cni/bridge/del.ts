@@ -1,7 +1,7 @@
 import { findLink, listLinks, removeLink } from '#linux/netlink/link.ts'
 import { NetlinkSocket } from '#linux/netlink/socket.ts'
 import { describeError } from '#runtime/error.ts'
-import { type Attachment, attachmentMark, attachmentOf, networkMark } from '../attachment.ts'
+import { type Attachment, attachmentOf, unwantedMarks } from '../attachment.ts'
 import { findContainer } from '../container.ts'
 import { ipamTypeOf } from '../spec/ipam.ts'
 import type { AttachmentRequest, CniContext, GcRequest } from '../spec/plugin.ts'
@@ -58,7 +58,9 @@ export async function gcBridge(request: GcRequest, context: CniContext): Promise
         if (valid !== undefined) await removeUnknownLinks(config.name, valid)
       },
       async () => {
-        if (valid !== undefined) await removeUnknownMasquerade(config.name, valid, context.signal)
+        const isUnwanted = unwantedMarks(request)
+        if (isUnwanted === undefined) return
+        await removeMasqueradeWhere(({ comment }) => isUnwanted(comment), context.signal)
       },
     ],
     [
@@ -76,20 +78,6 @@ async function removeUnknownLinks(network: string, valid: readonly Attachment[])
   for (const { alias, name, index } of await listLinks(host)) {
     if (alias?.startsWith(mark) && !names.has(name)) await removeLink(host, index)
   }
-}
-
-async function removeUnknownMasquerade(
-  network: string,
-  valid: readonly Attachment[],
-  signal: AbortSignal,
-): Promise<void> {
-  const marks = new Set(valid.map(attachmentMark))
-  const ofNetwork = networkMark(network)
-  await removeMasqueradeWhere(
-    ({ comment }) =>
-      comment.startsWith(ofNetwork) && !marks.has(comment.split(' ', 1)[0] as string),
-    signal,
-  )
 }
 
 /**

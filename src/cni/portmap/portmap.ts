@@ -1,7 +1,8 @@
 import { exec } from '#linux/exec.ts'
 import { parseIp } from '#net/ip.ts'
 import { describeError } from '#runtime/error.ts'
-import { attachmentMark, attachmentOf, isMarkedBy, networkMark } from '../attachment.ts'
+import { attachmentMark, attachmentOf, isMarkedBy, unwantedMarks } from '../attachment.ts'
+import { requirePrevResult } from '../chained.ts'
 import { CniError, cniCodes } from '../spec/error.ts'
 import type {
   AttachmentRequest,
@@ -95,14 +96,8 @@ async function removeMappings(request: AttachmentRequest, signal: AbortSignal): 
 }
 
 async function gc(request: GcRequest, { signal }: CniContext): Promise<void> {
-  const { config, validAttachments } = request
-  if (validAttachments === undefined) return
-  const valid = new Set(
-    validAttachments.map(each => attachmentMark({ ...each, network: config.name })),
-  )
-  const ofNetwork = networkMark(config.name)
-  const isUnwanted = (comment: string) =>
-    comment.startsWith(ofNetwork) && !valid.has(comment.split(' ', 1)[0] as string)
+  const isUnwanted = unwantedMarks(request)
+  if (isUnwanted === undefined) return
   await removeNftMappings(isUnwanted, signal)
   await removeIptablesMarked(isUnwanted, signal)
 }
@@ -116,12 +111,4 @@ async function status({ config }: CniRequest, { signal }: CniContext): Promise<v
   } catch (cause) {
     throw new CniError(cniCodes.notAvailable, `backend ${backend} cannot be used`, { cause })
   }
-}
-
-function requirePrevResult({ config: { prevResult } }: CniRequest): CniResult {
-  if (prevResult !== undefined) return prevResult
-  throw new CniError(
-    cniCodes.invalidConfig,
-    'must be called as chained plugin: prevResult is missing',
-  )
 }

@@ -1,4 +1,5 @@
 import { listAddresses } from '#linux/netlink/address.ts'
+import { listPortVlans } from '#linux/netlink/bridge-vlan.ts'
 import { findLink } from '#linux/netlink/link.ts'
 import { listRoutes } from '#linux/netlink/route.ts'
 import { NetlinkSocket } from '#linux/netlink/socket.ts'
@@ -9,6 +10,7 @@ import type { AttachmentRequest, CniContext } from '../spec/plugin.ts'
 import { type AttachmentState, differences } from './compare.ts'
 import { type BridgeConfig, bridgeConfigFrom } from './config.ts'
 import { masqueradedAddresses } from './masquerade/apply.ts'
+import { listSpoofChecks } from './spoof/apply.ts'
 
 /**
  * CHECK: is the attachment still what its result and configuration say? Changes nothing.
@@ -35,15 +37,23 @@ async function readState(
   using namespace = openContainer(request)
   using host = NetlinkSocket.open()
   using container = NetlinkSocket.open(namespace)
+  const attachment = attachmentOf(request)
   const containerLink = await findLink(container, request.ifname)
   const peerIndex = containerLink?.peerIndex
+  const hostLink = peerIndex === undefined ? undefined : await findLink(host, peerIndex)
+  const backend = config.ipMasqBackend
   return {
     bridge: await findLink(host, config.bridge),
     containerLink,
-    hostLink: peerIndex === undefined ? undefined : await findLink(host, peerIndex),
+    hostLink,
+    vlans:
+      config.vlans === undefined || hostLink === undefined
+        ? []
+        : await listPortVlans(host, hostLink.index),
     addresses:
       containerLink === undefined ? [] : await listAddresses(container, containerLink.index),
     routes: [...(await listRoutes(container, 4)), ...(await listRoutes(container, 6))],
-    masqueraded: config.ipMasq ? await masqueradedAddresses(attachmentOf(request), signal) : [],
+    masqueraded: config.ipMasq ? await masqueradedAddresses(attachment, { backend, signal }) : [],
+    spoofChecks: config.macspoofchk ? await listSpoofChecks(attachment, signal) : [],
   }
 }

@@ -1,10 +1,13 @@
 import type { LinkAddress } from '#linux/netlink/address.ts'
+import type { PortVlan } from '#linux/netlink/bridge-vlan.ts'
 import type { Link } from '#linux/netlink/link.ts'
 import type { Route } from '#linux/netlink/route.ts'
 import { familyOf } from '#net/ip.ts'
 import { formatPrefix, prefixContains } from '#net/prefix.ts'
 import type { CniInterface, CniIp, CniResult, CniRoute } from '../spec/result.ts'
 import type { BridgeConfig } from './config.ts'
+import type { SpoofElement } from './spoof/render.ts'
+import { DEFAULT_VLAN } from './vlans.ts'
 
 /** What the kernel has of an attachment; undefined for links that are not there. */
 export type AttachmentState = {
@@ -18,6 +21,10 @@ export type AttachmentState = {
   readonly routes: readonly Route[]
   /** The addresses for which the attachment has masquerade rules. */
   readonly masqueraded: readonly string[]
+  /** Of the host's end. */
+  readonly vlans: readonly PortVlan[]
+  /** What guards the host's end against foreign MACs. */
+  readonly spoofChecks: readonly SpoofElement[]
 }
 
 /** What an attachment should be. */
@@ -42,6 +49,8 @@ export function differences(wish: AttachmentWish, state: AttachmentState): reado
     ...bridgeDifferences(wish, state),
     ...containerDifferences(recorded, state),
     ...portDifferences(wish, state),
+    ...vlanDifferences(wish.config, state),
+    ...spoofDifferences(wish.config, state),
     ...ips.flatMap(ip => addressDifferences(ip, state)),
     ...wish.result.routes.flatMap(route => routeDifferences(route, state)),
     ...(wish.config.ipMasq ? ips.flatMap(ip => masqueradeDifferences(ip, state)) : []),
@@ -89,6 +98,34 @@ function portDifferences({ config, result }: AttachmentWish, state: AttachmentSt
   }
   return found
 }
+
+function vlanDifferences(
+  { vlans: wanted }: BridgeConfig,
+  { vlans, hostLink }: AttachmentState,
+): readonly string[] {
+  if (wanted === undefined || hostLink === undefined) return []
+  const name = `${hostLink.name} in VLAN`
+  const missing = wanted.add.filter(
+    ({ id, isPvid, isUntagged }) =>
+      !vlans.some(
+        each => each.id === id && each.isPvid === isPvid && each.isUntagged === isUntagged,
+      ),
+  )
+  const isStillDefault = wanted.leavesDefault && vlans.some(({ id }) => id === DEFAULT_VLAN)
+  return [
+    ...missing.map(({ id }) => `${name} ${id} is not as configured`),
+    ...(isStillDefault ? [`${name} ${DEFAULT_VLAN}, which it should have left`] : []),
+  ]
+}
+
+/** The ports and their MACs are in two sets. */
+const spoofDifferences = (
+  { macspoofchk }: BridgeConfig,
+  { spoofChecks }: AttachmentState,
+): readonly string[] =>
+  macspoofchk && new Set(spoofChecks.map(({ set }) => set)).size < 2
+    ? ['the check of source MACs is missing']
+    : []
 
 function addressDifferences({ address, gateway }: CniIp, state: AttachmentState) {
   const text = formatPrefix(address)

@@ -5,10 +5,11 @@ import { type Attachment, attachmentOf, unwantedMarks } from '../attachment.ts'
 import { findContainer } from '../container.ts'
 import { ipamTypeOf } from '../spec/ipam.ts'
 import type { AttachmentRequest, CniContext, GcRequest } from '../spec/plugin.ts'
-import { wantsMasquerade } from './config.ts'
+import { wantsMasquerade, wantsSpoofCheck } from './config.ts'
 import { hostLinkMark, hostLinkName } from './identity.ts'
 import { removeMasquerade, removeMasqueradeWhere } from './masquerade/apply.ts'
 import { removePair } from './pair.ts'
+import { removeSpoofCheck, removeSpoofChecksWhere } from './spoof/apply.ts'
 
 /**
  * DEL: removes what ADD made, each part looked for by itself and by the attachment's identity, so that neither the
@@ -19,12 +20,16 @@ export async function delBridge(request: AttachmentRequest, context: CniContext)
   const attachment = attachmentOf(request)
   const ipamType = ipamTypeOf(config)
   const isMasqueraded = wantsMasquerade(config)
+  const isGuarded = wantsSpoofCheck(config)
   await inStages(context, [
-    // The kernel makes each of the two wait 20 ms for RCU: together they take no longer than one.
+    // The kernel makes each of these wait 20 ms for RCU: together they take no longer than one.
     [
       () => removeInterface(request, attachment),
       async () => {
         if (isMasqueraded) await removeMasquerade(attachment, context.signal)
+      },
+      async () => {
+        if (isGuarded) await removeSpoofCheck(attachment, context.signal)
       },
     ],
     // Released last (the reference does it before the rules): what an address still has would be its next owner's.
@@ -61,6 +66,7 @@ export async function gcBridge(request: GcRequest, context: CniContext): Promise
         const isUnwanted = unwantedMarks(request)
         if (isUnwanted === undefined) return
         await removeMasqueradeWhere(({ comment }) => isUnwanted(comment), context.signal)
+        await removeSpoofChecksWhere(isUnwanted, context.signal)
       },
     ],
     [

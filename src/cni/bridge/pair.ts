@@ -1,4 +1,5 @@
 import type { NetworkNamespace } from '#linux/namespace.ts'
+import { addPortVlans, removePortVlans } from '#linux/netlink/bridge-vlan.ts'
 import { isExists } from '#linux/netlink/error.ts'
 import { changeLink, createVeth, findLink, type Link, removeLink } from '#linux/netlink/link.ts'
 import type { NetlinkSocket } from '#linux/netlink/socket.ts'
@@ -8,6 +9,7 @@ import { CniError, cniCodes } from '../spec/error.ts'
 import type { BridgeConfig } from './config.ts'
 import { ignoreRouterAdvertisements } from './host.ts'
 import { hostLinkAlias, hostLinkName } from './identity.ts'
+import { DEFAULT_VLAN, type PortVlans } from './vlans.ts'
 
 /** The two namespaces of an attachment. */
 export type Sides = {
@@ -48,16 +50,31 @@ export async function createPair(
 export async function setUpHostLink(
   host: NetlinkSocket,
   attachment: Attachment,
-  { hairpinMode, portIsolation }: Pick<BridgeConfig, 'hairpinMode' | 'portIsolation'>,
+  {
+    hairpinMode,
+    portIsolation,
+    vlans,
+  }: Pick<BridgeConfig, 'hairpinMode' | 'portIsolation' | 'vlans'>,
 ): Promise<Link> {
   const link = await requireLink(host, hostLinkName(attachment))
   ignoreRouterAdvertisements(link.name)
+  if (vlans !== undefined) await setPortVlans(host, link.index, vlans)
   await changeLink(host, link.index, {
     isUp: true,
     alias: hostLinkAlias(attachment),
     bridgePort: { hairpin: hairpinMode, isolated: portIsolation },
   })
   return link
+}
+
+/** Makes a port a member of its VLANs. Can be repeated. @throws {NetlinkError} */
+export async function setPortVlans(
+  host: NetlinkSocket,
+  port: number,
+  { add, leavesDefault }: Pick<PortVlans, 'add' | 'leavesDefault'>,
+): Promise<void> {
+  if (leavesDefault) await removePortVlans(host, port, [DEFAULT_VLAN])
+  await addPortVlans(host, port, add)
 }
 
 /** Removes the pair by its near end; false when that is not there, or somebody else's. */

@@ -37,6 +37,7 @@ export type AgentOptions = {
     | {
         readonly socket: string
         readonly stateDir: string
+        readonly journalDir: string
         /** undefined: a pod's result has the DNS settings of its network's configuration. */
         readonly podDns: KubeletDns | undefined
       }
@@ -190,7 +191,7 @@ class Agent {
   }
 
   async #runCni(
-    { socket, stateDir, podDns }: NonNullable<AgentOptions['cni']>,
+    { socket, stateDir, journalDir, podDns }: NonNullable<AgentOptions['cni']>,
     onFailure: (error: unknown) => void,
     signal: AbortSignal,
   ): Promise<void> {
@@ -203,6 +204,7 @@ class Agent {
       {
         socket,
         stateDir,
+        journalDir,
         whyNotReady: () => reasonInLine(this.#checksButCni),
         dnsOf: pod => pods?.dnsOf(pod),
         onServing: attached => {

@@ -98,9 +98,15 @@ function nodeNameOf(
   throw new ConfigError([{ field: 'nodeName', message }])
 }
 
-const cniOptions = ({ socket, stateDir, podDNS }: Exclude<AgentConfig['cni'], false>) => ({
+const cniOptions = ({
   socket,
   stateDir,
+  journalDir,
+  podDNS,
+}: Exclude<AgentConfig['cni'], false>) => ({
+  socket,
+  stateDir,
+  journalDir,
   podDns: podDNS && {
     // The schema has checked them.
     clusterDns: podDNS.clusterDNS.flatMap(text => parseIp(text) ?? []),

@@ -21,30 +21,44 @@ export type CallHandlerOptions = {
 /** Verbs that finish what they began also when nobody waits for the answer: what they remove need not be asked for again. */
 const finishing = new Set(['DEL', 'GC'])
 
+export type CallHandler = {
+  readonly answer: (call: CallFrame, signal: AbortSignal) => Promise<AnswerFrame>
+  /** Asks when the call's turn has come; undefined: it was not wanted any more. */
+  readonly answerIfWanted: (
+    call: CallFrame,
+    signal: AbortSignal,
+    isStillWanted: () => boolean,
+  ) => Promise<AnswerFrame | undefined>
+}
+
 /**
  * Does calls in this process, with all they delegate to plugins of ours. Calls of one plugin for one interface are done one after
  * the other: a runtime that gave up an ADD sends its DEL while the ADD may still be under way.
  */
-export function createCallHandler(
-  options: CallHandlerOptions,
-): (call: CallFrame, signal: AbortSignal) => Promise<AnswerFrame> {
+export function createCallHandler(options: CallHandlerOptions): CallHandler {
   const queue = new KeyedQueue()
-  return (call, signal) => {
-    const { CNI_CONTAINERID = '', CNI_IFNAME = '' } = call.env
-    const plugin = basename(call.name)
-    const work = () => measured(call, plugin, options, signal)
-    if (CNI_CONTAINERID === '') return work()
-    return queue.run([plugin, CNI_CONTAINERID, CNI_IFNAME].join('/'), work)
+  return {
+    answer: (call, signal) => inTurn(queue, call, () => measured(call, options, signal)),
+    answerIfWanted: (call, signal, isStillWanted) =>
+      inTurn(queue, call, async () =>
+        isStillWanted() ? await measured(call, options, signal) : undefined,
+      ),
   }
+}
+
+function inTurn<T>(queue: KeyedQueue, call: CallFrame, work: () => Promise<T>): Promise<T> {
+  const { CNI_CONTAINERID = '', CNI_IFNAME = '' } = call.env
+  if (CNI_CONTAINERID === '') return work()
+  return queue.run([basename(call.name), CNI_CONTAINERID, CNI_IFNAME].join('/'), work)
 }
 
 async function measured(
   call: CallFrame,
-  plugin: string,
   { version, loadPlugin, watcher, metrics, clock }: CallHandlerOptions,
   signal: AbortSignal,
 ): Promise<AnswerFrame> {
   const command = call.env['CNI_COMMAND'] ?? ''
+  const plugin = basename(call.name)
   // Who gave up while it waited for its turn has been told so, and would never learn of what it made.
   if (signal.aborted && !finishing.has(command)) return { exitCode: 1, stdout: '', stderr: '' }
   const beganMs = clock.monotonic()

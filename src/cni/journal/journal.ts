@@ -11,6 +11,7 @@ import { type JournalEntry, parseEntry, withCall, withoutCall } from './entry.ts
 
 /** Names of our files, and of those that a killed process did not finish; what else lies there is not ours. */
 const OWN_FILE = /^[0-9a-f]{32}\.json(\.new)?$/
+const UNFINISHED = '.new'
 
 /** How many attachments are kept: far over what a node can run. */
 const MAX_ENTRIES = 16_384
@@ -46,7 +47,10 @@ export class Journal {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     const journal = new Journal(folder, warn)
     for (const file of readdirSync(folder)) {
-      if (OWN_FILE.test(file)) journal.#recover(join(folder, file))
+      if (!OWN_FILE.test(file)) continue
+      // Its ADD had not begun when it was killed, or there is a former state of it.
+      if (file.endsWith(UNFINISHED)) journal.#remove(join(folder, file))
+      else journal.#recover(join(folder, file))
     }
     return journal
   }
@@ -115,8 +119,8 @@ export class Journal {
     this.#byKey.set(attachmentHash(entry), entry)
     const path = this.#pathOf(entry)
     try {
-      writeFileSync(`${path}.new`, JSON.stringify(entry), { mode: 0o600 })
-      renameSync(`${path}.new`, path)
+      writeFileSync(path + UNFINISHED, JSON.stringify(entry), { mode: 0o600 })
+      renameSync(path + UNFINISHED, path)
     } catch (error) {
       this.#warn({ file: path, reason: describeError(error) }, 'attachment not written down')
     }

@@ -54,7 +54,8 @@ export async function runCniService(options: CniServiceOptions, stop: AbortSigna
   await using _server = await startCniServer({ socket, answer: calls.answer, clock, log }, stop)
   options.onServing(pods)
   log.info({ socket, pods: pods.size }, 'serving CNI calls')
-  await takeCare({ journal, calls, onReclaimed: callMetrics.reclaimed, clock, log }, stop)
+  const onReclaimed = (count: number) => callMetrics.reclaimed(count)
+  await takeCare({ journal, calls, onReclaimed, clock, log }, stop)
 }
 
 /** Keeps the register of pods and the journal, and gives the result of a known pod the DNS settings of its dnsPolicy. */

@@ -1,13 +1,17 @@
 import type { Attachment } from '../attachment.ts'
-import { configObjectFrom, objectField, stringField } from '../spec/config-object.ts'
+import {
+  type ConfigObject,
+  configObjectFrom,
+  objectField,
+  stringField,
+} from '../spec/config-object.ts'
 
 /** An ADD of the attachment's chain: what has to be sent again as DEL when nobody else does. */
 export type JournalCall = {
   /** The plugin's name. */
   readonly plugin: string
-  /** CNI_ARGS and CNI_PATH as they came. */
-  readonly args: string
-  readonly path: string
+  /** What of the call's environment another call of the same plugin needs. */
+  readonly env: Readonly<Record<string, string>>
   /** The configuration as it came, without prevResult. */
   readonly config: Readonly<Record<string, unknown>>
 }
@@ -45,6 +49,22 @@ export function withoutCall(calls: readonly JournalCall[], plugin: string): read
   return calls.filter((_, each) => each !== index)
 }
 
+/** Variables that are kept: those that say what is wanted and where programs are. */
+export const KEPT_VARIABLES: readonly string[] = [
+  'CNI_ARGS',
+  'CNI_PATH',
+  'CNI_NETNS_OVERRIDE',
+  'PATH',
+]
+
+const environmentFrom = (object: ConfigObject | undefined): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    KEPT_VARIABLES.flatMap(key => {
+      const value = object && stringField(object, key)
+      return value === undefined ? [] : [[key, value]]
+    }),
+  )
+
 /** An entry read back from its JSON. @throws {CniError | SyntaxError} it is none. */
 export function parseEntry(text: string): JournalEntry {
   const value = JSON.parse(text) as { readonly calls?: unknown; readonly result?: object }
@@ -63,8 +83,7 @@ export function parseEntry(text: string): JournalEntry {
       const of = configObjectFrom(call, `calls[${index}]`)
       return {
         plugin: stringField(of, 'plugin') ?? '',
-        args: stringField(of, 'args') ?? '',
-        path: stringField(of, 'path') ?? '',
+        env: environmentFrom(objectField(of, 'env')),
         config: objectField(of, 'config') === undefined ? {} : (call.config ?? {}),
       }
     }),

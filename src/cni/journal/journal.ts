@@ -7,7 +7,7 @@ import { type Attachment, attachmentHash, attachmentOf } from '../attachment.ts'
 import type { AttachmentRequest } from '../spec/plugin.ts'
 import type { CniResult } from '../spec/result.ts'
 import { renderResult } from '../spec/result-json.ts'
-import { type JournalEntry, parseEntry, withCall, withoutCall } from './entry.ts'
+import { type JournalEntry, KEPT_VARIABLES, parseEntry, withCall, withoutCall } from './entry.ts'
 
 /** Names of our files, and of those that a killed process did not finish; what else lies there is not ours. */
 const OWN_FILE = /^[0-9a-f]{32}\.json(\.new)?$/
@@ -69,12 +69,7 @@ export class Journal {
     const attachment = attachmentOf(request)
     const before = this.get(attachment)
     if (before === undefined && this.#byKey.size >= MAX_ENTRIES) return
-    const call = {
-      plugin,
-      args: request.args,
-      path: request.pluginPath.join(':'),
-      config: configOf(request),
-    }
+    const call = { plugin, env: environmentOf(request), config: configOf(request) }
     this.#keep({
       ...attachment,
       netns: request.netns,
@@ -167,6 +162,13 @@ function identityAt(netns: string): string | undefined {
     if (error instanceof NamespaceError) return undefined
     throw error
   }
+}
+
+function environmentOf({ raw: { env } }: AttachmentRequest): Readonly<Record<string, string>> {
+  const kept = KEPT_VARIABLES.map(key => [key, env[key]] as const)
+  return Object.fromEntries(
+    kept.flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])),
+  )
 }
 
 /** prevResult grows with the chain and is known from the result. */

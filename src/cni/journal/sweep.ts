@@ -59,7 +59,7 @@ async function undo(
 /** The call of a plugin about an attachment, as a runtime would send it. */
 export function frameOf(
   { containerId, ifname, netns, result }: JournalEntry,
-  { plugin, args, path, config }: JournalCall,
+  { plugin, env, config }: JournalCall,
   verb: 'ADD' | 'DEL',
 ): CallFrame {
   const isDel = verb === 'DEL'
@@ -68,15 +68,13 @@ export function frameOf(
     result === undefined || isOld(config['cniVersion']) ? {} : { prevResult: result }
   return {
     name: plugin,
-    self: executableOf(plugin, path),
+    self: executableOf(plugin, env['CNI_PATH'] ?? ''),
     env: {
+      ...env,
       CNI_COMMAND: verb,
       CNI_CONTAINERID: containerId,
       CNI_IFNAME: ifname,
       CNI_NETNS: isDel ? '' : netns,
-      CNI_ARGS: args,
-      CNI_PATH: path,
-      PATH: process.env['PATH'],
     },
     config: Buffer.from(JSON.stringify({ ...config, ...prevResult })),
   }

@@ -1,9 +1,12 @@
 import type { Clock } from '#runtime/clock.ts'
 import { describeError, isAbort } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
+import { runTogether } from '#runtime/run-together.ts'
 import type { Journal } from './journal/journal.ts'
 import { sweep } from './journal/sweep.ts'
+import { restoreRules } from './restore-rules.ts'
 import type { CallHandler } from './server/answer-call.ts'
+import type { CniPlugin } from './spec/plugin.ts'
 
 /** How often attachments whose container has gone are looked for. */
 const SWEEP_INTERVAL_MS = 60_000
@@ -11,13 +14,23 @@ const SWEEP_INTERVAL_MS = 60_000
 export type CaretakerOptions = {
   readonly journal: Journal
   readonly calls: CallHandler
+  readonly plugins: readonly CniPlugin[]
   readonly onReclaimed: (count: number) => void
   readonly clock: Clock
   readonly log: Logger
 }
 
-/** Looks after attachments that nobody calls about, from now on until `stop` is aborted: those whose container has gone end. */
-export async function takeCare(options: CaretakerOptions, stop: AbortSignal): Promise<void> {
+/**
+ * Looks after attachments that nobody calls about, from now on until `stop` is aborted: those whose container has gone end,
+ * and those that live keep their rules.
+ */
+export const takeCare = (options: CaretakerOptions, stop: AbortSignal): Promise<void> =>
+  runTogether(
+    [signal => sweepAgain(options, signal), signal => restoreRules(options, signal)],
+    stop,
+  )
+
+async function sweepAgain(options: CaretakerOptions, stop: AbortSignal): Promise<void> {
   const { clock, log } = options
   while (!stop.aborted) {
     try {

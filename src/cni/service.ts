@@ -38,7 +38,7 @@ export type CniServiceOptions = {
 export async function runCniService(options: CniServiceOptions, stop: AbortSignal): Promise<void> {
   const { socket, stateDir, journalDir, log, metrics } = options
   // The first pod must not wait for code to be loaded.
-  await Promise.all(pluginNames.map(loadPlugin))
+  const plugins = await Promise.all(pluginNames.map(loadPlugin))
   const warn = (fields: object, message: string) => log.warn(fields, message)
   const pods = AttachedPods.open(stateDir, warn)
   const journal = Journal.open(journalDir, warn)
@@ -55,7 +55,7 @@ export async function runCniService(options: CniServiceOptions, stop: AbortSigna
   options.onServing(pods)
   log.info({ socket, pods: pods.size }, 'serving CNI calls')
   const onReclaimed = (count: number) => callMetrics.reclaimed(count)
-  await takeCare({ journal, calls, onReclaimed, clock, log }, stop)
+  await takeCare({ journal, calls, plugins, onReclaimed, clock, log }, stop)
 }
 
 /** Keeps the register of pods and the journal, and gives the result of a known pod the DNS settings of its dnsPolicy. */
@@ -72,7 +72,7 @@ export const createWatcher = (
     const pod = podNameFrom(request.args)
     const dns = pod && dnsOf(pod)
     const answer = dns === undefined ? result : { ...result, dns }
-    journal.added(request, answer)
+    journal.added(plugin, request, answer)
     return answer
   },
   deleted(plugin, request) {

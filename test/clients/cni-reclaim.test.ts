@@ -112,3 +112,51 @@ t.test(
     await nothingLeft(dataDir, 'killed')
   },
 )
+
+t.test('rules of live pods that somebody flushes are back within moments', async t => {
+  const dataDir = t.testdir({ net: {}, other: {} })
+  await using agent = await CniAgent.start(dist, t.testdirName)
+  await using a = await TestNamespace.create('a')
+  await using b = await TestNamespace.create('b')
+  const config = bridgeConfig(dataDir, { ipMasq: true, macspoofchk: true })
+  await addChain(config, 'first', a.path)
+  const byIptables = {
+    ...bridgeConfig(dataDir, { ipMasq: true, ipMasqBackend: 'iptables', bridge: 'cni1' }),
+    name: 'other',
+    ipam: { type: 'host-local', dataDir, subnet: '10.33.0.0/24' },
+  }
+  const program = join(bin, 'bridge')
+  const added = await runPlugin({ program, env: env('ADD', 'second', b.path), config: byIptables })
+  t.equal(added.exitCode, 0, added.stdout)
+  const listed = async () => {
+    const lines = (await ruleset()).split('\n').map(line => line.trim())
+    // Handles of sets and counters differ; what is said does not.
+    return lines
+      .filter(line => /first|second|dnat|masquerade|drop|return|goto/i.test(line))
+      .toSorted()
+  }
+  const before = await listed()
+  t.ok(before.length > 15, before.join('\n'))
+  const flushes: readonly (readonly string[])[] = [
+    ['nft', 'flush', 'ruleset'],
+    ['nft', 'flush', 'table', 'inet', 'nodeplane_cni'],
+    ['nft', 'flush', 'table', 'bridge', 'nodeplane_cni'],
+    ['nft', 'delete', 'table', 'ip', 'nodeplane_hostport'],
+    ['nft', 'flush', 'chain', 'ip', 'nodeplane_hostport', 'mappings'],
+    ['iptables', '-t', 'nat', '-F'],
+  ]
+  for (const [flush = '', ...words] of flushes) {
+    await exec(flush, words)
+    await eventually(`the rules after ${flush} ${words.join(' ')}`, async () => {
+      return (await listed()).join('\n') === before.join('\n')
+    })
+  }
+  t.match(agent.stderr, /lost rules restored/)
+  for (const plugin of ['portmap', 'bridge']) {
+    const call = { program: join(bin, plugin), env: env('DEL', 'first', a.path), config }
+    t.equal((await runPlugin(call)).exitCode, 0)
+  }
+  await exec('nft', ['flush', 'ruleset'])
+  await eventually('the rules of the other', async () => (await ruleset()).includes('second'))
+  t.notMatch(await ruleset(), 'first', 'what was deleted stays deleted')
+})

@@ -3,6 +3,7 @@ import { cniVersions } from '../spec/version.ts'
 import { addBridge } from './add.ts'
 import { checkBridge } from './check.ts'
 import { delBridge, gcBridge } from './del.ts'
+import { bridgeRestoring } from './restore.ts'
 import { statusBridge } from './status.ts'
 
 /** Connects containers to a bridge on the host by veth pairs, and the bridge, when wanted, to the world. */
@@ -14,4 +15,5 @@ export const bridge: CniPlugin = {
   del: delBridge,
   gc: gcBridge,
   status: statusBridge,
+  restoring: bridgeRestoring,
 }

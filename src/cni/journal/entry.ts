@@ -1,5 +1,6 @@
 import type { Attachment } from '../attachment.ts'
 import {
+  booleanField,
   type ConfigObject,
   configObjectFrom,
   objectField,
@@ -14,6 +15,8 @@ export type JournalCall = {
   readonly env: Readonly<Record<string, string>>
   /** The configuration as it came, without prevResult. */
   readonly config: Readonly<Record<string, unknown>>
+  /** Has the ADD succeeded? */
+  readonly isDone: boolean
 }
 
 /** What is known of an attachment from the moment its first ADD begins. */
@@ -39,8 +42,14 @@ export const withCall = (
   calls: readonly JournalCall[],
   call: JournalCall,
 ): readonly JournalCall[] => {
-  const text = JSON.stringify(call)
-  return [...calls.filter(each => JSON.stringify(each) !== text), call].slice(-MAX_CALLS)
+  const textOf = (each: JournalCall) => JSON.stringify({ ...each, isDone: false })
+  return [...calls.filter(each => textOf(each) !== textOf(call)), call].slice(-MAX_CALLS)
+}
+
+/** The calls with the last one of a plugin done. */
+export function withDone(calls: readonly JournalCall[], plugin: string): readonly JournalCall[] {
+  const index = calls.findLastIndex(call => call.plugin === plugin)
+  return calls.map((call, each) => (each === index ? { ...call, isDone: true } : call))
 }
 
 /** The calls without the last one of a plugin: a chain is undone backwards. */
@@ -85,6 +94,7 @@ export function parseEntry(text: string): JournalEntry {
         plugin: stringField(of, 'plugin') ?? '',
         env: environmentFrom(objectField(of, 'env')),
         config: objectField(of, 'config') === undefined ? {} : (call.config ?? {}),
+        isDone: booleanField(of, 'isDone') ?? false,
       }
     }),
     result: objectField(object, 'result') && (value.result as Record<string, unknown>),

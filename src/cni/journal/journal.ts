@@ -7,7 +7,14 @@ import { type Attachment, attachmentHash, attachmentOf } from '../attachment.ts'
 import type { AttachmentRequest } from '../spec/plugin.ts'
 import type { CniResult } from '../spec/result.ts'
 import { renderResult } from '../spec/result-json.ts'
-import { type JournalEntry, KEPT_VARIABLES, parseEntry, withCall, withoutCall } from './entry.ts'
+import {
+  type JournalEntry,
+  KEPT_VARIABLES,
+  parseEntry,
+  withCall,
+  withDone,
+  withoutCall,
+} from './entry.ts'
 
 /** Names of our files, and of those that a killed process did not finish; what else lies there is not ours. */
 const OWN_FILE = /^[0-9a-f]{32}\.json(\.new)?$/
@@ -69,7 +76,8 @@ export class Journal {
     const attachment = attachmentOf(request)
     const before = this.get(attachment)
     if (before === undefined && this.#byKey.size >= MAX_ENTRIES) return
-    const call = { plugin, env: environmentOf(request), config: configOf(request) }
+    const config = configOf(request)
+    const call = { plugin, env: environmentOf(request), config, isDone: false }
     this.#keep({
       ...attachment,
       netns: request.netns,
@@ -82,10 +90,11 @@ export class Journal {
   }
 
   /** That ADD has succeeded. */
-  added(request: AttachmentRequest, result: CniResult): void {
+  added(plugin: string, request: AttachmentRequest, result: CniResult): void {
     const entry = this.get(attachmentOf(request))
     if (entry === undefined) return
-    this.#keep({ ...entry, result: { ...renderResult(result, request.config.cniVersion) } })
+    const printed = { ...renderResult(result, request.config.cniVersion) }
+    this.#keep({ ...entry, calls: withDone(entry.calls, plugin), result: printed })
   }
 
   /** A DEL of `plugin` has succeeded. */

@@ -64,8 +64,7 @@ export function frameOf(
 ): CallFrame {
   const isDel = verb === 'DEL'
   // Before 0.4.0 DEL has no result (CNI specification 0.4.0).
-  const prevResult =
-    result === undefined || isOld(config['cniVersion']) ? {} : { prevResult: result }
+  const hasResult = result !== undefined && !(isDel && isOld(config['cniVersion']))
   return {
     name: plugin,
     self: executableOf(plugin, env['CNI_PATH'] ?? ''),
@@ -76,7 +75,7 @@ export function frameOf(
       CNI_IFNAME: ifname,
       CNI_NETNS: isDel ? '' : netns,
     },
-    config: Buffer.from(JSON.stringify({ ...config, ...prevResult })),
+    config: Buffer.from(JSON.stringify(hasResult ? { ...config, prevResult: result } : config)),
   }
 }
 

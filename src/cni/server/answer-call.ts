@@ -23,6 +23,11 @@ const finishing = new Set(['DEL', 'GC'])
 
 export type CallHandler = {
   readonly answer: (call: CallFrame, signal: AbortSignal) => Promise<AnswerFrame>
+  /** Does something about an attachment while no call of the plugin about it is under way. */
+  readonly inTurn: <T>(
+    of: { readonly plugin: string; readonly containerId: string; readonly ifname: string },
+    work: () => Promise<T>,
+  ) => Promise<T>
   /** Asks when the call's turn has come; undefined: it was not wanted any more. */
   readonly answerIfWanted: (
     call: CallFrame,
@@ -37,20 +42,23 @@ export type CallHandler = {
  */
 export function createCallHandler(options: CallHandlerOptions): CallHandler {
   const queue = new KeyedQueue()
+  const inTurn: CallHandler['inTurn'] = ({ plugin, containerId, ifname }, work) =>
+    containerId === '' ? work() : queue.run([plugin, containerId, ifname].join('/'), work)
   return {
-    answer: (call, signal) => inTurn(queue, call, () => measured(call, options, signal)),
+    inTurn,
+    answer: (call, signal) => inTurn(subjectOf(call), () => measured(call, options, signal)),
     answerIfWanted: (call, signal, isStillWanted) =>
-      inTurn(queue, call, async () =>
+      inTurn(subjectOf(call), async () =>
         isStillWanted() ? await measured(call, options, signal) : undefined,
       ),
   }
 }
 
-function inTurn<T>(queue: KeyedQueue, call: CallFrame, work: () => Promise<T>): Promise<T> {
-  const { CNI_CONTAINERID = '', CNI_IFNAME = '' } = call.env
-  if (CNI_CONTAINERID === '') return work()
-  return queue.run([basename(call.name), CNI_CONTAINERID, CNI_IFNAME].join('/'), work)
-}
+const subjectOf = ({ name, env }: CallFrame) => ({
+  plugin: basename(name),
+  containerId: env['CNI_CONTAINERID'] ?? '',
+  ifname: env['CNI_IFNAME'] ?? '',
+})
 
 async function measured(
   call: CallFrame,

@@ -54,7 +54,7 @@ t.test('an ADD is known from its beginning to its DEL, also by the next agent', 
   const { journal, folder } = open(t)
   journal.begin('bridge', request())
   journal.begin('portmap', request({}, { type: 'portmap', prevResult: { ips: [] } }))
-  journal.added(request(), emptyResult)
+  journal.added('bridge', request(), emptyResult)
   for (const known of [journal, open(t, folder).journal]) {
     t.match(known.get(attachment), {
       ...attachment,
@@ -151,7 +151,7 @@ function goneChain(t: Test): Journal {
   const { journal, folder } = open(t)
   journal.begin('bridge', request())
   journal.begin('portmap', request({}, { type: 'portmap' }))
-  journal.added(request(), emptyResult)
+  journal.added('bridge', request(), emptyResult)
   rewrite(folder, { bootId: 'before' })
   return open(t, folder).journal
 }

@@ -3,6 +3,7 @@ import { type IpFamily, ipFamilies } from '#net/ip.ts'
 import type { IpPrefix } from '#net/prefix.ts'
 import { type Attachment, attachmentMark, isMarkedBy } from '../../attachment.ts'
 import {
+  type MasqueradeEntry,
   masqueradeChain,
   parseMasqueradeEntries,
   renderChainRemoval,
@@ -53,12 +54,18 @@ export async function iptablesMasqueradedAddresses(
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const mark = attachmentMark(attachment)
-  const saved = await Promise.all(ipFamilies.map(family => save(family, signal)))
-  return saved
-    .flatMap(parseMasqueradeEntries)
+  const entries = await Promise.all(ipFamilies.map(family => listMasqueradeEntries(family, signal)))
+  return entries
+    .flat()
     .filter(({ comment }) => isMarkedBy(comment, mark))
     .map(({ address }) => address)
 }
+
+/** By which addresses packets get into chains of ours. @throws {ExecError} */
+export const listMasqueradeEntries = async (
+  family: IpFamily,
+  signal: AbortSignal,
+): Promise<readonly MasqueradeEntry[]> => parseMasqueradeEntries(await save(family, signal))
 
 async function removeChains(
   chainsIn: (saved: string) => readonly string[],

@@ -1,6 +1,6 @@
-import { ipFamilies } from '#net/ip.ts'
+import { type IpFamily, ipFamilies } from '#net/ip.ts'
 import { type Attachment, attachmentMark, isMarkedBy } from '../../attachment.ts'
-import { listTable, retried, runNft } from '../../nft.ts'
+import { countSharedRules, listTable, retried, runNft } from '../../nft.ts'
 import type { FamilyPlan } from '../plan.ts'
 import { type MarkedThing, parseHostPortListing } from './listing.ts'
 import {
@@ -63,8 +63,17 @@ export async function missingNftMappings(
   plans: readonly FamilyPlan[],
   signal: AbortSignal,
 ): Promise<readonly string[]> {
+  return missingMappings(attachment, plans, await listHostPorts(signal))
+}
+
+/** What of the plans is not among these things. Pure. */
+export function missingMappings(
+  attachment: Attachment,
+  plans: readonly FamilyPlan[],
+  things: readonly MarkedThing[],
+): readonly string[] {
   const mark = attachmentMark(attachment)
-  const own = (await listHostPorts(signal)).filter(({ comment }) => isMarkedBy(comment, mark))
+  const own = things.filter(({ comment }) => isMarkedBy(comment, mark))
   return plans.flatMap(({ family, mappings }) => {
     const ofFamily = own.filter(thing => thing.family === family)
     const keys = keysOf(ofFamily)
@@ -78,7 +87,23 @@ export async function missingNftMappings(
   })
 }
 
-async function listHostPorts(signal: AbortSignal): Promise<readonly MarkedThing[]> {
+/** The families whose table lacks rules that all mappings need: somebody has flushed it, or it is not there. @throws {ExecError} */
+export async function brokenHostPortTables(
+  families: readonly IpFamily[],
+  signal: AbortSignal,
+): Promise<ReadonlySet<IpFamily>> {
+  const broken = new Set<IpFamily>()
+  for (const family of families) {
+    const text = await listTable(hostPortTable(family), signal)
+    const counts = text === undefined ? [] : [...countSharedRules(text).values()]
+    const wanted = renderHostPortTable(family).match(/^add rule /gm)?.length ?? 0
+    if (counts.reduce((sum, count) => sum + count, 0) < wanted) broken.add(family)
+  }
+  return broken
+}
+
+/** Everything that belongs to an attachment, of both families. @throws {ExecError} */
+export async function listHostPorts(signal: AbortSignal): Promise<readonly MarkedThing[]> {
   const listings = ipFamilies.map(async family => {
     const text = await listTable(hostPortTable(family), signal)
     return text === undefined ? [] : parseHostPortListing(text, family)

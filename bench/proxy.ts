@@ -1,164 +1,93 @@
-// How fast the service proxy programs the kernel: `scripts/in-namespace.sh node bench/proxy.ts [SERVICES] [ROUNDS]`.
-// A round is a process of its own on an empty kernel: all Services from nothing, a restart on what is there, then
-// single endpoint changes. Time runs from the objects being in the store to the transaction being committed.
+// The service proxy against rules in kube-proxy's shape: `scripts/in-namespace.sh node bench/proxy.ts
+// [--services 10000] [--rounds 3] [--backend nftables] [--churn 30] [--scale 1,1000,10000,30000]`.
+// Each round is a process of its own on an empty kernel; ours and the other take turns. The floor is what `nft -f` takes
+// for a chain per Service and endpoint, without any proxy. Paths are seen by new connections, not asked of the proxy.
 import { execFileSync } from 'node:child_process'
-import { once } from 'node:events'
-import { connect, createServer } from 'node:net'
-import { type EndpointSlice, SERVICE_NAME_LABEL, type Service } from '#cluster/objects.ts'
-import { Store } from '#cluster/store.ts'
-import { parsePrefix } from '#net/prefix.ts'
-import { silentLogger } from '#runtime/log.ts'
-import { createMetrics } from '#runtime/metrics.ts'
-import { cleanupProxy, runProxy } from '../src/proxy/main.ts'
-import { endpoint, service, slice } from '../test/helper/cluster.ts'
-import { quantile, timed } from './measure.ts'
+import { parseArgs } from 'node:util'
+import type { ProxyMode } from '../src/proxy/settings.ts'
+import { quantile } from './measure.ts'
+import { type Round, type RoundOptions, runRound } from './proxy/round.ts'
 
-const CHANGES = 400
+const { values } = parseArgs({
+  options: {
+    services: { type: 'string', default: '10000' },
+    rounds: { type: 'string', default: '3' },
+    backend: { type: 'string', default: 'nftables' },
+    churn: { type: 'string', default: '30' },
+    /** Numbers of Services at which the cost of a connection is measured besides. */
+    scale: { type: 'string', default: '' },
+    round: { type: 'string' },
+  },
+})
 
-type Round = {
-  readonly startMs: number
-  readonly restartMs: number
-  readonly addMs: readonly number[]
-  readonly removeMs: readonly number[]
-  readonly rssMiB: number
+const inChild = (options: RoundOptions): Round => {
+  const args = [process.argv[1] as string, '--round', JSON.stringify(options)]
+  return JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8', maxBuffer: 2 ** 24 }))
 }
 
-const ip = (base: string, index: number) => `${base}.${index >> 8}.${index & 255}`
+type Column = { readonly name: string; readonly of: (round: Round) => number | undefined }
 
-const serviceOf = (index: number): Service =>
-  service({ name: `s${index}`, clusterIP: ip('10.96', index), ipFamilies: [4] })
+const columns: readonly Column[] = [
+  { name: 'start → last Service reachable, ms', of: r => r.startMs },
+  { name: 'restart on rules that are right, ms', of: r => r.restartMs },
+  { name: 'change → new path, p50, ms', of: r => quantile(r.changeMs, 0.5) },
+  { name: 'change → new path, p99, ms', of: r => quantile(r.changeMs, 0.99) },
+  { name: '1000 changes/s: highest lag, ms', of: r => r.maxLagMs },
+  { name: '1000 changes/s: CPU, %', of: r => r.cpuPercent },
+  { name: 'memory of the process, MiB', of: r => r.rssMiB },
+  { name: 'first packet of a connection, CPU µs', of: r => r.costUs },
+  { name: 'the same without a Service, CPU µs', of: r => r.baseCostUs },
+]
 
-const sliceOf = (index: number, addresses: readonly string[]): EndpointSlice =>
-  slice({
-    name: `s${index}-x`,
-    labels: { [SERVICE_NAME_LABEL]: `s${index}` },
-    // One in a hundred pods is on this node.
-    endpoints: addresses.map(address => endpoint(address, { nodeName: `node-${index % 100}` })),
-  })
+const some = (rounds: readonly Round[], { of }: Column) => rounds.flatMap(round => of(round) ?? [])
 
-/** A proxy on this store; `programmed` resolves when the kernel has all that is in it. */
-function startProxy(store: Store) {
-  const stop = new AbortController()
-  let notify = () => {}
-  let reached = -1
-  const ended = runProxy(
-    {
-      store,
-      settings: {
-        nodeName: 'node-1',
-        families: [4, 6],
-        clusterCIDRs: [parsePrefix('10.244.0.0/16') as never],
-        masqueradeAll: false,
-        nodePortAddresses: [],
-      },
-      log: silentLogger(),
-      metrics: createMetrics(),
-      onProgrammed({ family, revision }) {
-        if (family === 4) reached = revision
-        notify()
-      },
-    },
-    stop.signal,
+function cell(list: readonly number[]): string {
+  if (list.length === 0) return '–'
+  const [low, middle, high] = [0, 0.5, 1].map(share => quantile(list, share).toFixed(1))
+  return `${middle} (${low}–${high})`
+}
+
+/** Medians (lowest – highest) of both, and how many times ours the other takes. */
+function report(services: number, ours: readonly Round[], floor: readonly Round[]): void {
+  console.log(
+    `\n${services} Services × 2 endpoints: ${values.backend} | kube-proxy's shape | ratio`,
   )
-  return {
-    programmed: () =>
-      new Promise<void>(resolve => {
-        notify = () => {
-          if (reached >= store.revision) resolve()
-        }
-        notify()
-      }),
-    async stop() {
-      stop.abort()
-      await ended
-    },
+  for (const column of columns) {
+    const [a, b] = [some(ours, column), some(floor, column)]
+    const ratio =
+      a.length && b.length ? `${(quantile(b, 0.5) / quantile(a, 0.5)).toFixed(1)} ×` : ''
+    console.log(`${column.name.padEnd(38)} ${cell(a).padEnd(24)} ${cell(b).padEnd(26)} ${ratio}`)
   }
 }
 
-/** One connection through the last Service: the numbers are of rules that work. */
-async function checkReachable(services: number): Promise<void> {
-  const server = createServer(socket => socket.end('ok'))
-  await once(server.listen(8080, '127.0.0.1'), 'listening')
-  const socket = connect({ host: ip('10.96', services - 1), port: 80, timeout: 2000 })
-  await once(socket, 'connect')
-  socket.destroy()
-  server.close()
-}
-
-async function round(services: number): Promise<Round> {
-  await cleanupProxy(silentLogger(), new AbortController().signal)
-  const store = new Store()
-  const pod = (index: number, number: number) => ip(`10.${128 + number}`, index)
-  const objects = Array.from({ length: services }, (_, index) => index)
-  store.replaceAll('Service', objects.map(serviceOf))
-  store.replaceAll(
-    'EndpointSlice',
-    objects.map(index =>
-      sliceOf(index, index === services - 1 ? ['127.0.0.1'] : [pod(index, 0), pod(index, 1)]),
-    ),
-  )
-  const first = startProxy(store)
-  const startMs = await timed(first.programmed)
-  await checkReachable(services)
-  await first.stop()
-  const proxy = startProxy(store)
-  const restartMs = await timed(proxy.programmed)
-  const addMs: number[] = []
-  const removeMs: number[] = []
-  for (let change = 0; change < CHANGES; change++) {
-    const index = (Math.floor(change / 2) * 37) % (services - 1)
-    const add = change % 2 === 0
-    const pods = [pod(index, 0), pod(index, 1), ...(add ? [pod(index, 2)] : [])]
-    store.set('EndpointSlice', sliceOf(index, pods))
-    ;(add ? addMs : removeMs).push(await timed(proxy.programmed))
-  }
-  const rssMiB = process.memoryUsage.rss() / 2 ** 20
-  await proxy.stop()
-  return { startMs, restartMs, addMs, removeMs, rssMiB }
-}
-
-function report(name: string, unit: string, values: readonly number[]): void {
-  const [low, middle, high] = [0, 0.5, 1].map(share => quantile(values, share).toFixed(1))
-  console.log(`${name.padEnd(44)} ${middle} ${unit} (${low} – ${high}, ${values.length} rounds)`)
-}
-
-const [services = '10000', rounds = '5', mode] = process.argv.slice(2)
-if (mode === 'round') {
-  console.log(JSON.stringify(await round(Number(services))))
+if (values.round !== undefined) {
+  console.log(JSON.stringify(await runRound(JSON.parse(values.round) as RoundOptions)))
 } else {
-  // The node needs some route to the cluster IPs, else its own connections end before any rule.
-  execFileSync('ip', ['route', 'add', '10.96.0.0/12', 'dev', 'lo'])
-  const results = Array.from({ length: Number(rounds) }, () => {
-    const args = [process.argv[1] as string, services, rounds, 'round']
-    return JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' })) as Round
-  })
-  console.log(`${services} Services × 2 endpoints, median (lowest – highest) of rounds`)
-  report(
-    'from nothing to programmed',
-    'ms',
-    results.map(r => r.startMs),
-  )
-  report(
-    'restart on rules that are right',
-    'ms',
-    results.map(r => r.restartMs),
-  )
-  for (const share of [0.5, 0.99]) {
-    const name = `p${share * 100}`
-    report(
-      `an endpoint added, ${name}`,
-      'ms',
-      results.map(r => quantile(r.addMs, share)),
-    )
-    report(
-      `an endpoint removed, ${name}`,
-      'ms',
-      results.map(r => quantile(r.removeMs, share)),
+  // The node needs some route to the cluster IPs, else its own connections end before any rule. What goes to pods ends at
+  // the other end of the link, and its conntrack entries soon after.
+  const setUp = [
+    'ip link add pods0 type veth peer name pods1',
+    'ip link set pods0 up arp off',
+    'ip link set pods1 up',
+    'ip address add 10.0.0.1/32 dev pods0',
+    'ip route add 10.0.0.0/8 dev pods0',
+    'sysctl -qw net.netfilter.nf_conntrack_udp_timeout=1',
+  ]
+  for (const line of setUp) execFileSync('sh', ['-c', line])
+  const backend = values.backend as ProxyMode
+  const churnSeconds = Number(values.churn)
+  const [ours, floor]: [Round[], Round[]] = [[], []]
+  const services = Number(values.services)
+  for (let round = 0; round < Number(values.rounds); round++) {
+    ours.push(inChild({ services, backend, churnSeconds }))
+    floor.push(inChild({ services, backend: 'kube-shape', churnSeconds }))
+  }
+  report(services, ours, floor)
+  for (const scale of values.scale.split(',').filter(text => text !== '')) {
+    const { costUs, baseCostUs } = inChild({ services: Number(scale), backend, churnSeconds: 0 })
+    const [cost, base] = [costUs.toFixed(2), baseCostUs.toFixed(2)]
+    console.log(
+      `first packet of a connection at ${scale} Services: ${cost} µs of CPU (without: ${base})`,
     )
   }
-  report(
-    'memory of the process',
-    'MiB',
-    results.map(r => r.rssMiB),
-  )
 }

@@ -91,12 +91,11 @@ const common = {
 /** The command line, split: a command loads only what it uses. */
 const commandLine: BuildOptions = {
   ...common,
-  entryPoints: { nodeplane: 'src/main.ts' },
+  // The worker's name is known to src/dns/server/udp-fast.ts.
+  entryPoints: { nodeplane: 'src/main.ts', 'dns-fast-worker': 'src/dns/fast/worker.ts' },
   format: 'esm',
   splitting: true,
   outExtension: { '.js': '.mjs' },
-  // netlink looks for its addon from there.
-  define: { __dirname: 'import.meta.dirname' },
   chunkNames: 'chunk-[hash]',
   banner: {
     // Bundled CommonJS packages require Node's modules, and netlink names its folder.

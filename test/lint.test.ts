@@ -23,6 +23,9 @@ const refused: readonly [file: string, line: string][] = [
   ['src/proxy/nftables/a', "import '#agent/agent.ts'"],
   ['src/proxy/nftables/a', "import '../../dns/message.ts'"],
   ['src/dns/server/a', "import '#linux/exec.ts'"],
+  ['src/dns/server/a', "import '#linux/udp-batch.ts'"],
+  ['src/dns/server/udp-fast', "import '#linux/exec.ts'"],
+  ['src/dns/server/udp-fast', "import '#proxy/main.ts'"],
   ['src/dns/server/a', "import '#proxy/main.ts'"],
   ['src/dns/server/a', "import type { A } from '#proxy/main.ts'"],
   ['src/dns/server/a', "export { a } from '#proxy/main.ts'"],
@@ -64,6 +67,8 @@ const refused: readonly [file: string, line: string][] = [
 const accepted: readonly [file: string, line: string][] = [
   ['src/linux/a', "import 'node:child_process'"],
   ['src/linux/a', "import 'koffi'"],
+  ['src/dns/server/udp-fast', "import '#linux/udp-batch.ts'"],
+  ['src/dns/fast/worker', "import '#linux/udp-batch-messages.ts'"],
   ['src/cluster/api/exec-plugin', "import 'node:child_process'"],
   ['src/proxy/nftables/a', "import '#linux/nft.ts'"],
   ['src/proxy/nftables/a', "import '../settings.ts'"],

@@ -1,4 +1,5 @@
 import type { Kind } from '#cluster/objects.ts'
+import { openEvents } from '#cluster/open-events.ts'
 import type { Connection } from '#cluster/open-source.ts'
 import type { Wanted } from '#cluster/source.ts'
 import { Store } from '#cluster/store.ts'
@@ -30,8 +31,12 @@ export type AgentOptions = {
   readonly connection: Connection
   /** undefined: no service proxy. */
   readonly proxy: ProxyConfig | undefined
+  /** Ends the agent when a file that it was configured by says something else. */
+  readonly configWatch?: Part | undefined
   /** undefined: no DNS server. */
-  readonly dns: { readonly corefile: string; readonly port: number } | undefined
+  readonly dns:
+    | { readonly corefile: string; readonly port: number; readonly fastPathWorkers: number }
+    | undefined
   /** undefined: plugin executables do their calls alone. */
   readonly cni:
     | {
@@ -112,7 +117,7 @@ class Agent {
   }
 
   async run(stop: AbortSignal): Promise<void> {
-    const { connection, proxy, dns, cni, routes, log } = this.#options
+    const { connection, proxy, dns, cni, routes, configWatch, log } = this.#options
     const failure = Promise.withResolvers<never>()
     const onFailure = (error: unknown) =>
       failure.reject(new Error('the source of cluster objects ended', { cause: error }))
@@ -127,6 +132,7 @@ class Agent {
     if (dns !== undefined) parts.push(signal => this.#runDns(dns, cluster, signal))
     if (cni !== undefined) parts.push(signal => this.#runCni(cni, onFailure, signal))
     if (routes !== undefined) parts.push(signal => this.#runRoutes(routes, signal))
+    if (configWatch !== undefined) parts.push(configWatch)
     parts.push(async signal => {
       await Promise.race([failure.promise, untilAborted(signal)])
     })
@@ -151,25 +157,29 @@ class Agent {
 
   async #runProxy(config: ProxyConfig, signal: AbortSignal): Promise<void> {
     const { nodeName, connection, log } = this.#options
-    await runProxyService(
-      {
-        config,
-        nodeName,
-        store: this.#store,
-        nodeWaitMs: connection.manifests === undefined ? NODE_WAIT_MS : 0,
-        log,
-        metrics: this.#metrics,
-        onProgrammed: ({ family, revision }) => {
-          this.#missing.delete(family)
-          this.#gate.programmed(family, revision)
+    using events = await openEvents(connection, { nodeName, log })
+    const run = (signal: AbortSignal) =>
+      runProxyService(
+        {
+          config,
+          onEvent: events?.record.bind(events),
+          nodeName,
+          store: this.#store,
+          nodeWaitMs: connection.manifests === undefined ? NODE_WAIT_MS : 0,
+          log,
+          metrics: this.#metrics,
+          onProgrammed: ({ family, revision }) => {
+            this.#missing.delete(family)
+            this.#gate.programmed(family, revision)
+          },
         },
-      },
-      signal,
-    )
+        signal,
+      )
+    await runTogether([run, async signal => events?.run(signal)], signal)
   }
 
   async #runDns(
-    { corefile, port }: { readonly corefile: string; readonly port: number },
+    { corefile, port, fastPathWorkers }: NonNullable<AgentOptions['dns']>,
     cluster: AgentCluster,
     signal: AbortSignal,
   ): Promise<void> {
@@ -183,6 +193,7 @@ class Agent {
       metrics: this.#metrics,
       lines,
       env,
+      fastPathWorkers,
       signal,
     })
     this.#dns = server

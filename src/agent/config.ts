@@ -1,5 +1,6 @@
 import { dirname, isAbsolute, resolve } from 'node:path'
 import * as z from 'zod'
+import { DEFAULT_FAST_PATH_WORKERS, MAX_FAST_PATH_WORKERS } from '#dns/server/fast-path-workers.ts'
 import { parseIp } from '#net/ip.ts'
 import { routesSchema } from '#routes/config.ts'
 import { parseConfig } from '#runtime/config-file.ts'
@@ -46,7 +47,16 @@ const schema = z.strictObject({
   proxy: z.union([z.literal(false), z.strictObject({ config: path.optional() })]).default({}),
   dns: z.union([
     z.literal(false),
-    z.strictObject({ corefile: path, port: z.number().int().min(1).max(65535).default(53) }),
+    z.strictObject({
+      corefile: path,
+      port: z.number().int().min(1).max(65535).default(53),
+      fastPathWorkers: z
+        .number()
+        .int()
+        .min(0)
+        .max(MAX_FAST_PATH_WORKERS)
+        .default(DEFAULT_FAST_PATH_WORKERS),
+    }),
   ]),
   cni: z
     .union([

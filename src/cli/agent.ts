@@ -8,11 +8,13 @@ import { createLineLog } from '#dns/line-log.ts'
 import { parseIp } from '#net/ip.ts'
 import { configFromFile, configFromFlags, type LoadedConfig } from '#proxy/config/load.ts'
 import { nodeNameFrom } from '#proxy/config/to-settings.ts'
+import { type ConfigWatch, refuseChange } from '#proxy/config/watch.ts'
 import { cleanupProxy } from '#proxy/main.ts'
 import { cleanupRoutes } from '#routes/main.ts'
 import { ConfigError, describeError, formatProblem } from '#runtime/error.ts'
 import { createLogger, type Logger } from '#runtime/log.ts'
 import { keepHeapSmall } from '#runtime/memory.ts'
+import type { Part } from '#runtime/run-together.ts'
 import { type CommandIo, EXIT_OK, runCommand } from './command-line.ts'
 
 type Options = { readonly config?: string; readonly cleanup?: boolean }
@@ -44,6 +46,7 @@ export function run(args: readonly string[], io: CommandIo): Promise<number> {
         nodeName,
         connection: { ...config.cluster, env: io.env },
         proxy: proxy?.config,
+        configWatch: proxy?.watch && watchPart({ ...proxy.watch, config: proxy.config, log }),
         dns: config.dns === false ? undefined : config.dns,
         cni: config.cni === false ? undefined : cniOptions(config.cni),
         routes: config.routes === false ? undefined : config.routes,
@@ -70,11 +73,24 @@ async function cleanUp(log: Logger, signal: AbortSignal): Promise<void> {
   if (failed?.status === 'rejected') throw failed.reason as Error
 }
 
-async function loadProxyConfig({ proxy }: AgentConfig): Promise<LoadedConfig | undefined> {
-  if (proxy === false) return undefined
-  if (proxy.config === undefined) return configFromFlags([])
-  return configFromFile(await readConfig(proxy.config, 'proxy.config'), proxy.config)
+type LoadedProxy = LoadedConfig & {
+  /** How to follow the file, when there was one. */
+  readonly watch?: Omit<ConfigWatch, 'config' | 'log'>
 }
+
+async function loadProxyConfig({ proxy }: AgentConfig): Promise<LoadedProxy | undefined> {
+  if (proxy === false) return undefined
+  const { config: file } = proxy
+  if (file === undefined) return configFromFlags([])
+  const text = await readConfig(file, 'proxy.config')
+  const read = (text: string) => configFromFile(text, file)
+  return { ...read(text), watch: { file, text, read: text => read(text).config } }
+}
+
+const watchPart =
+  (watch: ConfigWatch): Part =>
+  signal =>
+    refuseChange(watch, signal)
 
 async function readConfig(path: string, field: string): Promise<string> {
   try {

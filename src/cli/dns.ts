@@ -7,6 +7,7 @@ import { createLineLog } from '#dns/line-log.ts'
 import { registry } from '#dns/plugins/registry.ts'
 import { restClientMetrics } from '#dns/rest-client-metrics.ts'
 import type { DnsServer } from '#dns/server/dns-server.ts'
+import { DEFAULT_FAST_PATH_WORKERS, MAX_FAST_PATH_WORKERS } from '#dns/server/fast-path-workers.ts'
 import type { CorefileSource } from '#dns/server/read-corefile.ts'
 import { startDns } from '#dns/start.ts'
 import { createLogger, type Logger, type LogLevel, logLevels } from '#runtime/log.ts'
@@ -21,6 +22,7 @@ type Options = {
   readonly pidfile?: string
   readonly plugins?: true
   readonly quiet?: true
+  readonly fastPathWorkers: number
   readonly version?: true
   readonly logLevel: LogLevel
 }
@@ -50,6 +52,12 @@ function runServer(args: readonly string[], io: CommandIo): Promise<number> {
     .option('--pidfile <file>', 'write the process id here')
     .option('--plugins', 'list the plugins')
     .option('--quiet', 'do not print what is served')
+    .option(
+      '--fast-path-workers <count>',
+      'threads that answer known names over UDP, for each address and port; 0 turns them off',
+      parseWorkers,
+      DEFAULT_FAST_PATH_WORKERS,
+    )
     .option('--version', 'print the version')
     .addOption(
       new Option('--log-level <level>', "the process's own log on stderr")
@@ -81,6 +89,13 @@ function parsePort(value: string): number {
   return port
 }
 
+function parseWorkers(value: string): number {
+  const workers = Number(value)
+  if (!/^[0-9]+$/.test(value) || workers > MAX_FAST_PATH_WORKERS)
+    throw new InvalidArgumentError(`use a number, 0 to ${MAX_FAST_PATH_WORKERS}.`)
+  return workers
+}
+
 const pluginList = (): string =>
   registry.flatMap(({ name, load }) => (load === undefined ? [] : [`dns.${name}\n`])).join('')
 
@@ -97,6 +112,7 @@ async function serve(options: Options, io: CommandIo): Promise<number> {
     metrics,
     lines: createLineLog(io.stdout),
     env: io.env,
+    fastPathWorkers: options.fastPathWorkers,
     signal: io.signal,
   })
   signals.onReload = () => void server.reload()

@@ -9,13 +9,16 @@ import {
   type GivenFlags,
   type LoadedConfig,
 } from '#proxy/config/load.ts'
+import type { ProxyConfig } from '#proxy/config/schema.ts'
 import { nodeNameFrom } from '#proxy/config/to-settings.ts'
 import { cleanupProxy } from '#proxy/main.ts'
+import { tuneOnly } from '#proxy/tune.ts'
 import { ConfigError, type ConfigProblem, describeError, formatProblem } from '#runtime/error.ts'
 import { createLogger, type Logger, type LogLevel } from '#runtime/log.ts'
 import { keepHeapSmall } from '#runtime/memory.ts'
 import { version } from '#runtime/version.ts'
 import { type CommandIo, EXIT_OK, runCommand } from './command-line.ts'
+import { printDifferences, printRules } from './inspect-proxy.ts'
 import { runStandaloneProxy } from './standalone-proxy.ts'
 
 type Options = {
@@ -24,6 +27,7 @@ type Options = {
   readonly writeConfigTo?: string
   readonly cleanup?: boolean
   readonly initOnly?: boolean
+  readonly dryRun?: boolean
   readonly master?: string
   readonly healthzPort?: number
   readonly metricsPort?: number
@@ -32,8 +36,10 @@ type Options = {
 }
 
 /** `nodeplane proxy`: kube-proxy's place, with its flags and its file; docs/proxy-config.md. */
-export function run(args: readonly string[], io: CommandIo): Promise<number> {
+export function run(all: readonly string[], io: CommandIo): Promise<number> {
   keepHeapSmall()
+  const isDiff = all[0] === 'diff'
+  const args = isDiff ? all.slice(1) : all
   const command = createCommand()
   return runCommand<Options>(command, args, io, async options => {
     const given = givenFlags(command)
@@ -41,16 +47,23 @@ export function run(args: readonly string[], io: CommandIo): Promise<number> {
     for (const warning of [...loaded.warnings, ...optionWarnings(options)]) {
       io.stderr.write(`nodeplane: warning: ${formatProblem(warning)}\n`)
     }
-    return act(options, loaded, io)
+    return act({ ...options, isDiff }, loaded, io)
   })
 }
 
 type Loaded = LoadedConfig & {
   /** The file, when there was one. */
-  readonly file?: { readonly path: string; readonly text: string }
+  readonly file?: { readonly file: string; readonly text: string }
+  /** What another text of the file means, with the same flags. @throws {ConfigError} */
+  readonly read: (text: string) => ProxyConfig
 }
 
-async function act(options: Options, { config, file }: Loaded, io: CommandIo): Promise<number> {
+type Task = Options & {
+  /** `proxy diff`. */
+  readonly isDiff: boolean
+}
+
+async function act(options: Task, { config, file, read }: Loaded, io: CommandIo): Promise<number> {
   if (options.writeConfigTo !== undefined) {
     await writeConfig(options.writeConfigTo, stringify(config))
     return EXIT_OK
@@ -64,7 +77,6 @@ async function act(options: Options, { config, file }: Loaded, io: CommandIo): P
     const message = 'the host has no name; give the name of its Node object'
     throw new ConfigError([{ field: '--hostname-override', message }])
   }
-  if (options.initOnly) return EXIT_OK
   const objects = {
     manifests: options.manifests,
     kubeconfig: config.clientConnection.kubeconfig || undefined,
@@ -72,13 +84,24 @@ async function act(options: Options, { config, file }: Loaded, io: CommandIo): P
     env: io.env,
   }
   const log = await logger(config, io)
-  await runStandaloneProxy({ config, nodeName, objects, configFile: file, log }, io.signal)
+  if (options.initOnly) {
+    tuneOnly(config, log)
+    return EXIT_OK
+  }
+  const common = { config, nodeName, objects, log }
+  const { signal, stdout } = io
+  if (options.isDiff) return printDifferences({ ...common, stdout }, signal)
+  if (options.dryRun) return printRules({ ...common, stdout }, signal)
+  await runStandaloneProxy({ ...common, configFile: file && { ...file, read } }, signal)
   return EXIT_OK
 }
 
 async function load(options: Options, given: GivenFlags): Promise<Loaded> {
   const { config: path, healthzPort, metricsPort } = options
-  if (path === undefined) return configFromFlags(given, { healthzPort, metricsPort })
+  if (path === undefined) {
+    const loaded = configFromFlags(given, { healthzPort, metricsPort })
+    return { ...loaded, read: () => loaded.config }
+  }
   let text: string
   try {
     text = await readFile(path, 'utf8')
@@ -86,7 +109,8 @@ async function load(options: Options, given: GivenFlags): Promise<Loaded> {
     const message = `cannot be read: ${describeError(cause)}`
     throw new ConfigError([{ field: '--config', message }], { cause })
   }
-  return { ...configFromFile(text, path, given), file: { path, text } }
+  const read = (text: string) => configFromFile(text, path, given)
+  return { ...read(text), file: { file: path, text }, read: text => read(text).config }
 }
 
 function optionWarnings(options: Options): readonly ConfigProblem[] {
@@ -131,7 +155,8 @@ function createCommand(): Command {
     .option('--manifests <dir>', 'objects from YAML and JSON files instead of an API server')
     .option('--write-config-to <file>', 'write the effective configuration, and exit')
     .option('--cleanup [bool]', 'remove all rules, and exit', parseBoolean)
-    .option('--init-only [bool]', 'check the configuration, and exit', parseBoolean)
+    .option('--init-only [bool]', 'apply the conntrack settings, and exit', parseBoolean)
+    .option('--dry-run [bool]', 'print what would be written, and exit', parseBoolean)
     .option('--master <url>', "the API server's address, instead of the kubeconfig's")
     .option('--healthz-port <port>', 'deprecated: see --healthz-bind-address', portNumber)
     .option('--metrics-port <port>', 'deprecated: see --metrics-bind-address', portNumber)
@@ -141,7 +166,7 @@ function createCommand(): Command {
   for (const flag of fieldFlags) command.addOption(optionOf(flag))
   return command.addHelpText(
     'after',
-    '\nExample:\n  nodeplane proxy --config /var/lib/kube-proxy/config.conf --hostname-override node-a',
+    '\nnodeplane proxy diff takes the same options and tells in what the kernel differs from what should be.\n\nExample:\n  nodeplane proxy --config /var/lib/kube-proxy/config.conf --hostname-override node-a',
   )
 }
 

@@ -48,10 +48,11 @@ export type ResourceRecord =
   | OpaqueRecord
 
 /** The type of `data` in records of a type that is known. */
-export type DataOf<Type extends string> = Extract<
-  Exclude<ResourceRecord, OpaqueRecord>,
-  { readonly type: Type }
->['data']
+export type DataOf<Type extends string> = DataIn<Exclude<ResourceRecord, OpaqueRecord>, Type>
+
+/** A record of the union may be of several types: its data is that of each. */
+type DataIn<Known, Type extends string> =
+  Known extends RecordOf<infer Types, infer Data> ? (Type extends Types ? Data : never) : never
 
 type KnownType = Exclude<ResourceRecord, OpaqueRecord>['type']
 
@@ -112,12 +113,17 @@ export type Query = {
   readonly server: { readonly address: IpAddress; readonly port: number }
   /** Where the chain notes how far the query got. Queries that plugins make from this one share it. */
   readonly trace?: QueryTrace | undefined
+  /** The serial of the zone that the client has; of IXFR questions only (RFC 1995 section 3). */
+  readonly ixfrSerial?: number
   /** How many look-ups through the server lie between the client's question and this one; absent: none. */
   readonly lookups?: number
 }
 
-/** The one mutable thing of a query: metrics name the plugin that answered. */
-export type QueryTrace = { plugin: string }
+/** The one mutable thing of a query: metrics name the plugin that answered, `metadata` collects labels. */
+export type QueryTrace = { plugin: string; metadata?: Metadata }
+
+/** Labels (`kubernetes/namespace`) and what gives their values; they are made only when something asks for them. */
+export type Metadata = Map<string, () => string>
 
 /** An answer as a value. ID, opcode, question and OPT are the server's business. */
 export type Reply = {
@@ -131,6 +137,33 @@ export type Reply = {
   readonly additionals: readonly ResourceRecord[]
   /** Options for the OPT of the answer; sent only to clients that sent one. */
   readonly ednsOptions: readonly EdnsOption[]
+  /** Over TCP, the answer sections of the messages that come after this one: a zone transfer (RFC 5936 section 2.2). */
+  readonly following?: Iterable<readonly ResourceRecord[]>
+  /** The RD bit; that of the query when it is absent. */
+  readonly recursionDesired?: boolean
+  /** Octets that the answer may have over UDP at most, and that its OPT tells; what the client said when it is absent. */
+  readonly maxUdpSize?: number
+  /** That the answer may be given again without asking the chain; absent: it may not. */
+  readonly remember?: Remember
+}
+
+/**
+ * How the fast path may give an answer again, to whoever asks the same: name in any letters, type, class, DO, CD and AD. Whoever
+ * changes a reply takes this away or makes it true again; see Plugin.fastPath.
+ */
+export type Remember = {
+  /** The reply as it would be now, for a query that differs in letter case, client and size only. Quick and without effect. */
+  readonly again: (query: Query) => Reply
+  /** Milliseconds; Infinity: until {@link untilChange} says so. */
+  readonly forMs: number
+  /** TTLs are the seconds left of this time, rounded up; undefined: they stay as they are. */
+  readonly ttlLeftMs: number | undefined
+  /** Do the addresses of an answer come in another order each time? */
+  readonly rotates: boolean
+  /** Calls `forget` when the answer is not right any more, before anyone can see why; gives what ends that. */
+  readonly untilChange?: ((forget: () => void) => () => void) | undefined
+  /** Told, some time later, how often it was given. */
+  readonly counted?: ((times: number) => void) | undefined
 }
 
 /** A reply with nothing in it but what `parts` says; rcode NOERROR, not authoritative. */

@@ -5,7 +5,10 @@ import type { Metrics } from '#runtime/metrics.ts'
 import type { Directive } from './corefile/directive.ts'
 import type { HttpSites } from './http-sites.ts'
 import type { LineLog } from './line-log.ts'
-import type { Query, Reply } from './message.ts'
+import type { Metadata, Query, Reply, ResourceRecord } from './message.ts'
+import { Unanswered } from './unanswered.ts'
+import type { ZoneIndex } from './zone/zone-index.ts'
+import type { ZoneOptions } from './zone/zone-options.ts'
 
 /**
  * Answers one query. A thrown error means that no answer could be found; the server makes SERVFAIL of it, `errors` logs it.
@@ -21,16 +24,58 @@ export type Plugin = {
   readonly name: string
   /** Wraps the handler of the plugins behind it. A plugin without it only configures or serves HTTP. */
   wrap?(next: Handler): Handler
-  /** Told of every query of the block once its answer is made. For `log` and `prometheus`; it must not throw or wait. */
-  observe?(exchange: Exchange): void
+  /**
+   * Told of every query of the block once its answer is made. For `log` and `prometheus`; it must not throw or wait.
+   * @param times of how many equal queries; more than 1 only for a plugin with {@link fastPath}.
+   */
+  observe?(exchange: Exchange, times?: number): void
+  /**
+   * May answers that came through this plugin be given again without it, where their `remember` says so? It decides nothing by
+   * client, time or chance but what it says there, and hears of queries afterwards, summed up. A plugin that wraps or observes
+   * without it keeps its whole server block off the fast path.
+   */
+  readonly fastPath?: true
   /** Called when the listeners are open. It must not wait for long. */
   start?(): void | Promise<void>
   /** For `ready`: can it answer now? A plugin without it is always ready. */
   isReady?(): boolean
   /** Called when the server stops taking queries, before {@link stop}; may wait (health's lameduck). */
   shutdown?(): Promise<void>
+  /** Is the query one for this block? Where it says no, other blocks are looked at. For `view`. */
+  filter?(query: Query): boolean
+  /** For `transfer`: the zones that it has whole. */
+  readonly transfers?: TransferSource
+  /** What the plugin knows of the cluster. For `autopath` and `k8s_external`. */
+  readonly clusterZone?: ClusterZone
+  /** For `metadata`: puts the labels that the plugin knows of a query into `labels`. It must not throw. */
+  label?(query: Query, labels: Metadata): void
   /** Ends what it runs. Called once, also when start was not. */
   stop?(): void | Promise<void>
+}
+
+/** The names of a cluster. */
+export type ClusterZone = {
+  readonly index: ZoneIndex
+  readonly options: ZoneOptions
+  /** Has everything been listed once? */
+  synced(): boolean
+}
+
+/** Zones that may be copied. */
+export type TransferSource = {
+  /** The zones, lower case. */
+  zones(): readonly string[]
+  /** The whole zone as it is now, or undefined when it is not there (yet). */
+  zone(zone: string): TransferredZone | undefined
+  /** Tells whenever a zone changed, until the signal is aborted. */
+  onChange(listener: (zone: string) => void, signal: AbortSignal): void
+}
+
+/** All records of a zone, as they were when it was asked for. */
+export type TransferredZone = {
+  readonly soa: ResourceRecord
+  /** Without the SOA record. */
+  readonly records: Iterable<ResourceRecord>
 }
 
 /** A query and what became of it. */
@@ -44,6 +89,8 @@ export type Exchange = {
   readonly server: string
   /** The zone of the server block that the name fell in; `dropped` when it fell in none. */
   readonly zone: string
+  /** The view of the server block; empty without one. */
+  readonly view: string
   /** The plugin that the query got to last, and so that answered; empty when none was asked. */
   readonly plugin: string
   readonly requestOctets: number
@@ -68,6 +115,8 @@ export type SetupContext = {
   readonly zones: readonly string[]
   /** `dns://:53`: the `server` label of metrics. */
   readonly server: string
+  /** What the `view` of the block is called, for metrics; empty without one. */
+  readonly view: string
   /** Paths in the Corefile are relative to this folder. */
   readonly directory: string
   readonly log: Logger
@@ -116,8 +165,15 @@ export type PluginDefinition = {
   readonly name: string
   /** May it stand more than once in a block? Then setup gets all its directives, in file order. */
   readonly repeatable: boolean
+  /** A plugin without which it can do nothing: it must stand in the same server block. */
+  readonly needs?: string
   /** @throws {ConfigError} with file and line of each problem. */
   setup(directives: readonly Directive[], context: SetupContext): Plugin | Promise<Plugin>
+}
+
+/** Stands behind the last plugin of a block. */
+export const endOfChain: Handler = () => {
+  throw new Unanswered('SERVFAIL', 'no plugin of the server block answers this name')
 }
 
 /** One handler of plugins and the handler behind the last of them. Notes in the query's trace how far it got. */

@@ -20,11 +20,17 @@ export function parseRegex(pattern: string): RegExp | string {
   }
   const [, flags = '', body = pattern] = /^\(\?([is]+)\)(.*)$/s.exec(pattern) ?? []
   try {
-    return new RegExp(body.replaceAll('(?P<', '(?<'), `u${flags}`)
+    return new RegExp(withKnownEscapes(body).replaceAll('(?P<', '(?<'), `u${flags}`)
   } catch (error) {
     return `pattern '${pattern}': ${(error as Error).message}`
   }
 }
+
+/** RE2 lets every punctuation character be escaped, as `\-`; JavaScript only those that mean something. */
+const withKnownEscapes = (pattern: string): string =>
+  pattern.replace(/\\([\s\S])/g, (escape, char: string) =>
+    /[!"#%&',:;<=>@_`~-]/.test(char) ? `\\x${char.charCodeAt(0).toString(16)}` : escape,
+  )
 
 /** Is there a group with a repetition in it that is itself repeated without bound? */
 function repeatsARepetition(pattern: string): boolean {

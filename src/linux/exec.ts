@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { pipeline, Readable, type Writable } from 'node:stream'
 import { NodeplaneError } from '#runtime/error.ts'
 
 /** A program that could not be started, failed, was stopped, or said too much. */
@@ -32,13 +33,16 @@ export const isProgramMissing = (error: unknown): boolean =>
   error.cause.code === 'ENOENT'
 
 export type ExecOptions = {
-  readonly input?: string | Uint8Array | undefined
+  /** Pieces are asked for as fast as the program reads them. */
+  readonly input?: string | Uint8Array | Iterable<string> | undefined
   readonly env?: NodeJS.ProcessEnv | undefined
   readonly signal?: AbortSignal | undefined
   /** The program is killed after this; 30 s when not given. */
   readonly timeoutMs?: number | undefined
   /** Bytes of stdout kept before the program is killed; 256 MiB when not given. */
   readonly maxOutputBytes?: number | undefined
+  /** Called with the program's process id before it can have read anything. */
+  readonly onStart?: ((pid: number) => void) | undefined
 }
 
 export type ExecResult = { readonly stdout: string; readonly stderr: string }
@@ -64,6 +68,7 @@ export function exec(
       timeout: timeoutMs,
       killSignal: 'SIGKILL',
     })
+    if (child.pid !== undefined) options.onStart?.(child.pid)
     const stdout: Buffer[] = []
     const stderr: Buffer[] = []
     let size = 0
@@ -96,6 +101,12 @@ export function exec(
           : `exit status ${exitCode}`
       reject(new ExecError(program, why, outcome(exitCode ?? undefined)))
     })
-    child.stdin.end(options.input ?? '')
+    give(child.stdin, options.input ?? '')
   })
+}
+
+function give(stdin: Writable, input: NonNullable<ExecOptions['input']>): void {
+  if (typeof input === 'string' || input instanceof Uint8Array) stdin.end(input)
+  // What fails here is told by the program's end.
+  else pipeline(Readable.from(input), stdin, () => {})
 }

@@ -31,6 +31,13 @@ type Libc = {
   ioctl(fd: number, request: number): number
   flock(fd: number, operation: number): number
   setsockopt(fd: number, level: number, name: number, value: Int32Array, length: number): number
+  getsockopt(
+    fd: number,
+    level: number,
+    name: number,
+    value: Int32Array,
+    length: Uint32Array,
+  ): number
   getsockname(fd: number, address: Uint8Array, length: Uint32Array): number
   send: {
     async(
@@ -58,6 +65,9 @@ function loadLibc(): Libc {
     ioctl: library.func('int ioctl(int fd, unsigned long request)'),
     setsockopt: library.func(
       'int setsockopt(int fd, int level, int name, const int *value, uint32_t length)',
+    ),
+    getsockopt: library.func(
+      'int getsockopt(int fd, int level, int name, int *value, uint32_t *length)',
     ),
     getsockname: library.func('int getsockname(int fd, uint8_t *address, uint32_t *length)'),
     send: library.func('intptr_t send(int fd, const uint8_t *data, size_t size, int flags)'),
@@ -110,6 +120,34 @@ export function namespaceType(fd: number): number {
 /** Sets an integer socket option. @throws {SystemCallError} */
 export function setSocketOption(fd: number, level: number, name: number, value: number): void {
   checked('setsockopt', loadLibc().setsockopt(fd, level, name, Int32Array.of(value), 4))
+}
+
+/** Options of all sockets (asm-generic/socket.h). */
+const SOL_SOCKET = 1
+const SO_ATTACH_FILTER = 26
+const SO_RCVBUFFORCE = 33
+const SO_PROTOCOL = 38
+
+/** Sets the size of a receive buffer, also above net.core.rmem_max. @throws {SystemCallError} */
+export const forceReceiveBuffer = (fd: number, bytes: number): void =>
+  setSocketOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, bytes)
+
+/** Makes the kernel drop what a classic BPF program says, in place of any former one. @throws {SystemCallError} */
+export function attachFilter(fd: number, program: Uint8Array): void {
+  const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi
+  // struct sock_fprog: number of instructions u16, padding, pointer (linux/filter.h). The kernel copies the program.
+  const filter = Buffer.alloc(16)
+  filter.writeUInt16LE(program.length / 8, 0)
+  filter.writeBigUInt64LE(BigInt(koffi.address(program)), 8)
+  const value = new Int32Array(filter.buffer, filter.byteOffset, 4)
+  checked('setsockopt', loadLibc().setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, value, 16))
+}
+
+/** The protocol of a socket (NETLINK_… of a netlink one); undefined when the descriptor is no socket. */
+export function socketProtocol(fd: number): number | undefined {
+  const value = new Int32Array(1)
+  const result = loadLibc().getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, value, Uint32Array.of(4))
+  return result === 0 ? value[0] : undefined
 }
 
 /** AF_NETLINK (linux/socket.h). */

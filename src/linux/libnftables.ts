@@ -1,5 +1,5 @@
 import assert from 'node:assert'
-import { type NftWriter, nftError } from './nft.ts'
+import { type NftText, type NftWriter, nftError, wholeText } from './nft.ts'
 
 /** `nft_ctx_new` flags: none (nftables/libnftables.h). */
 const NFT_CTX_DEFAULT = 0
@@ -42,7 +42,8 @@ class LibnftablesWriter implements NftWriter {
     this.#context = context
   }
 
-  apply(text: string, signal: AbortSignal): Promise<void> {
+  apply(pieces: NftText, signal: AbortSignal): Promise<void> {
+    const text = wholeText(pieces)
     const result = this.#last.then(() => {
       signal.throwIfAborted()
       assert(!this.#disposed, 'the context of libnftables is freed')

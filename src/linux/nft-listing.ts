@@ -39,6 +39,34 @@ export async function listNftMap(
   return parseNftTable(json).elements.get(map) ?? new Map<string, string>()
 }
 
+/** What passed an element that counts. */
+export type NftCounter = { readonly packets: number; readonly bytes: number }
+
+/**
+ * The counters of the elements of a map or set, by their keys.
+ * @throws {ExecError} it is not there, or nft could not be run or failed
+ */
+export async function listNftCounters(
+  { family, name }: { readonly family: IpFamily; readonly name: string },
+  { kind, name: container }: { readonly kind: 'map' | 'set'; readonly name: string },
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, NftCounter>> {
+  return parseNftCounters(await list([kind, keywordOf(family), name, container], signal))
+}
+
+/** The counters in the JSON of `nft -j list map` or `set`. */
+export function parseNftCounters(json: string): ReadonlyMap<string, NftCounter> {
+  const counters = new Map<string, NftCounter>()
+  for (const { map, set } of itemsOf(json)) {
+    for (const element of (map ?? set)?.elem ?? []) {
+      const [key] = Array.isArray(element) ? (element as unknown[]) : [element]
+      const counter = (key as { elem?: { counter?: NftCounter } }).elem?.counter
+      if (counter !== undefined) counters.set(textOf(key), counter)
+    }
+  }
+  return counters
+}
+
 const keywordOf = (family: IpFamily): string => (family === 4 ? 'ip' : 'ip6')
 
 const list = async (what: readonly string[], signal: AbortSignal): Promise<string> =>

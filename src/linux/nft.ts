@@ -1,10 +1,17 @@
 import { NodeplaneError } from '#runtime/error.ts'
 import { ExecError, exec } from './exec.ts'
 
+/** Commands in nft's language. */
+export type NftText = string | Iterable<string>
+
+/** A text in one piece. */
+export const wholeText = (text: NftText): string =>
+  typeof text === 'string' ? text : Array.from(text).join('')
+
 /** Writes nftables rules: each text is one transaction, applied wholly or not at all. */
 export interface NftWriter extends Disposable {
-  /** @throws {NftError} the kernel or nft refused; nothing of `text` was applied. */
-  apply(text: string, signal: AbortSignal): Promise<void>
+  /** A long text may come in pieces, so that it need not exist whole. @throws {NftError} the kernel or nft refused; nothing of `text` was applied. */
+  apply(text: NftText, signal: AbortSignal): Promise<void>
 }
 
 /** A transaction that was refused. */
@@ -21,30 +28,29 @@ export class NftError extends NodeplaneError {
 /** A refused command can hold hundreds of elements. */
 const MAX_QUOTED_LENGTH = 300
 
-/** Writes each text by a run of `nft -f -`. */
-export const childWriter: NftWriter = {
+/** Writes each text by a run of `nft -f -`; `onStart` gets the process id of each before it has done anything. */
+export const createChildWriter = (onStart?: (pid: number) => void): NftWriter => ({
   async apply(text, signal) {
     try {
-      await exec('nft', ['-f', '-'], { input: text, signal })
+      await exec('nft', ['-f', '-'], { input: text, signal, onStart })
     } catch (error) {
       if (!(error instanceof ExecError) || error.exitCode === undefined) throw error
-      throw nftError(error.stderr, text, { cause: error })
+      throw nftError(error.stderr, typeof text === 'string' ? text : '', { cause: error })
     }
   },
   [Symbol.dispose]: () => {},
-}
+})
 
-/** The error that nft's messages about a text mean: the first one, with the command it is about. */
+/** One that nobody needs the process ids of. */
+export const childWriter: NftWriter = createChildWriter()
+
+/** The error that nft's messages about a text mean: the first one, with the command it is about if the text has it. */
 export function nftError(messages: string, text: string, options?: ErrorOptions): NftError {
   const match = /^(?:[^:\n]*:([0-9]+):([0-9]+)-[0-9]+: )?Error: (.*)$/m.exec(messages)
   if (match === null) return new NftError(messages.trim() || 'no reason given', undefined, options)
   const [, line = '0', column = '1', reason = ''] = match
   const command = text.split('\n')[Number(line) - 1]
-  return new NftError(
-    reason,
-    command === undefined ? undefined : quote(command, Number(column)),
-    options,
-  )
+  return new NftError(reason, !command ? undefined : quote(command, Number(column)), options)
 }
 
 /** The command, or its head and what stands where the fault is. */

@@ -84,6 +84,9 @@ export function compareIps(a: IpAddress, b: IpAddress): number {
 /** Is this a loopback address (127.0.0.0/8 or ::1)? */
 export const isLoopback = (ip: IpAddress): boolean => ip.startsWith('127.') || ip === '::1'
 
+/** Does an address mean something on one link only (169.254.0.0/16, RFC 3927; fe80::/10, RFC 4291)? */
+export const isLinkLocal = (ip: IpAddress): boolean => /^(?:fe[89ab][0-9a-f]:|169\.254\.)/.test(ip)
+
 /** `address:port` as URLs and logs write it, IPv6 in brackets. */
 export const formatHostPort = (ip: IpAddress, port: number): string =>
   familyOf(ip) === 6 ? `[${ip}]:${port}` : `${ip}:${port}`

@@ -47,10 +47,37 @@ export type BackendModule = {
    * @throws {NodeplaneError} something is still there.
    */
   cleanup(options: CleanupOptions, signal: AbortSignal): Promise<void>
+  /**
+   * What a family's kernel would hold for these Services, for people: a line each, `# …` before what they explain.
+   * Reads and writes nothing.
+   */
+  describe?(options: BackendOptions, states: ServiceStates): Iterable<string>
+  /**
+   * How the kernel differs from what it should hold for these Services; empty when all is right. Writes nothing.
+   * @throws {NodeplaneError} the kernel could not be read.
+   */
+  diff?(
+    options: BackendOptions,
+    states: ServiceStates,
+    signal: AbortSignal,
+  ): Promise<readonly Difference[]>
+}
+
+/** One thing in which the kernel differs: `wanted` undefined = too much, `found` undefined = missing. */
+export type Difference = {
+  /** Table and chain, map or virtual server, in the mechanism's own words: `ip nodeplane vips`. */
+  readonly place: string
+  readonly wanted: string | undefined
+  readonly found: string | undefined
 }
 
 export type CleanupOptions = {
   readonly log: Logger
+  /**
+   * The mode that programs the kernel now: what it has in common with this one (iptables and IPVS share names of chains)
+   * stays. Not given: no mode does.
+   */
+  readonly inUse?: ProxyMode | undefined
   /** Only kube-proxy's: ours may be in use (see {@link ProxySettings.tableName}). */
   readonly foreignOnly?: boolean
 }

@@ -3,6 +3,8 @@ import type { ProxyMode } from './settings.ts'
 
 /** Imported when its mode is used: what is not used costs no memory. */
 const modules: Readonly<Partial<Record<ProxyMode, () => Promise<BackendModule>>>> = {
+  iptables: async () => (await import('./iptables/module.ts')).iptables,
+  ipvs: async () => (await import('./ipvs/module.ts')).ipvs,
   nftables: async () => (await import('./nftables/module.ts')).nftables,
 }
 

@@ -3,6 +3,7 @@ import type { Change } from '#cluster/store.ts'
 import type { IpFamily } from '#net/ip.ts'
 import type { Protocol } from '#net/protocol.ts'
 import { endpointsOf, type ProxyEndpoint } from './endpoint.ts'
+import { countLocalReady, type HealthCheck } from './health-check/plan.ts'
 import { type ServicePort, servicePortsOf } from './service-port.ts'
 import { type Place, type SelectedEndpoints, selectEndpoints } from './topology.ts'
 
@@ -25,6 +26,7 @@ const HEADLESS_LABEL = 'service.kubernetes.io/headless'
 export class ChangeTracker {
   readonly #family: IpFamily
   readonly #place: Place
+  /** Those with ports in this family. */
   readonly #services = new Map<string, Service>()
   readonly #slices = new Map<string, Map<string, EndpointSlice>>()
 
@@ -51,7 +53,7 @@ export class ChangeTracker {
     return [...owners]
   }
 
-  /** Keys of all Services. */
+  /** Keys of all Services with ports in this family. */
   services(): Iterable<string> {
     return this.#services.keys()
   }
@@ -77,13 +79,26 @@ export class ChangeTracker {
       .map(port => ({ ...port, endpoints: endpointsOf(port, slices) }))
   }
 
+  /** What a load balancer may ask of this node about a Service; undefined when it does not ask. */
+  healthCheckOf(service: string): HealthCheck | undefined {
+    const object = this.#services.get(service)
+    const [first] = object === undefined ? [] : servicePortsOf(object, this.#family)
+    if (first === undefined || first.healthCheckNodePort === 0) return undefined
+    const { nodeName } = this.#place
+    return {
+      port: first.healthCheckNodePort,
+      localEndpoints: countLocalReady(this.#slicesFor(service), { nodeName, family: this.#family }),
+    }
+  }
+
   #slicesFor(service: string): readonly EndpointSlice[] {
     return this.#slices.get(service)?.values().toArray() ?? []
   }
 
   #applyService(key: string, after: Service | undefined): readonly string[] {
-    if (after === undefined) this.#services.delete(key)
-    else this.#services.set(key, after)
+    const hasPorts = after !== undefined && servicePortsOf(after, this.#family).length > 0
+    if (hasPorts) this.#services.set(key, after)
+    else this.#services.delete(key)
     return [key]
   }
 

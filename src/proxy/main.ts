@@ -1,29 +1,28 @@
+import type { EventSink } from '#cluster/events.ts'
 import type { Wanted } from '#cluster/source.ts'
 import type { StoreReader } from '#cluster/store.ts'
-import { Conntrack } from '#linux/conntrack.ts'
 import type { IpFamily } from '#net/ip.ts'
-import { Backoff } from '#runtime/backoff.ts'
-import { type Clock, systemClock } from '#runtime/clock.ts'
+import type { Clock } from '#runtime/clock.ts'
 import { describeError } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
 import type { Metrics } from '#runtime/metrics.ts'
+import { type Part, runTogether, untilAborted } from '#runtime/run-together.ts'
 import { loadBackend, proxyModes } from './backends.ts'
-import { ChangeTracker } from './change-tracker.ts'
-import { ConntrackCleanup } from './conntrack-cleanup.ts'
-import { createProxyMetrics, type FamilyMetrics } from './metrics.ts'
+import { runFamily } from './family.ts'
+import { createProxyMetrics } from './metrics.ts'
+import { OwnPlace } from './place.ts'
 import { warnOfServices } from './service-warnings.ts'
-import type { ProxySettings } from './settings.ts'
-import { SyncRunner } from './sync-runner.ts'
-
-/** Waits after failed syncs. */
-const RETRY_INITIAL_MS = 100
-const RETRY_MAX_MS = 5_000
+import type { ProxyMode, ProxySettings } from './settings.ts'
+import { leftoversBeside, type Modes, removeLeftovers } from './switching.ts'
 
 /** One family's rules hold everything that the store had at this revision. */
 export type Programmed = { readonly family: IpFamily; readonly revision: number }
 
 export type ProxyOptions = {
-  /** Fed with at least {@link wantedByProxy}; more does not matter, the proxy ignores what is not for it. */
+  /**
+   * Fed with at least {@link wantedByProxy}, and the own Node for its zone; more does not matter: the proxy ignores what is
+   * not for it.
+   */
   readonly store: StoreReader
   readonly settings: ProxySettings
   readonly log: Logger
@@ -35,6 +34,12 @@ export type ProxyOptions = {
   readonly onQueued?: ((family: IpFamily) => void) | undefined
   /** Called after each successful sync of a family. */
   readonly onProgrammed?: ((programmed: Programmed) => void) | undefined
+  /** Does the proxy keep up? Told to load balancers; yes when not given. */
+  readonly isHealthy?: (() => boolean) | undefined
+  /** Told what the cluster should know. */
+  readonly onEvent?: EventSink | undefined
+  /** Those of this build when not given. */
+  readonly backends?: Omit<Modes, 'log'> | undefined
 }
 
 /** The objects a proxy needs, by the selectors kube-proxy sends. */
@@ -49,76 +54,58 @@ export const wantedByProxy: Wanted = {
 /**
  * Keeps the kernel's Service rules like the store until `signal` is aborted, then returns and leaves the rules: traffic
  * keeps flowing. Nothing is written before Services and EndpointSlices are fully listed. Failures are logged and
- * retried, each family on its own.
+ * retried, each family on its own. When the first rules of all families are there, what other modes and kube-proxy left is
+ * removed.
  */
 export async function runProxy(options: ProxyOptions, signal: AbortSignal): Promise<void> {
-  const { settings, metrics } = options
-  const metricsOf = createProxyMetrics(metrics)
-  await Promise.all([
-    warnOfServices(
-      { store: options.store, log: options.log.child({ component: 'proxy' }) },
-      signal,
-    ),
-    ...settings.families.map(family =>
-      runFamily({ ...options, family, metrics: metricsOf(family) }, signal),
-    ),
-  ])
-}
-
-type FamilyOptions = Omit<ProxyOptions, 'metrics'> & {
-  readonly family: IpFamily
-  readonly metrics: FamilyMetrics
-}
-
-async function runFamily(options: FamilyOptions, signal: AbortSignal): Promise<void> {
-  const { family, store, settings, metrics, onQueued, onProgrammed } = options
-  using feed = store.feed(['Service', 'EndpointSlice'])
-  const tracker = new ChangeTracker(family, settings)
-  const common = {
-    tracker,
-    metrics,
-    log: options.log.child({ component: 'proxy', family }),
-    clock: options.clock ?? systemClock,
-  }
+  const { settings, metrics, store, backends = builtIn } = options
   const { mode = 'nftables' } = settings
-  await using backend = await (await loadBackend(mode)).open({ ...common, family, settings })
-  const cleanup = new ConntrackCleanup({
-    ...common,
-    family,
-    nodePortAddresses: nodePortAddressesOf(options),
-    open: () => Conntrack.open(),
+  const log = options.log.child({ component: 'proxy' })
+  const place = new OwnPlace(settings)
+  const metricsOf = createProxyMetrics(metrics, mode)
+  const module = await backends.load(mode)
+  const missing = new Set(settings.families)
+  const programmed = Promise.withResolvers<void>()
+  const onProgrammed = (done: Programmed) => {
+    missing.delete(done.family)
+    if (missing.size === 0) programmed.resolve()
+    options.onProgrammed?.(done)
+  }
+  const families = settings.families.map((family): Part => {
+    const own = { ...options, family, place, module, onProgrammed, metrics: metricsOf(family) }
+    return signal => runFamily(own, signal)
   })
-  const runner = new SyncRunner({
-    ...common,
-    feed,
-    backend,
-    backoff: new Backoff({ initialMs: RETRY_INITIAL_MS, maxMs: RETRY_MAX_MS }),
-    onQueued: () => onQueued?.(family),
-    onProgrammed(revision, changed) {
-      onProgrammed?.({ family, revision })
-      cleanup.note(changed)
-    },
-  })
-  await Promise.all([runner.run(signal), cleanup.run(signal)])
+  await runTogether(
+    [
+      ...families,
+      signal => place.follow(store, signal),
+      signal => warnOfServices({ store, log }, signal),
+      async signal => {
+        await Promise.race([programmed.promise, untilAborted(signal)])
+        if (!signal.aborted) await takeOver(mode, { ...backends, log }, signal)
+      },
+    ],
+    signal,
+  )
 }
 
-const nodePortAddressesOf = ({ family, settings }: Pick<FamilyOptions, 'family' | 'settings'>) =>
-  settings.nodePortAddresses.filter(prefix => prefix.family === family)
+/** A failure leaves rules that do what ours do, so it is only told. */
+async function takeOver(mode: ProxyMode, modes: Modes, signal: AbortSignal): Promise<void> {
+  try {
+    await removeLeftovers(leftoversBeside(mode, modes.modes), modes, signal)
+  } catch (error) {
+    if (!signal.aborted) modes.log.error({ reason: describeError(error) }, 'clean-up failed')
+  }
+}
+
+const builtIn: Omit<Modes, 'log'> = { modes: proxyModes, load: loadBackend }
 
 /**
- * Removes all rules that any earlier run installed, in every mode. Idempotent; established connections live on.
- * @throws {AggregateError} with what each mode could not remove; the others are removed all the same.
+ * Removes all rules that any earlier run installed, and kube-proxy's, in every mode. Idempotent; established connections
+ * live on.
+ * @throws {CleanupError} names the modes that could not be removed; the others are removed all the same.
  */
 export async function cleanupProxy(log: Logger, signal: AbortSignal): Promise<void> {
-  const errors: unknown[] = []
-  for (const mode of proxyModes) {
-    try {
-      const backend = await loadBackend(mode)
-      await backend.cleanup({ log }, signal)
-    } catch (error) {
-      errors.push(error)
-    }
-  }
-  if (errors.length === 1) throw errors[0] as Error
-  if (errors.length > 1) throw new AggregateError(errors, errors.map(describeError).join('; '))
+  const everything = proxyModes.map(mode => ({ mode }))
+  await removeLeftovers(everything, { load: loadBackend, log }, signal)
 }

@@ -1,5 +1,8 @@
 import type { IpFamily } from '#net/ip.ts'
-import { Counter, Gauge, Histogram, type Metrics } from '#runtime/metrics.ts'
+import { Counter, createMetrics, Gauge, Histogram, type Metrics } from '#runtime/metrics.ts'
+import { createIptablesMetrics, type IptablesMetrics } from './iptables/metrics.ts'
+import type { WithoutLocal } from './no-local-endpoints.ts'
+import type { ProxyMode } from './settings.ts'
 
 /** Seconds: a millisecond, then each bucket twice the one before, 15 of them (kube-proxy's). */
 const SYNC_BUCKETS = Array.from({ length: 15 }, (_, power) => 0.001 * 2 ** power)
@@ -30,14 +33,20 @@ export type FamilyMetrics = {
     readonly atMs: number
   }): void
   failed(): void
+  /** Service ports whose policy is Local and that have endpoints elsewhere only. */
+  withoutLocal(count: WithoutLocal): void
   /** Stale UDP conntrack entries were looked for and deleted. */
   cleanedUp(cleanup: { readonly durationMs: number; readonly deleted: number }): void
   /** This long after the trigger named in a slice its rules are in the kernel. */
   programmed(latencyMs: number): void
+  readonly iptables: IptablesMetrics
 }
 
-/** Registers the proxy's metrics, one set for both families; gives what each family reports to. */
-export function createProxyMetrics(registry: Metrics): (family: IpFamily) => FamilyMetrics {
+/** Registers the proxy's metrics of a mode, one set for both families; gives what each family reports to. */
+export function createProxyMetrics(
+  registry: Metrics,
+  mode: ProxyMode,
+): (family: IpFamily) => FamilyMetrics {
   const registers = [registry]
   const labelNames = ['ip_family']
   const prefix = 'kubeproxy_sync_proxy_rules_'
@@ -55,10 +64,11 @@ export function createProxyMetrics(registry: Metrics): (family: IpFamily) => Fam
     `${prefix}last_queued_timestamp_seconds`,
     'Unix time a sync was last requested',
   )
-  const failures = new Counter({
-    name: `${prefix}nftables_sync_failures_total`,
-    help: 'Syncs that failed',
-    labelNames,
+  const failures = mode === 'nftables' ? failureMetric(prefix, registers) : undefined
+  const withoutLocal = new Gauge({
+    name: `${prefix}no_local_endpoints_total`,
+    help: 'Service ports whose traffic policy is Local and that have no endpoint on this node',
+    labelNames: [...labelNames, 'traffic_policy'],
     registers,
   })
   const latency = new Histogram({
@@ -83,6 +93,9 @@ export function createProxyMetrics(registry: Metrics): (family: IpFamily) => Fam
     EndpointSlice: changeMetrics('endpoint', prefix, registers),
   }
 
+  // Nobody scrapes those of a mode that is not run.
+  const iptables = createIptablesMetrics(mode === 'nftables' ? createMetrics() : registry)
+
   return family => {
     const labels = { ip_family: `IPv${family}` }
     const pending = { Service: 0, EndpointSlice: 0 }
@@ -103,14 +116,28 @@ export function createProxyMetrics(registry: Metrics): (family: IpFamily) => Fam
           pending[kind] = 0
         }
       },
-      failed: () => failures.inc(labels),
+      failed: () => failures?.inc(labels),
+      withoutLocal({ internal, external }) {
+        withoutLocal.set({ ...labels, traffic_policy: 'internal' }, internal)
+        withoutLocal.set({ ...labels, traffic_policy: 'external' }, external)
+      },
       cleanedUp({ durationMs, deleted }) {
         cleanups.observe(labels, durationMs / 1000)
         deletions.inc(labels, deleted)
       },
       programmed: latencyMs => latency.observe(labels, latencyMs / 1000),
+      iptables: iptables(family),
     }
   }
+}
+
+/** Names of mode nftables; the other modes count what their programs refuse. */
+function failureMetric(prefix: string, registers: Metrics[]): Counter<'ip_family'> {
+  const counter = (name: string, help: string) =>
+    new Counter({ name: `${prefix}${name}`, help, labelNames: ['ip_family'] as const, registers })
+  // Stays at none: what could not be deleted is a failed sync here, and counted as one.
+  counter('nftables_cleanup_failures_total', 'Deletions that failed')
+  return counter('nftables_sync_failures_total', 'Syncs that failed')
 }
 
 function changeMetrics(name: string, prefix: string, registers: Metrics[]) {

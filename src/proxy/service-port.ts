@@ -31,13 +31,17 @@ export type ServicePort = {
 /** A Service with this label (whatever its value) is for another proxy. */
 const OTHER_PROXY_LABEL = 'service.kubernetes.io/service-proxy-name'
 
-/** Unique among the service ports of a family, and how logs name it: `namespace/name:port/TCP`. */
-export const servicePortKey = ({
+/** How people, comments and kube-proxy name a service port: `namespace/name:port`, without `:port` for the unnamed one. */
+export const displayName = ({
   service,
   portName,
-  protocol,
-}: Pick<ServicePort, 'service' | 'portName' | 'protocol'>): string =>
-  `${service}${portName === '' ? '' : `:${portName}`}/${protocol}`
+}: Pick<ServicePort, 'service' | 'portName'>): string =>
+  `${service}${portName === '' ? '' : `:${portName}`}`
+
+/** Unique among the service ports of a family, and how logs name it: `namespace/name:port/TCP`. */
+export const servicePortKey = (
+  port: Pick<ServicePort, 'service' | 'portName' | 'protocol'>,
+): string => `${displayName(port)}/${port.protocol}`
 
 /** May a connection from outside the cluster reach this port? */
 export const isExternallyAccessible = (port: ServicePort): boolean =>
@@ -93,7 +97,7 @@ function affinityOf({ affinityTimeoutSeconds }: Service): number | undefined {
 }
 
 /** Does a load balancer ask each node whether it has endpoints of this Service? */
-export const isHealthChecked = ({ type, externalTrafficPolicy }: Service): boolean =>
+const isHealthChecked = ({ type, externalTrafficPolicy }: Service): boolean =>
   type === 'LoadBalancer' && externalTrafficPolicy === 'Local'
 
 /** Types to which an external traffic policy applies. */

@@ -3,18 +3,14 @@ import type { StoreReader } from '#cluster/store.ts'
 import { ipFamilies, parseIpLenient } from '#net/ip.ts'
 import { parsePrefixLenient } from '#net/prefix.ts'
 import type { Logger } from '#runtime/log.ts'
-import { isHealthChecked, servicePortsOf } from './service-port.ts'
+import { servicePortsOf } from './service-port.ts'
 
 /** What of a Service is not honoured, a sentence each; none for one that is not the proxy's business. */
 export function unhonoured(service: Service): readonly string[] {
   if (ipFamilies.every(family => servicePortsOf(service, family).length === 0)) return []
-  const { healthCheckNodePort } = service
   const ips = service.externalIPs.filter(text => text.trim() !== '' && !parseIpLenient(text))
   const ranges = service.loadBalancerSourceRanges.filter(text => !parsePrefixLenient(text.trim()))
   return [
-    ...(isHealthChecked(service) && healthCheckNodePort !== 0
-      ? [`healthCheckNodePort ${healthCheckNodePort} does not answer yet`]
-      : []),
     ...(ips.length > 0 ? [`externalIPs without meaning are left out: ${quote(ips)}`] : []),
     ...(ranges.length > 0
       ? [`loadBalancerSourceRanges without meaning are left out: ${quote(ranges)}`]

@@ -1,40 +1,27 @@
-import { networkInterfaces } from 'node:os'
+import type { ClusterEvent, EventSink } from '#cluster/events.ts'
 import type { Wanted } from '#cluster/source.ts'
-import type { StoreReader } from '#cluster/store.ts'
-import { familyOf, type IpAddress, parseIp } from '#net/ip.ts'
 import { systemClock } from '#runtime/clock.ts'
-import { NodeplaneError } from '#runtime/error.ts'
-import type { HttpRoutes } from '#runtime/http-server.ts'
-import type { Logger } from '#runtime/log.ts'
+import { describeError } from '#runtime/error.ts'
 import type { Metrics } from '#runtime/metrics.ts'
-import { type Part, runTogether } from '#runtime/run-together.ts'
-import { usableFamilies } from './config/families.ts'
-import { nodeIPs } from './config/node-ips.ts'
-import { lastSeenNode, waitForNode } from './config/own-node.ts'
-import type { ProxyConfig } from './config/schema.ts'
-import { settingsFrom } from './config/to-settings.ts'
+import { type Part, runTogether, untilAborted } from '#runtime/run-together.ts'
+import { lastSeenNode } from './config/own-node.ts'
+import { syncPeriodMs } from './config/to-settings.ts'
 import { type Programmed, type ProxyOptions, runProxy, wantedByProxy } from './main.ts'
+import { watchOwnNode } from './own-node-watch.ts'
+import { type Prepared, type PrepareOptions, prepare } from './prepare.ts'
+import { registerComponentMetrics } from './server/component-metrics.ts'
 import { healthRoutes, ProxyHealth } from './server/health.ts'
 import { metricsRoutes } from './server/metrics.ts'
+import { PROFILE_TIMEOUT_MS } from './server/profiling.ts'
 import { type ServeOptions, serve } from './server/serve.ts'
-import type { ProxySettings } from './settings.ts'
+import { applySettings, tune } from './tune.ts'
 
-/** The kernel does not serve the family of the node's primary address. */
-class FamilyError extends NodeplaneError {
-  readonly code = 'ERR_FAMILY'
-}
-
-export type ProxyServiceOptions = {
-  readonly config: ProxyConfig
-  readonly nodeName: string
-  /** Fed with at least {@link wantedByProxyService}. */
-  readonly store: StoreReader
-  /** How long to wait for the Node object once the Nodes are listed, milliseconds. */
-  readonly nodeWaitMs: number
-  readonly log: Logger
+export type ProxyServiceOptions = PrepareOptions & {
   readonly metrics: Metrics
   /** As {@link ProxyOptions.onProgrammed}. */
   readonly onProgrammed?: ((programmed: Programmed) => void) | undefined
+  /** Told what the cluster should know. */
+  readonly onEvent?: EventSink | undefined
 }
 
 /** The objects that the service needs: what the rules are made of, and the own Node. */
@@ -43,68 +30,117 @@ export const wantedByProxyService = (nodeName: string): Wanted => ({
   Node: { fieldSelector: `metadata.name=${nodeName}` },
 })
 
-/** Runs the service proxy and its health and metrics servers until the signal is aborted, then leaves the rules. */
+/**
+ * Runs the service proxy and its health and metrics servers until the signal is aborted, then leaves the rules.
+ * @throws {NodeplaneError} the configuration does not go with the node, or the Node's pod prefixes changed.
+ */
 export async function runProxyService(
   options: ProxyServiceOptions,
   stop: AbortSignal,
 ): Promise<void> {
-  const { config, nodeName, store, nodeWaitMs, log } = options
-  const node = await waitForNode(store, { name: nodeName, limitMs: nodeWaitMs }, stop)
-  if (node === undefined) log.warn({ node: nodeName }, 'there is no such Node; going on without it')
-  const families = usableFamilies()
-  const machineIPs = addressesInUse()
-  const [primary] = nodeIPs(node, config.bindAddress, machineIPs)
-  if (!families.includes(familyOf(primary))) {
-    throw new FamilyError(`the kernel has no IPv6, but the node's primary address is ${primary}`)
-  }
-  const settings = settingsFrom(config, { nodeName, node, machineIPs, families })
-  await runTogether(partsOf(options, settings), stop)
+  const prepared = await prepare(options, stop)
+  await runTogether(new ProxyService(options, prepared).parts(), stop)
 }
 
-function partsOf(
-  { config, store, log, metrics, onProgrammed }: ProxyServiceOptions,
-  settings: ProxySettings,
-): readonly Part[] {
-  const clock = systemClock
-  const health = new ProxyHealth(settings.families, clock)
-  const proxy: ProxyOptions = {
-    store,
-    settings,
-    log,
-    metrics,
-    onQueued: family => health.queued(family),
-    onProgrammed: programmed => {
-      health.updated(programmed.family)
-      onProgrammed?.(programmed)
-    },
-  }
-  const node = lastSeenNode(store, settings.nodeName)
-  const server = (name: string, address: string, routes: HttpRoutes): ServeOptions => ({
-    name,
-    address,
-    routes,
-    hardFail: config.bindAddressHardFail,
-    log,
-    clock,
-  })
-  const servers = [
-    server('health', config.healthzBindAddress, healthRoutes({ health, node, metrics, clock })),
-    server('metrics', config.metricsBindAddress, metricsRoutes(metrics, config)),
-  ]
-  return [
-    signal => runProxy(proxy, signal),
-    ...servers.map(
-      (options): Part =>
-        signal =>
-          serve(options, signal),
-    ),
-  ]
-}
+class ProxyService {
+  readonly #options: ProxyServiceOptions
+  readonly #prepared: Prepared
+  readonly #health: ProxyHealth
+  readonly #programmed = Promise.withResolvers<void>()
 
-/** The machine's addresses that others can reach, in the order of its links. */
-function addressesInUse(): readonly IpAddress[] {
-  return Object.values(networkInterfaces())
-    .flatMap(list => list ?? [])
-    .filter(({ internal, scopeid }) => !internal && !scopeid)
-    .flatMap(({ address }) => parseIp(address) ?? [])
+  constructor(options: ProxyServiceOptions, prepared: Prepared) {
+    this.#options = options
+    this.#prepared = prepared
+    const { families } = prepared.settings
+    this.#health = new ProxyHealth(
+      { families, syncPeriodMs: syncPeriodMs(options.config) },
+      systemClock,
+    )
+  }
+
+  parts(): readonly Part[] {
+    const { config, metrics, store, nodeName, log } = this.#options
+    registerComponentMetrics(metrics, config)
+    const missing = tune(config, log)
+    this.#tell({ type: 'Normal', reason: 'Starting', note: '' })
+    if (this.#prepared.settings.mode === 'ipvs') {
+      const note = 'the ipvs proxier is deprecated; use nftables'
+      this.#tell({ type: 'Warning', reason: 'IPVSDeprecation', note })
+      log.error(note)
+    }
+    const { node } = this.#prepared
+    const usesPodCIDRs = config.detectLocalMode === 'NodeCIDR'
+    return [
+      signal => runProxy(this.#proxy(), signal),
+      ...this.#servers().map(
+        (server): Part =>
+          signal =>
+            serve(server, signal),
+      ),
+      signal => watchOwnNode({ store, nodeName, node, usesPodCIDRs, log }, signal),
+      async signal => {
+        await Promise.race([this.#programmed.promise, untilAborted(signal)])
+        // The rules have loaded conntrack.
+        if (!signal.aborted) applySettings(missing, { log })
+      },
+    ]
+  }
+
+  #proxy(): ProxyOptions {
+    const { store, log, metrics, onEvent, onProgrammed } = this.#options
+    const health = this.#health
+    return {
+      store,
+      settings: this.#prepared.settings,
+      log,
+      metrics,
+      isHealthy: () => health.isHealthy(),
+      onEvent,
+      onQueued: family => health.queued(family),
+      onProgrammed: programmed => {
+        health.updated(programmed.family)
+        this.#programmed.resolve()
+        onProgrammed?.(programmed)
+      },
+    }
+  }
+
+  #servers(): readonly ServeOptions[] {
+    const { config, store, metrics, log } = this.#options
+    const { settings } = this.#prepared
+    const { mode = 'nftables', nodeName } = settings
+    const health = this.#health
+    const clock = systemClock
+    const node = lastSeenNode(store, nodeName)
+    const common = { hardFail: config.bindAddressHardFail, log, clock }
+    const nowMs = () => clock.now()
+    return [
+      {
+        ...common,
+        name: 'health',
+        address: config.healthzBindAddress,
+        routes: healthRoutes({ health, node, metrics, clock }),
+        onFailure: error => this.#failed('FailedToStartProxierHealthcheck', error),
+      },
+      {
+        ...common,
+        name: 'metrics',
+        address: config.metricsBindAddress,
+        routes: metricsRoutes({ metrics, config, mode, health, nowMs }),
+        onFailure: error => this.#failed('FailedToStartMetricServer', error),
+        timeoutMs: config.enableProfiling ? PROFILE_TIMEOUT_MS : undefined,
+      },
+    ]
+  }
+
+  #failed(reason: string, error: unknown): void {
+    this.#tell({ type: 'Warning', reason, note: describeError(error) })
+  }
+
+  /** Tells of the own Node. */
+  #tell(event: Pick<ClusterEvent, 'type' | 'reason' | 'note'>): void {
+    const { nodeName, onEvent } = this.#options
+    const regarding = { kind: 'Node', name: nodeName, namespace: '' } as const
+    onEvent?.({ regarding, action: 'StartKubeProxy', ...event })
+  }
 }

@@ -18,7 +18,7 @@ export type ProxySettings = {
   readonly masqueradeAll: boolean
   /**
    * Local addresses that answer on node ports: those inside these prefixes. A family without a prefix answers on all
-   * its addresses. Never on loopback.
+   * its addresses. On loopback only with {@link localhostNodePorts}.
    */
   readonly nodePortAddresses: readonly IpPrefix[]
   /** The node's own addresses, the first of each family: a load balancer's source ranges may name this node by them. */

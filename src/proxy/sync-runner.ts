@@ -6,6 +6,7 @@ import type { Logger } from '#runtime/log.ts'
 import type { Backend } from './backend.ts'
 import type { ChangeTracker, ServicePortState } from './change-tracker.ts'
 import type { FamilyMetrics } from './metrics.ts'
+import { NoLocalEndpoints } from './no-local-endpoints.ts'
 
 export type SyncRunnerOptions = {
   /** Of Services and EndpointSlices. */
@@ -40,6 +41,7 @@ export class SyncRunner {
   readonly #triggersMs: number[] = []
   #full = true
   #revision = 0
+  #noLocal = new NoLocalEndpoints()
   /** Are all lists complete? */
   #isSynced = false
   /** Aborted to end a wait for changes: somebody changed what is ours. */
@@ -67,6 +69,11 @@ export class SyncRunner {
 
   #lost(reason: string): void {
     this.#options.log.warn({ reason }, 'rules were changed by somebody else')
+    this.recompute()
+  }
+
+  /** Every Service may have another state than at the last sync, though its objects are the same. */
+  recompute(): void {
     this.#full = true
     this.#alarm.abort()
   }
@@ -80,7 +87,7 @@ export class SyncRunner {
         if (synced === undefined) return
         // Rules from half a list would refuse connections that have endpoints.
         if (!synced) continue
-        if (this.#changed.size > 0) this.#options.onQueued()
+        if (this.#changed.size > 0 || this.#full) this.#options.onQueued()
         while (!(await this.#sync(signal))) {
           await clock.sleep(backoff.next(), signal)
           const more = feed.take()
@@ -133,12 +140,16 @@ export class SyncRunner {
   async #sync(signal: AbortSignal): Promise<boolean> {
     const { backend, tracker, metrics, log, clock } = this.#options
     const full = this.#full
+    // What was lost until now is found by comparing everything; what is lost from now on rings again.
+    if (full && this.#alarm.signal.aborted) this.#alarm = new AbortController()
     const services = full ? tracker.services() : this.#changed
     const start = clock.monotonic()
     try {
-      const states = statesOf(services, tracker)
+      const noLocal = full ? new NoLocalEndpoints() : this.#noLocal
+      const states = statesOf(services, tracker, noLocal)
       if (full) await backend.replace(states, signal)
       else await backend.update(states, signal)
+      this.#noLocal = noLocal
     } catch (error) {
       if (signal.aborted) throw error
       this.#full = true
@@ -157,6 +168,7 @@ export class SyncRunner {
     const { metrics, clock, onProgrammed } = this.#options
     const atMs = clock.now()
     metrics.synced({ full, durationMs, atMs })
+    metrics.withoutLocal(this.#noLocal.total())
     for (const triggerMs of this.#triggersMs) metrics.programmed(Math.max(0, atMs - triggerMs))
     this.#triggersMs.length = 0
     // What was lost while this was written may be among what it found right.
@@ -169,6 +181,11 @@ export class SyncRunner {
 function* statesOf(
   services: Iterable<string>,
   tracker: ChangeTracker,
+  noLocal: NoLocalEndpoints,
 ): Generator<readonly [string, readonly ServicePortState[]]> {
-  for (const key of services) yield [key, tracker.stateOf(key)]
+  for (const key of services) {
+    const state = tracker.stateOf(key)
+    noLocal.note(key, state)
+    yield [key, state]
+  }
 }

@@ -13,6 +13,14 @@ export type Flow = {
 /** `address:port` texts. */
 type Endpoints = ReadonlySet<string>
 
+/** One clean-up. */
+export type CleanUp = {
+  /** Must this flow be deleted? */
+  readonly isStale: (flow: Flow) => boolean
+  /** It did not come to its end: the next one has to know of the same destinations. */
+  readonly failed: () => void
+}
+
 /** By destination: `address:port`, or a node port's number alone. */
 type Destinations = ReadonlyMap<string, Endpoints>
 
@@ -47,11 +55,12 @@ export class UdpDestinations {
     const current = this.#current.get(destination)
     current?.delete(endpoints)
     if (current?.size === 0) this.#current.delete(destination)
-    this.#former.set(destination, (this.#former.get(destination) ?? new Set()).union(endpoints))
+    this.#remember(new Map([[destination, endpoints]]))
   }
 
   /**
-   * Begins a clean-up: gives what tells the flows to be deleted, and forgets the destinations that are gone.
+   * Begins a clean-up: gives what tells the flows to be deleted, and forgets the destinations that are gone, unless the
+   * clean-up turns out to have failed.
    *
    * At a destination of a Service a flow is stale unless its answers come from a serving endpoint: also one that was
    * never translated, from the time before the Service; and, other than with kube-proxy, one of a Service without any
@@ -59,10 +68,10 @@ export class UdpDestinations {
    * kube-proxy such flows stay. A node port is one only at addresses for which `hasNodePorts` holds; kube-proxy deletes
    * flows to that port of any host.
    */
-  begin(hasNodePorts: (address: IpAddress) => boolean): (flow: Flow) => boolean {
+  begin(hasNodePorts: (address: IpAddress) => boolean): CleanUp {
     const former = this.#former
     this.#former = new Map()
-    return flow => {
+    const isStale = (flow: Flow): boolean => {
       const { destination, destinationPort, replySource, replySourcePort } = flow
       const isKnown = (key: string) => this.#current.has(key) || former.has(key)
       const vip = formatHostPort(destination, destinationPort)
@@ -73,6 +82,13 @@ export class UdpDestinations {
       const current = this.#current.get(key)
       if (current === undefined) return former.get(key)?.has(source) ?? false
       return !current.values().some(endpoints => endpoints.has(source))
+    }
+    return { isStale, failed: () => this.#remember(former) }
+  }
+
+  #remember(former: Destinations): void {
+    for (const [destination, endpoints] of former) {
+      this.#former.set(destination, (this.#former.get(destination) ?? new Set()).union(endpoints))
     }
   }
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Metrics } from './metrics.ts'
 
@@ -16,43 +16,79 @@ export type HttpRoutes = Readonly<
   Record<string, (query: URLSearchParams) => HttpAnswer | Promise<HttpAnswer>>
 >
 
-/** Small read-only HTTP servers: health, readiness, metrics. */
+export type HttpRequest = {
+  readonly method: string
+  /** Without the query. */
+  readonly path: string
+  readonly query: URLSearchParams
+  /** The first 1,024 bytes of the body. */
+  readonly text: () => Promise<string>
+}
+
+/** Answers every request, whatever its method and path. */
+export type HttpHandler = (request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>
+
+export type HttpPlace = {
+  readonly host: string
+  /** 0 picks a free one. */
+  readonly port: number
+  /** With the host `::`: leaves IPv4 to another server. */
+  readonly ipv6Only?: boolean | undefined
+  /** How long reading a request, and writing its answer, may each take; 5 s when not given. */
+  readonly timeoutMs?: number | undefined
+}
+
+/** Small HTTP servers: health, readiness, metrics. */
 export type HttpServer = AsyncDisposable & { readonly host: string; readonly port: number }
 
-/** Reading the request and writing the answer may each take this long. */
 const TIMEOUT_MS = 5_000
 const MAX_CONNECTIONS = 256
+const MAX_BODY_BYTES = 1024
 
 /**
- * Serves `routes` on an address; anything else is 404, other methods than GET and HEAD are 405.
- * @param port 0 picks a free one.
+ * Serves on an address. Of routes anything else is 404, other methods than GET and HEAD are 405.
  * @throws the system error of a failed bind (EADDRINUSE …).
  */
 export async function startHttpServer(
-  { host, port }: { readonly host: string; readonly port: number },
-  routes: HttpRoutes,
+  { host, port, ipv6Only = false, timeoutMs = TIMEOUT_MS }: HttpPlace,
+  served: HttpRoutes | HttpHandler,
 ): Promise<HttpServer> {
+  const handler = typeof served === 'function' ? served : routed(served)
   const server = createServer((request, response) => {
     const [path = '/', query = ''] = (request.url ?? '/').split('?', 2)
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
-      send(response, { status: 405, body: 'only GET\n', headers: { allow: 'GET, HEAD' } })
-      return
-    }
-    const route = Object.hasOwn(routes, path) ? routes[path] : undefined
+    const { method = 'GET' } = request
+    const text = () => bodyOf(request)
     void answer(response, async () =>
-      route === undefined
-        ? { status: 404, body: 'not found\n' }
-        : route(new URLSearchParams(query)),
+      handler({ method, path, query: new URLSearchParams(query), text }),
     )
   })
-  server.requestTimeout = TIMEOUT_MS
-  server.headersTimeout = TIMEOUT_MS
-  server.timeout = TIMEOUT_MS
+  server.requestTimeout = timeoutMs
+  server.headersTimeout = Math.min(timeoutMs, TIMEOUT_MS)
+  server.timeout = timeoutMs
   server.maxConnections = MAX_CONNECTIONS
-  server.listen(port, host)
+  server.listen({ host, port, ipv6Only })
   await once(server, 'listening')
   const bound = server.address() as AddressInfo
   return { host: bound.address, port: bound.port, [Symbol.asyncDispose]: () => close(server) }
+}
+
+const routed =
+  (routes: HttpRoutes): HttpHandler =>
+  ({ method, path, query }) => {
+    if (method !== 'GET' && method !== 'HEAD') {
+      return { status: 405, body: 'only GET\n', headers: { allow: 'GET, HEAD' } }
+    }
+    const route = Object.hasOwn(routes, path) ? routes[path] : undefined
+    return route === undefined ? { status: 404, body: 'not found\n' } : route(query)
+  }
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  let body = Buffer.alloc(0)
+  for await (const chunk of request) {
+    body = Buffer.concat([body, chunk as Buffer])
+    if (body.length >= MAX_BODY_BYTES) break
+  }
+  return body.subarray(0, MAX_BODY_BYTES).toString()
 }
 
 /** The route that shows a registry in Prometheus' text format. */

@@ -8,8 +8,8 @@ t.test('the least: a Corefile; the rest has defaults', async t => {
   t.strictSame(parse('dns: { corefile: Corefile }'), {
     cluster: {},
     proxy: {},
+    dns: { corefile: '/etc/nodeplane/Corefile', port: 53, fastPathWorkers: 1 },
     routes: false,
-    dns: { corefile: '/etc/nodeplane/Corefile', port: 53 },
     cni: false,
     http: { address: '127.0.0.1:9154' },
     log: { level: 'info' },

@@ -19,7 +19,7 @@ t.test('every problem comes with line, column and the line itself; the exit code
     `${file}:3:3: error: unknown directive 'teapot'; --plugins lists those there are
       teapot
       ^
-${file}:4:12: error: forward: 1.2.3 is neither an address nor a file; host names are not supported, name an address
+${file}:4:12: error: forward: 1.2.3 is neither an address, a host name nor a file
     \tforward . 1.2.3
     \t          ^
 ${file}: 2 errors, 0 warnings

@@ -43,8 +43,8 @@ t.test('flags in every form', async t => {
     '--nodeport-addresses=198.51.100.0/24,203.0.113.0/24',
     '-v=4',
     '--feature-gates',
-    'A=true',
-    '--feature-gates=B=false',
+    'AllAlpha=false',
+    '--feature-gates=WatchListClient=false',
   )
   t.match(config, {
     mode: 'nftables',
@@ -53,11 +53,11 @@ t.test('flags in every form', async t => {
     bindAddressHardFail: false,
     nodePortAddresses: ['192.0.2.0/24', '198.51.100.0/24', '203.0.113.0/24'],
     logging: { verbosity: 4 },
-    featureGates: { A: true, B: false },
+    featureGates: { AllAlpha: false, WatchListClient: false },
   })
   t.equal(
     stderr,
-    'nodeplane: warning: --feature-gates: {"A":true,"B":false} has no effect (there are no gates)\n',
+    'nodeplane: warning: --feature-gates: {"AllAlpha":false,"WatchListClient":false} has no effect (checked, but none of them changes anything here)\n',
   )
 })
 
@@ -79,8 +79,10 @@ t.test('--config: the file counts, ignored flags are named', async t => {
   t.match(stderr, /--healthz-port: ignored because of --config/)
 })
 
-t.test('--init-only checks the configuration, then ends', async t => {
-  t.match(await call('--init-only'), { code: 0, stdout: '', stderr: '' })
+t.test('--init-only checks the configuration and applies kernel settings, here none', async t => {
+  const none = ['max-per-core', 'tcp-timeout-established', 'tcp-timeout-close-wait']
+  const args = none.map(name => `--conntrack-${name}=0`)
+  t.match(await call('--init-only', ...args), { code: 0, stdout: '', stderr: '' })
   t.match(await call('--init-only', '--cluster-cidr=x'), { code: 2 })
 })
 
@@ -94,6 +96,11 @@ const refused: readonly { args: readonly string[]; says: RegExp }[] = [
   { args: ['--proxy-mode=userspace'], says: /^nodeplane: --proxy-mode: .*nftables/ },
   { args: ['--masquerade-all=maybe'], says: /'maybe' is neither true nor false/ },
   { args: ['--oom-score-adj=many'], says: /'many' is not a number/ },
+  { args: ['--feature-gates=Teapot=true'], says: /--feature-gates: no feature gate of kube-proxy/ },
+  {
+    args: ['--feature-gates=NFTablesProxyMode=false'],
+    says: /--feature-gates: cannot be set to false: it is locked to true/,
+  },
   { args: ['--vmodule=a'], says: /'a' is not PATTERN=LEVEL/ },
   { args: ['--hostname-override= '], says: /--hostname-override: must not be empty/ },
   { args: ['--config=/nowhere'], says: /^nodeplane: --config: cannot be read: ENOENT/ },

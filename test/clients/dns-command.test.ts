@@ -14,7 +14,7 @@ async function ended(args: readonly string[], cwd?: string) {
 
 t.test('flags that ask for an answer', async t => {
   t.match(await ended(['-version']), { code: 0, stdout: 'nodeplane-0.1.0\n' })
-  t.match(await ended(['--plugins']), { code: 0, stdout: /^dns\.reload\n[^]*dns\.whoami\n$/ })
+  t.match(await ended(['--plugins']), { code: 0, stdout: /^dns\.root\n[^]*dns\.whoami\n[^]*$/ })
   t.match(await ended(['--help']), { code: 0, stdout: /--dns\.port/ })
 })
 
@@ -37,14 +37,14 @@ for (const { title, args, stderr } of wrong) {
 t.test('a Corefile with problems: exit code 2, all of them with file and line', async t => {
   const conf = await writeCorefile(
     t.testdir(),
-    `.:${port} {\n  teapot\n  autopath x\n  health {\n    lame\n  }\n}\n`,
+    `.:${port} {\n  teapot\n  geoip x\n  health {\n    lame\n  }\n}\n`,
   )
   const { code, stderr } = await ended(['-conf', conf])
   t.equal(code, 2)
   t.match(stderr, `nodeplane: ${conf}:2: unknown directive 'teapot'`)
   t.match(
     stderr,
-    `nodeplane: ${conf}:3: 'autopath' is a plugin of CoreDNS that is not supported; set ndots`,
+    `nodeplane: ${conf}:3: 'geoip' is a plugin of CoreDNS that is not supported; use view`,
   )
   t.match(stderr, `nodeplane: ${conf}:5: lame: unknown option 'lame'`)
 })

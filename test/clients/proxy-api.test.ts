@@ -50,6 +50,51 @@ t.test("a kubeconfig with a token, and kube-proxy's selectors", async t => {
   t.ok(api.requests.every(({ headers }) => headers.authorization === `Bearer ${TOKEN}`))
 })
 
+t.test('the cluster is told that it starts, as by kube-proxy', async t => {
+  await eventually('the Event', () => api.events.length === 1)
+  t.match(api.events, [
+    {
+      reason: 'Starting',
+      action: 'StartKubeProxy',
+      type: 'Normal',
+      reportingController: 'kube-proxy',
+      reportingInstance: 'kube-proxy-node-a',
+      regarding: { kind: 'Node', name: 'node-a' },
+    },
+  ])
+})
+
+t.test(
+  'a port for health checks that is taken is told about its Service; requests are counted',
+  async t => {
+    const holder = net.node.spawn('ncat', ['-lk', '0.0.0.0', '32100'], { stdio: 'ignore' })
+    t.teardown(() => holder.kill())
+    await eventually('the port to be taken', () =>
+      net.node.exec('ncat', ['-z', '127.0.0.1', '32100']),
+    )
+    api.set('Service', {
+      metadata: { name: 'balanced', namespace: 'default' },
+      spec: {
+        type: 'LoadBalancer',
+        externalTrafficPolicy: 'Local',
+        healthCheckNodePort: 32100,
+        clusterIP: '10.96.0.60',
+        clusterIPs: ['10.96.0.60'],
+        ipFamilies: ['IPv4'],
+        ports: [{ port: 80, protocol: 'TCP' }],
+      },
+    } as never)
+    await eventually('the Event', () => api.events.length === 2)
+    t.match(api.events[1], {
+      reason: 'FailedToStartServiceHealthcheck',
+      type: 'Warning',
+      regarding: { kind: 'Service', namespace: 'default', name: 'balanced' },
+    })
+    const metrics = await net.node.exec('curl', ['-sS', 'http://127.0.0.1:10249/metrics'])
+    t.match(metrics.stdout, /^rest_client_requests_total{code="201",method="POST",.*} [2-9]/m)
+  },
+)
+
 t.test('changes reach the kernel', async t => {
   setService(api, 'new', '10.96.0.30')
   setEndpoints(api, 'new', [server.ip4])

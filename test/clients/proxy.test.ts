@@ -43,6 +43,28 @@ spec:
   ipFamilies: [IPv4, IPv6]
   ports: [{ port: 80, targetPort: 8080, nodePort: 30080 }]
 ---
+apiVersion: v1
+kind: Service
+metadata: { name: balanced, namespace: shop }
+spec:
+  type: LoadBalancer
+  externalTrafficPolicy: Local
+  healthCheckNodePort: 32100
+  clusterIP: 10.96.0.21
+  clusterIPs: [10.96.0.21, "fd00:96::21"]
+  ipFamilies: [IPv4, IPv6]
+  ports: [{ port: 80, targetPort: 8080 }]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: balanced-4
+  namespace: shop
+  labels: { kubernetes.io/service-name: balanced }
+addressType: IPv4
+ports: [{ port: 8080 }]
+endpoints: [{ addresses: ["${server.ip4}"], nodeName: node-a }]
+---
 ${slice('IPv4', server.ip4)}---
 ${slice('IPv6', server.ip6)}`
 const CONFIG = `apiVersion: kubeproxy.config.k8s.io/v1alpha1
@@ -63,6 +85,16 @@ function start(...args: readonly string[]): { child: ChildProcess; stderr: Promi
 }
 const startWithManifests = () =>
   start('--config', CONFIG_FILE, '--manifests', `${directory}/manifests`)
+
+/** Runs a command that prints and ends. */
+async function inspect(...args: readonly string[]) {
+  const child = net.node.spawn(process.execPath, [MAIN, 'proxy', ...args], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  const ended = exitCode({ child })
+  const stdout = await text(child.stdout as NonNullable<ChildProcess['stdout']>)
+  return { code: await ended, stdout }
+}
 
 const exitCode = async ({ child }: { child: ChildProcess }): Promise<number | null> => {
   if (child.exitCode !== null) return child.exitCode
@@ -102,8 +134,65 @@ t.test('Services of a directory become rules; health and metrics answer', async 
     healthy: true,
     status: { IPv4: { healthy: true }, IPv6: { healthy: true } },
   })
+  t.match(JSON.parse(await get(`http://${net.nodeIp4}:32100/healthz`)), {
+    service: { namespace: 'shop', name: 'balanced' },
+    localEndpoints: 1,
+    serviceProxyHealthy: true,
+  })
+  // Each family counts its own endpoints, and none of this Service are IPv6.
+  t.match(JSON.parse(await get(`http://[${net.nodeIp6}]:32100/`)), { localEndpoints: 0 })
   t.equal(await stop(proxy), 0)
+  await t.rejects(get(`http://${net.nodeIp4}:32100/`))
 })
+
+t.test(
+  'diff: nothing after a run, then what somebody changed, and it changes nothing itself',
+  async t => {
+    const objects = ['--config', CONFIG_FILE, '--manifests', `${directory}/manifests`]
+    t.strictSame(await inspect('diff', ...objects), {
+      code: 0,
+      stdout: 'no difference (nftables, IPv4 and IPv6)\n',
+    })
+    const vip = '10.96.0.20 . tcp . 80'
+    const before = await rules()
+    const [, id = ''] =
+      new RegExp(`${vip.replaceAll('.', '\\.')} [^:]*: (\\S+?)[,\\s]`).exec(before) ?? []
+    await net.node.exec('nft', [`delete element ip nodeplane vips { ${vip} }`])
+    await net.node.exec('nft', ['add element ip nodeplane cluster-ips { 192.0.2.99 }'])
+    const changed = await rules()
+    t.match(await inspect('diff', ...objects), {
+      code: 1,
+      stdout:
+        /^\+ ip nodeplane vips: 10\.96\.0\.20 \. tcp \. 80 : \S+\n- ip nodeplane cluster-ips: 192\.0\.2\.99\n$/,
+    })
+    t.equal(await rules(), changed)
+    await net.node.exec('nft', [`add element ip nodeplane vips { ${vip} : ${id} }`])
+    await net.node.exec('nft', ['delete element ip nodeplane cluster-ips { 192.0.2.99 }'])
+  },
+)
+
+t.test(
+  '--dry-run is a script that makes the same rules, with the reason for each element',
+  async t => {
+    const objects = ['--config', CONFIG_FILE, '--manifests', `${directory}/manifests`]
+    const { code, stdout } = await inspect('--dry-run', ...objects)
+    t.equal(code, 0)
+    t.match(
+      stdout,
+      /^# shop\/web\/TCP at 10\.96\.0\.20: 1 endpoints, 1 usable under policy Cluster/m,
+    )
+    t.match(
+      stdout,
+      /^add element ip nodeplane vips { 10\.96\.0\.20 \. tcp \. 80 : \S+ } # an address/m,
+    )
+    await writeFile(`${directory}/script.nft`, stdout)
+    await net.node.exec('nft', ['delete table ip nodeplane; delete table ip6 nodeplane'])
+    t.match(await inspect('diff', ...objects), { code: 1 })
+    await net.node.exec('nft', ['-f', `${directory}/script.nft`])
+    t.match(await inspect('diff', ...objects), { code: 0 })
+    t.ok(await isServed())
+  },
+)
 
 t.test('after SIGTERM the rules stay, and the next start adopts them', async t => {
   t.ok(await isServed())

@@ -10,6 +10,7 @@ const accepted: readonly [pattern: string, text: string, want: boolean][] = [
   ['(a+){2}', 'aaa', true],
   ['[(+)]+', '(', true],
   ['\\(a+\\)+', '(aa)', true],
+  ['^a\\-[b\\-c]\\_\\\\-$', 'a--_\\-', true],
 ]
 for (const [pattern, text, want] of accepted) {
   t.test(`reads ${pattern}`, async t => {

@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { parseCorefile } from '#dns/corefile/parser.ts'
+import { parseExternal } from '#dns/plugins/k8s_external/options.ts'
 import { parseKubernetes } from '#dns/plugins/kubernetes/options.ts'
 import { registry } from '#dns/plugins/registry.ts'
 import { planServers } from '#dns/server/plan.ts'
@@ -36,8 +37,14 @@ for (const name of registered) {
       )
       // Setting kubernetes up waits for a cluster, so its options are only read.
       for (const { directives } of blocks) {
-        const withoutCluster = directives.filter(directive => directive.name !== 'kubernetes')
-        for (const directive of directives.filter(each => !withoutCluster.includes(each))) {
+        // Setting tls up needs certificates, and k8s_external needs kubernetes.
+        const withoutCluster = directives.filter(
+          directive => !['kubernetes', 'k8s_external', 'tls'].includes(directive.name),
+        )
+        for (const directive of directives.filter(each => each.name === 'k8s_external')) {
+          parseExternal(directive, ['.'])
+        }
+        for (const directive of directives.filter(each => each.name === 'kubernetes')) {
           parseKubernetes(directive, { zones: ['cluster.local.'], directory: folder })
         }
         await stopPlugins((await setupBlock(withoutCluster, setupContext())).plugins)

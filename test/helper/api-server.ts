@@ -44,6 +44,7 @@ const paths: { readonly [K in Kind]: string } = {
   Namespace: '/api/v1/namespaces',
   Pod: '/api/v1/pods',
 }
+const EVENTS_PATH = /^\/apis\/events\.k8s\.io\/v1\/namespaces\/([^/]+)\/events$/
 type Watcher = { readonly kind: Kind; readonly response: http.ServerResponse }
 
 /**
@@ -52,6 +53,10 @@ type Watcher = { readonly kind: Kind; readonly response: http.ServerResponse }
  */
 export class TestApiServer implements AsyncDisposable {
   readonly requests: SeenRequest[] = []
+  /** Events that were created. */
+  readonly events: Readonly<Record<string, unknown>>[] = []
+  /** Statuses for the next attempts to create an Event, instead of 201. */
+  readonly eventRefusals: number[] = []
   /** Bearer token that requests need; undefined lets everyone in. */
   token: string | undefined
   readonly #server: http.Server
@@ -198,6 +203,10 @@ export class TestApiServer implements AsyncDisposable {
   #answer(request: http.IncomingMessage, response: http.ServerResponse): void {
     const url = new URL(request.url ?? '', 'http://localhost')
     const kind = (Object.keys(paths) as Kind[]).find(name => paths[name] === url.pathname)
+    if (kind === undefined && EVENTS_PATH.test(url.pathname)) {
+      void this.#takeEvent(request, response, url.pathname)
+      return
+    }
     if (kind === undefined) return refuse(response, 404, 'NotFound')
     if (request.method !== 'GET') return refuse(response, 405, 'MethodNotAllowed')
     const query = Object.fromEntries(url.searchParams)
@@ -230,6 +239,26 @@ export class TestApiServer implements AsyncDisposable {
     }
     if (verb === 'list') this.#list(kind, query, response, fault)
     else this.#watch(kind, query, response, fault)
+  }
+
+  /** Takes what the real one would: an Event in its namespace, by who shows the token. */
+  async #takeEvent(
+    request: http.IncomingMessage,
+    response: http.ServerResponse,
+    path: string,
+  ): Promise<void> {
+    const chunks = await Array.fromAsync(request)
+    const refusal = this.eventRefusals.shift()
+    if (refusal !== undefined) return refuse(response, refusal, 'Injected')
+    if (request.method !== 'POST') return refuse(response, 405, 'MethodNotAllowed')
+    if (this.token !== undefined && request.headers.authorization !== `Bearer ${this.token}`) {
+      return refuse(response, 401, 'Unauthorized')
+    }
+    const event = JSON.parse(Buffer.concat(chunks as Buffer[]).toString()) as ApiObject
+    const [, namespace] = EVENTS_PATH.exec(path) ?? []
+    if (event.metadata.namespace !== namespace) return refuse(response, 400, 'BadRequest')
+    this.events.push(event as never)
+    response.writeHead(201, { 'content-type': 'application/json' }).end(JSON.stringify(event))
   }
 
   #list(

@@ -105,6 +105,7 @@ export function setupContext(parts: Partial<SetupContext> = {}): TestContext {
   return {
     zones: ['.'],
     server: 'dns://:53',
+    view: '',
     directory: '/etc/coredns',
     log: silentLogger(),
     metrics: createMetrics(),

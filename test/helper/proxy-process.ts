@@ -10,8 +10,8 @@ import type { TestNamespace } from './namespace.ts'
 const RUNNER = new URL('../fixtures/run-proxy.ts', import.meta.url).pathname
 
 /** Removes the rules of proxies in a namespace. */
-export async function cleanup(namespace: TestNamespace): Promise<void> {
-  await namespace.exec(process.execPath, [RUNNER, '--cleanup'])
+export async function cleanup(namespace: TestNamespace, env = process.env): Promise<void> {
+  await namespace.exec(process.execPath, [RUNNER, '--cleanup'], { env })
 }
 
 /** A service proxy in a namespace, in a process of its own: its netlink socket belongs to that namespace. */
@@ -21,12 +21,16 @@ export class ProxyProcess {
   /** Revision of its store by what was written to it: each change counts one. */
   #revision = 0
   readonly #programmed = new Map<IpFamily, number>()
+  readonly #log: string[] = []
 
-  constructor(namespace: TestNamespace, settings: ProxySettings) {
+  constructor(namespace: TestNamespace, settings: ProxySettings, env = process.env) {
     this.#families = settings.families
     this.#child = namespace.spawn(process.execPath, [RUNNER, JSON.stringify(settings)], {
-      stdio: ['pipe', 'pipe', 'inherit'],
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env,
     })
+    // It may be killed while it is told something.
+    this.#child.stdin?.on('error', () => {})
     createInterface({ input: this.#child.stdout as NonNullable<ChildProcess['stdout']> }).on(
       'line',
       line => {
@@ -34,6 +38,18 @@ export class ProxyProcess {
         this.#programmed.set(family, revision)
       },
     )
+    createInterface({ input: this.#child.stderr as NonNullable<ChildProcess['stderr']> }).on(
+      'line',
+      line => {
+        this.#log.push(line)
+        process.stderr.write(`${line}\n`)
+      },
+    )
+  }
+
+  /** The lines of its log so far: warnings and errors. */
+  get log(): readonly string[] {
+    return this.#log
   }
 
   /** Each must differ from what is there: equal objects are no change. */
@@ -53,9 +69,11 @@ export class ProxyProcess {
   }
 
   /** Until everything is in the kernel; of all families, or of these. */
-  async programmed(families = this.#families): Promise<void> {
-    await eventually('the rules to be programmed', () =>
-      families.every(family => (this.#programmed.get(family) ?? -1) >= this.#revision),
+  async programmed(families = this.#families, limitMs = 10_000): Promise<void> {
+    await eventually(
+      'the rules to be programmed',
+      () => families.every(family => (this.#programmed.get(family) ?? -1) >= this.#revision),
+      limitMs,
     )
   }
 

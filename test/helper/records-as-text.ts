@@ -1,4 +1,4 @@
-import type { ResourceRecord, SoaData, SrvData } from '#dns/message.ts'
+import type { DataOf, ResourceRecord, SoaData, SrvData } from '#dns/message.ts'
 
 const texts: Readonly<Record<string, (data: never) => string>> = {
   A: String,
@@ -7,6 +7,8 @@ const texts: Readonly<Record<string, (data: never) => string>> = {
   NS: String,
   PTR: String,
   SRV: ({ priority, weight, port, target }: SrvData) => `${priority} ${weight} ${port} ${target}`,
+  MX: ({ preference, exchange }: DataOf<'MX'>) => `${preference} ${exchange}`,
+  HINFO: ({ cpu, os }: DataOf<'HINFO'>) => `"${cpu}" "${os}"`,
   SOA: (soa: SoaData) => Object.values(soa).join(' '),
   TXT: (strings: readonly Uint8Array[]) =>
     strings.map(string => `"${Buffer.from(string).toString()}"`).join(' '),

@@ -1,5 +1,7 @@
 import t from 'tap'
+import type { EndpointSlice, Service } from '#cluster/objects.ts'
 import { type IpAddress, parseIp } from '#net/ip.ts'
+import { Backoff } from '#runtime/backoff.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { silentLogger } from '#runtime/log.ts'
 import { createMetrics } from '#runtime/metrics.ts'
@@ -56,19 +58,24 @@ function setUp() {
       },
       [Symbol.dispose]: () => state.closed++,
     }),
-    metrics: createProxyMetrics(registry)(4),
+    metrics: createProxyMetrics(registry, 'nftables')(4),
     log: silentLogger(),
     clock,
+    backoff: new Backoff({ initialMs: 100, maxMs: 1000, jitter: 0 }),
   })
-  const apply = (list: ReturnType<typeof objects>) => {
+  const apply = (list: readonly (Service | EndpointSlice)[]) => {
     const changed = list.flatMap(after =>
       tracker.apply({ kind: after.kind, key: `default/${after.metadata.name}`, after } as never),
     )
     cleanup.note(new Set(changed))
   }
+  const remove = () => {
+    const gone = { kind: 'Service', key: 'default/web', after: undefined }
+    cleanup.note(tracker.apply(gone as never))
+  }
   const ended = cleanup.run(stop.signal)
   t.teardown(() => stop.abort())
-  return { state, hold, waits, registry, apply, stop, ended }
+  return { state, hold, waits, registry, apply, remove, stop, ended }
 }
 
 t.test('stale flows are deleted and counted, others stay', async t => {
@@ -114,15 +121,42 @@ t.test('changes during a clean-up are one afterwards', async t => {
   t.equal(state.listings, 2)
 })
 
-t.test('a failure ends that clean-up only', async t => {
+t.test('a failed clean-up is tried again, after growing waits', async t => {
   const { state, apply, waits } = setUp()
+  state.fail = 2
+  const good = flow('10.0.0.2')
+  state.flows = [flow('10.0.0.1'), good]
+  apply(objects('UDP', '10.0.0.2'))
+  await eventually('the third', () => waits.length === 3)
+  t.equal(state.closed, 3)
+  t.strictSame(state.flows, [good])
+  t.strictSame(waits, [9100, 9200, 9000])
+})
+
+t.test('what a failed one had to do at a destination that is gone is done by the next', async t => {
+  const { state, apply, remove, waits } = setUp()
+  apply(objects('UDP', '10.0.0.1'))
+  await eventually('the first', () => waits.length === 1)
   state.fail = 1
   state.flows = [flow('10.0.0.1')]
-  apply(objects('UDP', '10.0.0.2'))
-  await eventually('the failure', () => waits.length === 1)
-  t.equal(state.closed, 1)
-  t.equal(state.flows.length, 1)
-  apply(objects('UDP', '10.0.0.3'))
+  remove()
+  await eventually('the second try', () => waits.length === 3)
+  t.strictSame(state.flows, [])
+})
+
+t.test('a Service that comes after its slices, and one that loses all endpoints', async t => {
+  const { state, apply, waits } = setUp()
+  const [web, pods] = objects('UDP', '10.0.0.2') as [Service, EndpointSlice]
+  apply([pods])
+  await new Promise(resolve => setImmediate(resolve))
+  t.equal(state.listings, 0)
+  // From before the Service: never translated, so the answers come from the cluster IP itself.
+  state.flows = [{ ...flow('10.96.0.10'), replySourcePort: 53 }]
+  apply([web])
+  await eventually('the clean-up', () => waits.length === 1)
+  t.strictSame(state.flows, [])
+  state.flows = [flow('10.0.0.2')]
+  apply([{ ...pods, endpoints: [] }])
   await eventually('the next', () => waits.length === 2)
   t.strictSame(state.flows, [])
 })

@@ -42,7 +42,7 @@ function setUp() {
     feed: store.feed(['Service', 'EndpointSlice']),
     tracker: new ChangeTracker(4, { nodeName: 'node-1' }),
     backend,
-    metrics: createProxyMetrics(registry)(4),
+    metrics: createProxyMetrics(registry, 'nftables')(4),
     log: silentLogger(),
     clock: {
       now: () => 5_000_000,
@@ -57,7 +57,7 @@ function setUp() {
   })
   const ended = runner.run(stop.signal)
   t.teardown(() => stop.abort())
-  return { store, stop, ended, calls, programmed, waits, state, registry }
+  return { store, stop, ended, runner, calls, programmed, waits, state, registry }
 }
 
 const synced = (store: Store) => {
@@ -144,6 +144,64 @@ t.test('a failed update is repaired by comparing everything, after growing waits
   store.set('Service', service({ name: 'third' }))
   await eventually('the next sync', () => programmed.length === 3)
   t.equal(calls.at(-1), 'update default/third')
+})
+
+t.test('a first sync that fails is tried again by itself', async t => {
+  const { store, calls, programmed, waits, state } = setUp()
+  state.fail = 2
+  store.set('Service', service())
+  synced(store)
+  await eventually('a sync', () => programmed.length === 1)
+  t.strictSame(calls, Array<string>(3).fill('replace default/web'))
+  t.strictSame(waits, [100, 200])
+})
+
+t.test('when the place changed everything is compared, though no object changed', async t => {
+  const { store, calls, runner } = setUp()
+  runner.recompute()
+  store.set('Service', service())
+  synced(store)
+  await eventually('the first sync', () => calls.length === 1)
+  runner.recompute()
+  await eventually('the second', () => calls.length === 2)
+  t.strictSame(calls, ['replace default/web', 'replace default/web'])
+})
+
+t.test('ports under policy Local that have endpoints elsewhere only are counted', async t => {
+  const { store, programmed, registry } = setUp()
+  const elsewhere = endpoint('10.0.0.1', { nodeName: 'node-2' })
+  store.set('Service', service({ internalTrafficPolicy: 'Local' }))
+  store.set('EndpointSlice', slice({ endpoints: [elsewhere] }))
+  synced(store)
+  await eventually('a sync', () => programmed.length === 1)
+  const count = async (policy: string) =>
+    (await registry.metrics()).match(
+      new RegExp(`no_local_endpoints_total{.*traffic_policy="${policy}"} (\\d)`),
+    )?.[1]
+  t.equal(await count('internal'), '1')
+  t.equal(await count('external'), '0')
+  store.set('EndpointSlice', slice({ endpoints: [elsewhere, endpoint('10.0.0.2')] }))
+  await eventually('the next', () => programmed.length === 2)
+  t.equal(await count('internal'), '0')
+})
+
+t.test('a storm of changes: one call at a time, and each has all that came before it', async t => {
+  const { store, calls, programmed, state } = setUp()
+  state.hold = true
+  synced(store)
+  await eventually('the first sync', () => calls.length === 1)
+  for (let round = 0; round < 5; round++) {
+    for (let flap = 0; flap < 100; flap++) {
+      store.set('EndpointSlice', slice({ endpoints: [endpoint(`10.0.${round}.${flap}`)] }))
+    }
+    state.release()
+    await eventually('the next call', () => calls.length === round + 2)
+    t.equal(programmed.length, round + 1)
+  }
+  state.hold = false
+  state.release()
+  await eventually('the end', () => programmed.at(-1) === store.revision)
+  t.strictSame(calls, ['replace', ...Array<string>(5).fill('update default/web')])
 })
 
 t.test('the metrics have the names and labels of kube-proxy', async t => {

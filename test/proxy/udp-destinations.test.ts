@@ -171,7 +171,7 @@ for (const { title, states, stale, kept } of facts) {
   t.test(`flows: ${title}`, async t => {
     const destinations = new UdpDestinations()
     for (const state of states) destinations.update(state.name ?? 'web', portsOf(state))
-    const isStale = destinations.begin(address => address === NODE)
+    const { isStale } = destinations.begin(address => address === NODE)
     for (const flow of stale) t.equal(isStale(flowOf(flow)), true, flow)
     for (const flow of kept) t.equal(isStale(flowOf(flow)), false, flow)
   })
@@ -196,14 +196,14 @@ t.test('a deleted Service is remembered for one clean-up', async t => {
   destinations.update('web', portsOf({ endpoints: ['10.0.0.1'] }))
   destinations.update('web', [])
   const flow = flowOf('10.96.0.10:53 > 10.0.0.1:5353')
-  t.equal(destinations.begin(() => true)(flow), true)
-  t.equal(destinations.begin(() => true)(flow), false)
+  t.equal(destinations.begin(() => true).isStale(flow), true)
+  t.equal(destinations.begin(() => true).isStale(flow), false)
 })
 
 t.test('during a clean-up a change counts at once', async t => {
   const destinations = new UdpDestinations()
   destinations.update('web', portsOf({ endpoints: ['10.0.0.1'] }))
-  const isStale = destinations.begin(() => true)
+  const { isStale } = destinations.begin(() => true)
   destinations.update('web', portsOf({ endpoints: ['10.0.0.2'] }))
   t.equal(isStale(flowOf('10.96.0.10:53 > 10.0.0.2:5353')), false)
 })

@@ -19,6 +19,8 @@ export type ApiRequest = {
   /** Longest time for the body. */
   readonly bodyMs: number
   readonly signal: AbortSignal
+  /** The object to be created, as JSON: makes it a POST. */
+  readonly json?: string | undefined
 }
 
 /** What became of one request, for `rest_client_requests_total`. */
@@ -43,7 +45,7 @@ const TCP_KEEPALIVE_MS = 30_000
 /** The part of a refusal's body that is read for its message. */
 const MAX_STATUS_BYTES = 64 * 1024
 
-/** GET requests to one API server over connections that stay open. Dispose it to close them. */
+/** Requests to one API server over connections that stay open. Dispose it to close them. */
 export class ApiClient implements Disposable {
   readonly #server: ApiServer
   readonly #options: ApiClientOptions
@@ -73,6 +75,20 @@ export class ApiClient implements Disposable {
    * @throws {ApiError} before and while the body is read.
    */
   async get(request: ApiRequest): Promise<AsyncIterable<Uint8Array>> {
+    return bodyOf(await this.#ask(request), request)
+  }
+
+  /**
+   * Creates what the body holds; the answer's body is not read. Credentials as with {@link get}.
+   * @throws {ApiError} the server did not answer, or refused.
+   */
+  async post(request: ApiRequest & { readonly json: string }): Promise<void> {
+    const response = await this.#ask(request)
+    // Read to its end, or the connection could not be used again.
+    for await (const _chunk of bodyOf(response, request));
+  }
+
+  async #ask(request: ApiRequest): Promise<http.IncomingMessage> {
     const { credentials } = this.#server
     const credential = await this.#credential(request)
     let response = await this.#send(request, credential)
@@ -82,7 +98,7 @@ export class ApiClient implements Disposable {
     }
     const status = response.statusCode ?? 0
     if (status < 200 || status > 299) throw await refusal(response, request)
-    return bodyOf(response, request)
+    return response
   }
 
   [Symbol.dispose](): void {
@@ -103,7 +119,7 @@ export class ApiClient implements Disposable {
     const told = (code: string) =>
       onRequest?.({
         code,
-        method: 'GET',
+        method: methodOf(request),
         host: this.#server.url.host,
         durationMs: clock.monotonic() - begin,
       })
@@ -118,10 +134,11 @@ export class ApiClient implements Disposable {
   }
 
   async #start(
-    { path, query, signal }: ApiRequest,
+    request: ApiRequest,
     { authorization, certificate, key }: Credential,
   ): Promise<http.ClientRequest> {
     const { url, authority, skipTlsVerify, tlsServerName } = this.#server
+    const { path, query, signal, json } = request
     const target = new URL(url.pathname.replace(/\/$/, '') + path, url)
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined) target.searchParams.set(name, String(value))
@@ -131,9 +148,10 @@ export class ApiClient implements Disposable {
       'user-agent': this.#options.userAgent,
     }
     if (authorization !== undefined) headers['authorization'] = authorization
-    const options = { agent: this.#agent, headers, signal }
-    if (!this.#secure) return http.get(target, options)
-    return https.get(target, {
+    if (json !== undefined) headers['content-type'] = 'application/json'
+    const options = { method: methodOf(request), agent: this.#agent, headers, signal }
+    if (!this.#secure) return http.request(target, options).end(json)
+    const secure = https.request(target, {
       ...options,
       // Connections are pooled by these, so a renewed certificate opens a new one.
       ca: await authority?.read(),
@@ -143,6 +161,7 @@ export class ApiClient implements Disposable {
       rejectUnauthorized: !skipTlsVerify,
       ...(tlsServerName === '' ? {} : { servername: tlsServerName }),
     })
+    return secure.end(json)
   }
 }
 
@@ -218,8 +237,10 @@ function statusMessage(body: string): string {
   }
 }
 
-const describe = ({ path, query }: ApiRequest): string =>
-  `${query['watch'] === undefined ? 'list' : 'watch'} ${path}`
+const methodOf = ({ json }: ApiRequest): string => (json === undefined ? 'GET' : 'POST')
+
+const describe = ({ path, query, json }: ApiRequest): string =>
+  `${json !== undefined ? 'create in' : query['watch'] === undefined ? 'list' : 'watch'} ${path}`
 
 /** For logs: what failed and why, on one line. */
 export const describeFailure = (error: unknown): string =>

@@ -1,4 +1,5 @@
-import { type Message, type Query, type Reply, reply } from '../message.ts'
+import type { Answered } from '../fast/fast-path.ts'
+import { isRecordOf, type Message, type Query, type Reply, reply } from '../message.ts'
 import type { Exchange, Handler, Plugin } from '../plugin.ts'
 import { isCrash, rcodeOfError } from '../unanswered.ts'
 import { acceptPacket, type QueryMessage } from './accept.ts'
@@ -9,8 +10,12 @@ import type { Route } from './router.ts'
 
 /** A server block as the listener sees it. */
 export type ServingBlock = {
+  /** Empty without a view. */
+  readonly view: string
   readonly plugins: readonly Plugin[]
   readonly handler: Handler | undefined
+  /** May answers be given again without asking the plugins? */
+  readonly fastPath: boolean
 }
 
 /** What answering needs of the server. */
@@ -54,13 +59,47 @@ export async function answerPacket(
     rcode,
     server: answering.server,
     zone: route?.zone ?? 'dropped',
+    view: route?.block.view ?? '',
     plugin: query.trace?.plugin ?? '',
     requestOctets: packet.length,
     replyOctets: octets?.length ?? 0,
     durationSeconds: (performance.now() - start) / 1000,
   }
   report(exchange, route?.block, answering)
-  return octets
+  if (octets !== undefined && given?.remember !== undefined && route?.block.fastPath === true) {
+    tellAnswered({ exchange, octets, plugins: route.block.plugins }, origin, answering)
+  }
+  if (octets === undefined || given?.following === undefined) return octets
+  return sendAllButLast(octets, { query, given, origin, answering })
+}
+
+/** Sends the messages of a long answer; gives the last of them. The client may go at any time, then nothing is left to send. */
+async function sendAllButLast(
+  first: Uint8Array,
+  {
+    query,
+    given,
+    origin,
+    answering,
+  }: {
+    readonly query: Query
+    readonly given: Reply
+    readonly origin: PacketOrigin
+    readonly answering: Answering
+  },
+): Promise<Uint8Array | undefined> {
+  if (origin.send === undefined) return first
+  let waiting = first
+  try {
+    for (const answers of given.following ?? []) {
+      await origin.send(waiting)
+      waiting = encodeReply(query, { ...given, answers, authorities: [], additionals: [] })
+    }
+    return waiting
+  } catch (error) {
+    if (isCrash(error)) answering.onCrash(error, query)
+    return undefined
+  }
 }
 
 function queryFrom(message: QueryMessage, { transport, client, server }: PacketOrigin): Query {
@@ -77,7 +116,12 @@ function queryFrom(message: QueryMessage, { transport, client, server }: PacketO
     client,
     server,
     trace: { plugin: '' },
+    ...(question.type === 'IXFR' ? ixfrSerialOf(message) : {}),
   }
+}
+
+function ixfrSerialOf({ authorities: [soa] }: QueryMessage): { readonly ixfrSerial?: number } {
+  return soa !== undefined && isRecordOf(soa, 'SOA') ? { ixfrSerial: soa.data.serial } : {}
 }
 
 function routeOf(query: Query, answering: Answering): Route<ServingBlock> | undefined {
@@ -112,6 +156,15 @@ function encode(
   } catch (error) {
     onCrash(error, query)
     return { octets: encodeReply(query, reply({ rcode: 'SERVFAIL' })), rcode: 'SERVFAIL' }
+  }
+}
+
+/** Whatever goes wrong in remembering an answer, it is sent. */
+function tellAnswered(answered: Answered, origin: PacketOrigin, { onCrash }: Answering): void {
+  try {
+    origin.onAnswered?.(answered)
+  } catch (error) {
+    onCrash(error, answered.exchange.query)
   }
 }
 

@@ -22,7 +22,7 @@ import { setupBlock, stopPlugins, takesAnyClass } from './setup.ts'
 /** What plugins get that does not depend on their block. */
 export type SharedContext = Omit<
   SetupContext,
-  'zones' | 'server' | 'lookup' | 'allPlugins' | 'blocks' | 'http'
+  'zones' | 'server' | 'view' | 'lookup' | 'allPlugins' | 'blocks' | 'http'
 >
 
 type BuildOptions = {
@@ -46,7 +46,7 @@ export class Generation {
   readonly inFlight = new InFlight(MAX_IN_FLIGHT)
   readonly #release: () => void
   /** By the key of the listener. */
-  readonly #zones: ReadonlyMap<string, ReadonlyMap<string, ServingBlock>>
+  readonly #zones: ReadonlyMap<string, ReadonlyMap<string, readonly ServingBlock[]>>
   /** Keys of the listeners that take every class. */
   readonly #anyClass: ReadonlySet<string>
 
@@ -63,13 +63,18 @@ export class Generation {
     this.#zones = new Map(
       [...parts.plan.listeners].map(([key, { zones }]) => [
         key,
-        new Map([...zones].map(([zone, index]) => [zone, parts.blocks[index] as ServingBlock])),
+        new Map(
+          [...zones].map(([zone, indices]) => [
+            zone,
+            indices.map(index => parts.blocks[index] as ServingBlock),
+          ]),
+        ),
       ]),
     )
     this.#anyClass = new Set(
       [...parts.plan.listeners]
         .filter(([, { zones }]) =>
-          [...zones.values()].some(index => blockTakesAnyClass(parts.plan, index)),
+          [...zones.values()].flat().some(index => blockTakesAnyClass(parts.plan, index)),
         )
         .map(([key]) => key),
     )
@@ -92,6 +97,8 @@ export class Generation {
     problems.push(...plan.problems)
     const sites = new HttpSiteList()
     const blocks: Generation['blocks'][number][] = []
+    // Where views choose by client, an answer given to one may not be given to the next.
+    const hasViews = plan.blocks.some(({ view }) => view !== '')
     const built = Promise.withResolvers<Generation>()
     // Only a query that finds no configuration can fail here, and the error goes to whoever looks something up.
     built.promise.catch(() => undefined)
@@ -103,13 +110,16 @@ export class Generation {
             ...context,
             zones,
             server,
+            view: planned.view,
             http: sites,
             lookup: async (query, signal) => (await built.promise).lookup(key, query, signal),
             allPlugins: () => blocks.flatMap(({ plugins }) => plugins),
             blocks: () => blocks,
           }),
         )
-        if (setup !== undefined) blocks.push({ zones, ...setup })
+        if (setup === undefined) continue
+        const fastPath = setup.fastPath && !hasViews
+        blocks.push({ zones, view: planned.view, ...setup, fastPath })
       }
       if (problems.length > 0) throw new ConfigError(problems)
     } catch (error) {
@@ -128,7 +138,9 @@ export class Generation {
 
   /** Who answers a query that came to this listener. */
   route(key: string, query: Query): Route<ServingBlock> | undefined {
-    return routeQuery(this.#zones.get(key) ?? new Map<string, ServingBlock>(), query.question)
+    return routeQuery(this.#zones.get(key) ?? NO_ZONES, query.question, block =>
+      takes(block, query),
+    )
   }
 
   /** Are classes other than IN taken on this listener? */
@@ -153,6 +165,12 @@ export class Generation {
     this.#release()
   }
 }
+
+const NO_ZONES: ReadonlyMap<string, readonly ServingBlock[]> = new Map()
+
+/** Do the views of the block, if it has any, take the query? */
+const takes = ({ view, plugins }: ServingBlock, query: Query): boolean =>
+  view === '' || plugins.every(plugin => plugin.filter?.(query) ?? true)
 
 const blockTakesAnyClass = ({ blocks }: ServerPlan, index: number): boolean =>
   takesAnyClass(blocks[index]?.block.directives ?? [])

@@ -1,5 +1,6 @@
 import type { IpAddress } from '#net/ip.ts'
 import { errnoCode } from '#runtime/error.ts'
+import type { Answered } from '../fast/fast-path.ts'
 import type { Transport } from '../message.ts'
 
 export type Endpoint = { readonly address: IpAddress; readonly port: number }
@@ -10,6 +11,10 @@ export type PacketOrigin = {
   readonly client: Endpoint
   /** The address that was asked; on a wildcard socket that cannot tell, the unspecified address. */
   readonly server: Endpoint
+  /** Sends an answer that is not the last one to this packet; absent where an answer is one packet. Rejects when the client is gone. */
+  readonly send?: (packet: Uint8Array) => Promise<void>
+  /** Told of an answer that the chain gave and that may be given again, before it is sent. */
+  readonly onAnswered?: ((answered: Answered) => void) | undefined
 }
 
 /** Answers one packet; undefined sends nothing. It never rejects. The packet may be reused once this has resolved. */
@@ -27,12 +32,26 @@ export interface Listener extends AsyncDisposable {
   stopTaking(): void
 }
 
+/** How long a connection may take, milliseconds, and how many queries it may bring. */
+export type StreamLimits = {
+  /** For the first query. */
+  readonly readMs: number
+  /** For each further query. */
+  readonly idleMs: number
+  readonly writeMs: number
+  readonly maxQueries: number
+}
+
 /** What every listener is started with. */
 export type ListenerOptions = {
   /** undefined: every address of the machine. */
   readonly address: IpAddress | undefined
   readonly port: number
   readonly handle: PacketHandler
+  /** How many sockets shall share the queries; a listener may have fewer. 1 when it is not given. */
+  readonly sockets?: number
+  /** Asked for each connection, so that a reload changes it. */
+  readonly limits?: () => Partial<StreamLimits>
 }
 
 /** One socket a family: a dual-stack socket would give IPv4 clients mapped addresses. */

@@ -2,6 +2,7 @@ import type { Listener, PacketHandler } from './listener.ts'
 import type { PlannedListener } from './plan.ts'
 import { listenTcp } from './tcp.ts'
 import { listenUdp } from './udp.ts'
+import { type FastListening, listenBatched } from './udp-batched.ts'
 
 /**
  * The open listeners. Their sockets outlive configurations, so that no query is lost in a reload; what they hand packets to
@@ -9,10 +10,15 @@ import { listenUdp } from './udp.ts'
  */
 export class ListenerPool implements AsyncDisposable {
   readonly #open = new Map<string, readonly Listener[]>()
+  /** What is served now. */
+  #planned: ReadonlyMap<string, PlannedListener> = new Map()
   readonly #handlerOf: (key: string) => PacketHandler
+  readonly #fast: FastListening | undefined
 
-  constructor(handlerOf: (key: string) => PacketHandler) {
+  /** @param fast undefined: UDP goes by dgram. */
+  constructor(handlerOf: (key: string) => PacketHandler, fast?: FastListening) {
     this.#handlerOf = handlerOf
+    this.#fast = fast
   }
 
   /**
@@ -21,12 +27,16 @@ export class ListenerPool implements AsyncDisposable {
    */
   async open(planned: ReadonlyMap<string, PlannedListener>): Promise<void> {
     await using undo = new AsyncDisposableStack()
-    for (const [key, { address, port }] of planned) {
+    for (const [key, { address, port, sockets }] of planned) {
       if (this.#open.has(key)) continue
-      const options = { address, port, handle: this.#handlerOf(key) }
+      const limits = () => this.#planned.get(key)?.limits ?? {}
+      const options = { address, port, sockets, limits, handle: this.#handlerOf(key) }
       // TCP first: it alone notices that another process serves the same port.
       const tcp = undo.use(await listenTcp(options))
-      const udp = undo.use(await listenUdp(options))
+      const fast = this.#fast
+      const udp = undo.use(
+        fast === undefined ? await listenUdp(options) : await listenBatched(options, fast),
+      )
       this.#open.set(key, [tcp, udp])
       undo.defer(() => void this.#open.delete(key))
     }
@@ -35,6 +45,7 @@ export class ListenerPool implements AsyncDisposable {
 
   /** Closes what is not planned any more. */
   async keepOnly(planned: ReadonlyMap<string, PlannedListener>): Promise<void> {
+    this.#planned = planned
     for (const [key, listeners] of this.#open) {
       if (planned.has(key)) continue
       this.#open.delete(key)

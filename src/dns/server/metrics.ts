@@ -1,7 +1,8 @@
 import { familyOf } from '#net/ip.ts'
 import type { Metrics } from '#runtime/metrics.ts'
-import { counter, durationBuckets, histogram, sizeBuckets } from '../metric.ts'
+import { counter, durationBuckets, sizeBuckets } from '../metric.ts'
 import type { Exchange } from '../plugin.ts'
+import { weightedHistogram } from '../weighted-histogram.ts'
 
 /** Types with a label of their own; the rest is `other`, so that a client cannot make metrics grow. */
 // biome-ignore format: a table reads better than a column.
@@ -10,30 +11,27 @@ const labelledTypes: ReadonlySet<string> = new Set([
   'IXFR', 'AXFR', 'ANY',
 ])
 
-/** CoreDNS's metrics of queries and answers, by its names. Gives what records one exchange. */
-export function exchangeMetrics(metrics: Metrics): (exchange: Exchange) => void {
+/** CoreDNS's metrics of queries and answers, by its names. Gives what records an exchange, or several equal ones. */
+export function exchangeMetrics(metrics: Metrics): (exchange: Exchange, times?: number) => void {
   const base = ['server', 'zone', 'view'] as const
   const requests = counter(metrics, {
     name: 'coredns_dns_requests_total',
     help: 'Queries taken.',
     labels: [...base, 'proto', 'family', 'type'],
   })
-  const durations = histogram(metrics, {
+  const durations = weightedHistogram(metrics, {
     name: 'coredns_dns_request_duration_seconds',
     help: 'Time from taking a query to having its answer.',
-    labels: base,
     buckets: durationBuckets,
   })
-  const requestSizes = histogram(metrics, {
+  const requestSizes = weightedHistogram(metrics, {
     name: 'coredns_dns_request_size_bytes',
     help: 'Size of queries.',
-    labels: [...base, 'proto'],
     buckets: sizeBuckets,
   })
-  const responseSizes = histogram(metrics, {
+  const responseSizes = weightedHistogram(metrics, {
     name: 'coredns_dns_response_size_bytes',
     help: 'Size of answers.',
-    labels: [...base, 'proto'],
     buckets: sizeBuckets,
   })
   const dnssecOk = counter(metrics, {
@@ -46,19 +44,19 @@ export function exchangeMetrics(metrics: Metrics): (exchange: Exchange) => void 
     help: 'Answers by rcode and the plugin that gave them.',
     labels: [...base, 'rcode', 'plugin'],
   })
-  return exchange => {
-    const { query, server, zone, rcode, plugin } = exchange
-    const labels = { server, zone, view: '' }
+  return (exchange, times = 1) => {
+    const { query, server, zone, view, rcode, plugin } = exchange
+    const labels = { server, zone, view }
     const proto = query.transport
     const family = familyOf(query.client.address) === 4 ? '1' : '2'
     const type = labelledTypes.has(query.question.type) ? query.question.type : 'other'
-    requests.inc({ ...labels, proto, family, type })
-    if (query.edns?.dnssecOk === true) dnssecOk.inc(labels)
-    durations.observe(labels, exchange.durationSeconds)
-    requestSizes.observe({ ...labels, proto }, exchange.requestOctets)
+    requests.inc({ ...labels, proto, family, type }, times)
+    if (query.edns?.dnssecOk === true) dnssecOk.inc(labels, times)
+    durations.observe(labels, exchange.durationSeconds, times)
+    requestSizes.observe({ ...labels, proto }, exchange.requestOctets, times)
     if (exchange.reply === undefined) return
-    responseSizes.observe({ ...labels, proto }, exchange.replyOctets)
-    responses.inc({ ...labels, rcode, plugin })
+    responseSizes.observe({ ...labels, proto }, exchange.replyOctets, times)
+    responses.inc({ ...labels, rcode, plugin }, times)
   }
 }
 

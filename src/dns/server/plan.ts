@@ -1,7 +1,10 @@
 import { formatHostPort, type IpAddress } from '#net/ip.ts'
-import type { ConfigProblem } from '#runtime/error.ts'
+import { ConfigError, type ConfigProblem } from '#runtime/error.ts'
 import type { ServerBlock } from '../corefile/directive.ts'
 import { parseZoneKey } from '../corefile/zone-key.ts'
+import { socketCount } from '../plugins/multisocket/plugin.ts'
+import { streamLimits } from '../plugins/timeouts/plugin.ts'
+import type { StreamLimits } from './listener.ts'
 
 /** A server block, its keys understood. */
 export type PlannedBlock = {
@@ -9,6 +12,10 @@ export type PlannedBlock = {
   readonly keys: readonly { readonly zone: string; readonly port: number }[]
   /** Empty: every address of the machine. */
   readonly bind: readonly IpAddress[]
+  /** The name of its `view`; empty without one. */
+  readonly view: string
+  readonly sockets: number
+  readonly limits: Partial<StreamLimits>
 }
 
 /** A place to listen on, and which block answers for which zone there. */
@@ -16,8 +23,11 @@ export type PlannedListener = {
   /** undefined: every address of the machine. */
   readonly address: IpAddress | undefined
   readonly port: number
-  /** Zone → number of its block. */
-  readonly zones: ReadonlyMap<string, number>
+  /** Zone → numbers of its blocks, in file order: several where all but one have views. */
+  readonly zones: ReadonlyMap<string, readonly number[]>
+  /** Sockets that share the queries (`multisocket`). */
+  readonly sockets: number
+  readonly limits: Partial<StreamLimits>
 }
 
 export type ServerPlan = {
@@ -38,23 +48,38 @@ type PlanOptions = {
 export function planServers(blocks: readonly ServerBlock[], options: PlanOptions): ServerPlan {
   const problems: ConfigProblem[] = []
   const planned = blocks.map(block => planBlock(block, options, problems))
-  const listeners = new Map<string, PlannedListener & { zones: Map<string, number> }>()
-  for (const [index, { block, keys, bind }] of planned.entries()) {
+  const listeners = new Map<string, OpenListener>()
+  for (const [index, { block, keys, bind, view, sockets, limits }] of planned.entries()) {
     for (const { zone, port } of keys) {
       for (const address of bind.length === 0 ? [undefined] : bind) {
         const key = listenerKey(address, port)
-        const listener = listeners.get(key) ?? { address, port, zones: new Map<string, number>() }
+        const listener = listeners.get(key) ?? newListener(address, port)
         listeners.set(key, listener)
-        const other = listener.zones.get(zone)
-        if (other === undefined) listener.zones.set(zone, index)
-        else
-          problems.push({ ...block.position, message: alreadyDefined(zone, port, planned[other]) })
+        listener.sockets = Math.max(listener.sockets, sockets)
+        Object.assign(listener.limits, limits)
+        const others = listener.zones.get(zone) ?? []
+        const other = others.map(number => planned[number]).find(block => block?.view === view)
+        if (other === undefined) listener.zones.set(zone, [...others, index])
+        else problems.push({ ...block.position, message: alreadyDefined(zone, port, other) })
       }
     }
   }
   problems.push(...mixedBinds(planned))
   return { blocks: planned, listeners, problems }
 }
+
+type OpenListener = PlannedListener & {
+  sockets: number
+  readonly zones: Map<string, readonly number[]>
+}
+
+const newListener = (address: IpAddress | undefined, port: number): OpenListener => ({
+  address,
+  port,
+  zones: new Map(),
+  sockets: 1,
+  limits: {},
+})
 
 /** `1.2.3.4:53`, or `:53` for every address. */
 export const listenerKey = (address: IpAddress | undefined, port: number): string =>
@@ -75,13 +100,26 @@ function planBlock(
     if (typeof key === 'string') problems.push({ ...block.position, message: key })
     else keys.push(...key.zones.map(zone => ({ zone, port: key.port ?? defaultPort })))
   }
-  return { block, keys, bind: bindOf(block) }
+  const view = block.directives.find(({ name }) => name === 'view')?.args[0] ?? ''
+  const settings = settingsOf(block, problems)
+  return { block, keys, bind: bindOf(block), view, ...settings }
+}
+
+/** What a block says of the listeners that it is served on. */
+function settingsOf({ directives }: ServerBlock, problems: ConfigProblem[]) {
+  try {
+    return { sockets: socketCount(directives), limits: streamLimits(directives) }
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    problems.push(...error.problems)
+    return { sockets: 1, limits: {} }
+  }
 }
 
 function alreadyDefined(zone: string, port: number, other: PlannedBlock | undefined): string {
   const where =
     other === undefined ? '' : ` in ${other.block.position.file}:${other.block.position.line}`
-  return `${zone}:${port} is already defined${where}; a zone and port may stand in one block only`
+  return `${zone}:${port} is already defined${where}; a zone and port may stand in one block only, or in several with different views`
 }
 
 /** The kernel gives a port to every address or to single ones, not to both. */

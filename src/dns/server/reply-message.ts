@@ -15,10 +15,10 @@ const ECHOED_OPTIONS: ReadonlySet<number> = new Set([3, 9, 10, 11, 12])
 
 /** The octets of the answer to `query`. @throws {WireError} a plugin put something into `reply` that has no octets. */
 export const encodeReply = (query: Query, reply: Reply): Uint8Array =>
-  encodeMessage(replyMessage(query, reply), encodeOptions(query))
+  encodeMessage(replyMessage(query, reply), encodeOptions(query, reply))
 
 function replyMessage(query: Query, reply: Reply): Message {
-  const { id, opcode, question, recursionDesired, edns } = query
+  const { id, opcode, question, edns } = query
   const needsEdns = (rcodes.toNumber(reply.rcode) ?? 0) > 0xf
   return {
     id,
@@ -26,7 +26,7 @@ function replyMessage(query: Query, reply: Reply): Message {
     isResponse: true,
     authoritative: reply.authoritative,
     truncated: reply.truncated,
-    recursionDesired,
+    recursionDesired: reply.recursionDesired ?? query.recursionDesired,
     recursionAvailable: reply.recursionAvailable,
     authenticData: reply.authenticData,
     checkingDisabled: query.checkingDisabled && opcode === 'QUERY',
@@ -38,7 +38,7 @@ function replyMessage(query: Query, reply: Reply): Message {
     additionals: reply.additionals,
     edns: edns && {
       version: 0,
-      udpSize: edns.udpSize,
+      udpSize: Math.min(edns.udpSize, reply.maxUdpSize ?? edns.udpSize),
       dnssecOk: edns.dnssecOk,
       options: replyOptions(edns.options, reply.ednsOptions),
     },
@@ -54,9 +54,10 @@ function replyOptions(
   return [...echoed, ...set]
 }
 
-function encodeOptions({ transport, edns, client }: Query): EncodeOptions {
+function encodeOptions({ transport, edns, client }: Query, reply: Reply): EncodeOptions {
   if (transport !== 'udp') return { maxOctets: MAX_MESSAGE_OCTETS }
-  const wanted = Math.max(MIN_UDP_OCTETS, edns?.udpSize ?? 0)
+  const asked = Math.min(edns?.udpSize ?? 0, reply.maxUdpSize ?? MAX_UDP_OCTETS)
+  const wanted = Math.max(MIN_UDP_OCTETS, asked)
   return {
     maxOctets: Math.min(MAX_UDP_OCTETS, wanted),
     compressAboveOctets: Math.min(wanted, COMPRESS_ABOVE_OCTETS[familyOf(client.address)]),

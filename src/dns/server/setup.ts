@@ -2,19 +2,22 @@ import { ConfigError, type ConfigProblem } from '#runtime/error.ts'
 import type { Directive } from '../corefile/directive.ts'
 import {
   chain,
+  endOfChain,
   type Handler,
   type Plugin,
   type PluginDefinition,
   type SetupContext,
 } from '../plugin.ts'
 import { registry } from '../plugins/registry.ts'
-import { Unanswered } from '../unanswered.ts'
+import { rootDirectory } from '../plugins/root/plugin.ts'
 
 /** The plugins of a server block and what they are together. */
 export type BlockSetup = {
   readonly plugins: readonly Plugin[]
   /** undefined: nothing in the block takes queries. */
   readonly handler: Handler | undefined
+  /** May answers be given again without asking the plugins? Every one that takes part must allow it. */
+  readonly fastPath: boolean
 }
 
 /**
@@ -27,9 +30,10 @@ export async function setupBlock(
 ): Promise<BlockSetup> {
   const problems: ConfigProblem[] = []
   const plugins: Plugin[] = []
+  const rooted = { ...context, directory: rootDirectory(directives, context.directory) }
   for (const { definition, uses } of await definitionsFor(directives, problems)) {
     try {
-      plugins.push(await definition.setup(uses, context))
+      plugins.push(await definition.setup(uses, rooted))
     } catch (error) {
       if (error instanceof ConfigError) {
         problems.push(...error.problems)
@@ -43,19 +47,17 @@ export async function setupBlock(
     await stopPlugins(plugins)
     throw new ConfigError(problems)
   }
-  const takesQueries = plugins.some(
-    plugin => plugin.wrap !== undefined || plugin.observe !== undefined,
-  )
-  return { plugins, handler: takesQueries ? chain(plugins, endOfChain) : undefined }
+  const taking = plugins.filter(plugin => plugin.wrap !== undefined || plugin.observe !== undefined)
+  return {
+    plugins,
+    handler: taking.length > 0 ? chain(plugins, endOfChain) : undefined,
+    fastPath: taking.every(plugin => plugin.fastPath === true),
+  }
 }
 
 /** Stops plugins, inner ones first. */
 export async function stopPlugins(plugins: readonly Plugin[]): Promise<void> {
   for (const plugin of plugins.toReversed()) await plugin.stop?.()
-}
-
-const endOfChain: Handler = () => {
-  throw new Unanswered('SERVFAIL', 'no plugin of the server block answers this name')
 }
 
 /** Does the block forward or answer class CHAOS? Then its listener takes every class (CoreDNS: core/dnsserver/server.go). */
@@ -84,9 +86,20 @@ async function definitionsFor(
     }
     const definition = await load()
     if (!definition.repeatable) problems.push(...repeated(uses))
+    problems.push(...lonely(definition, uses, directives))
     found.push({ definition, uses })
   }
   return found
+}
+
+function lonely(
+  { needs }: PluginDefinition,
+  uses: readonly Directive[],
+  directives: readonly Directive[],
+): readonly ConfigProblem[] {
+  if (needs === undefined || directives.some(({ name }) => name === needs)) return []
+  const message = `needs '${needs}' in the same server block, which is not there`
+  return uses.map(({ name, position }) => ({ ...position, field: name, message }))
 }
 
 function repeated([first, ...more]: readonly Directive[]): readonly ConfigProblem[] {

@@ -8,13 +8,17 @@ import {
   type ListenerOptions,
   type PacketHandler,
   type PacketOrigin,
+  type StreamLimits,
   wildcards,
 } from './listener.ts'
 
-/** How long a connection may take (CoreDNS's defaults, RFC 7766 section 6.2.3), milliseconds. */
-const FIRST_QUERY_MS = 3_000
-const NEXT_QUERY_MS = 10_000
-const WRITE_MS = 5_000
+/** CoreDNS's defaults (RFC 7766 section 6.2.3). */
+const DEFAULT_LIMITS: StreamLimits = {
+  readMs: 3_000,
+  idleMs: 10_000,
+  writeMs: 5_000,
+  maxQueries: Number.POSITIVE_INFINITY,
+}
 
 /** CoreDNS has no bound; here a flood of connections cannot take all memory. Per listening socket. */
 const MAX_CONNECTIONS = 1024
@@ -23,14 +27,23 @@ const MAX_CONNECTIONS = 1024
 type Connections = { readonly all: Set<Socket>; readonly idle: Set<Socket> }
 
 /** Listens on TCP. @throws the system error of a failed bind. */
-export async function listenTcp({ address, port, handle }: ListenerOptions): Promise<Listener> {
+export async function listenTcp({
+  address,
+  port,
+  handle,
+  limits,
+}: ListenerOptions): Promise<Listener> {
   await using undo = new AsyncDisposableStack()
   const connections: Connections = { all: new Set(), idle: new Set() }
   const servers: Server[] = []
   for (const host of address === undefined ? wildcards : [address]) {
     const server = await bind(host, port, socket => {
       connections.all.add(socket)
-      void serveConnection(socket, handle, connections)
+      void serveConnection(
+        socket,
+        { handle, limits: { ...DEFAULT_LIMITS, ...limits?.() } },
+        connections,
+      )
     })
     if (server === undefined) continue
     undo.defer(() => closeServer(server))
@@ -77,7 +90,7 @@ async function closeServer(server: Server): Promise<void> {
 /** Answers the queries of one connection, one after the other, in order (CoreDNS does the same). */
 async function serveConnection(
   socket: Socket,
-  handle: PacketHandler,
+  { handle, limits }: { readonly handle: PacketHandler; readonly limits: StreamLimits },
   { all, idle }: Connections,
 ): Promise<void> {
   // Errors end the iteration; without a listener they would end the process.
@@ -86,11 +99,18 @@ async function serveConnection(
     all.delete(socket)
     idle.delete(socket)
   })
-  const origin = originOf(socket)
-  if (origin === undefined) return void socket.destroy()
+  const ends = originOf(socket)
+  if (ends === undefined) return void socket.destroy()
   let stream: Buffer = Buffer.alloc(0)
+  let queries = 0
   const limit = new Deadline(socket)
-  limit.set(FIRST_QUERY_MS)
+  const send = async (packet: Uint8Array): Promise<void> => {
+    limit.set(limits.writeMs)
+    await write(socket, frame(packet))
+    limit.clear()
+  }
+  const origin = { ...ends, send }
+  limit.set(limits.readMs)
   idle.add(socket)
   try {
     // Reading waits while an answer is made or written: a client cannot queue more than one segment.
@@ -101,9 +121,10 @@ async function serveConnection(
         limit.clear()
         idle.delete(socket)
         const answer = await handle(message, origin)
-        limit.set(WRITE_MS)
+        limit.set(limits.writeMs)
         if (answer !== undefined) await write(socket, frame(answer))
-        limit.set(NEXT_QUERY_MS)
+        if (++queries >= limits.maxQueries) return void socket.end()
+        limit.set(limits.idleMs)
         if (!socket.destroyed) idle.add(socket)
       }
     }

@@ -1,7 +1,7 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
-import { networkInterfaces } from 'node:os'
-import { compareIps, familyOf, type IpAddress, parseIp } from '#net/ip.ts'
+import { hostAddresses } from '#net/host-addresses.ts'
+import { compareIps, familyOf, type IpAddress, isLinkLocal, parseIp } from '#net/ip.ts'
 import { isWithoutIpv6, type Listener, type ListenerOptions, wildcards } from './listener.ts'
 
 /**
@@ -107,11 +107,9 @@ class WildcardListener implements Listener {
 
 /** Link-local addresses are left to the wildcard: there is one per interface, and routing picks it as source anyway. */
 function localAddresses(): readonly IpAddress[] {
-  return Object.values(networkInterfaces())
-    .flatMap(list => list ?? [])
-    .map(({ address }) => parseIp(address))
-    .filter(address => address !== undefined)
-    .filter(address => !address.startsWith('fe80:'))
+  return hostAddresses()
+    .map(({ address }) => address)
+    .filter(address => !(familyOf(address) === 6 && isLinkLocal(address)))
     .sort(compareIps)
 }
 

@@ -61,7 +61,7 @@ export function find(index: ZoneIndex, options: ZoneOptions, request: Request): 
 }
 
 /** Does the namespace exist, and may it be seen? */
-function isExposed(index: ZoneIndex, options: ZoneOptions, name: string): boolean {
+export function isExposed(index: ZoneIndex, options: ZoneOptions, name: string): boolean {
   const namespace = index.namespace(name)
   if (namespace === undefined || options.namespaces?.has(name) === false) return false
   return options.selectsNamespace?.(namespace.metadata.labels) ?? true

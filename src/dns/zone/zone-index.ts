@@ -54,6 +54,11 @@ export class ZoneIndex {
     return this.#services.get(key) ?? NO_NODE
   }
 
+  /** Every Service and every Service that slices name. */
+  services(): Iterable<ServiceNode> {
+    return this.#services.values()
+  }
+
   /** Services with this cluster IP, by key. */
   servicesAt(address: IpAddress): readonly Service[] {
     return sortedByKey(this.#servicesByIp.get(address), keyOf)

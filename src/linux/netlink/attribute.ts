@@ -9,6 +9,8 @@ export type Attribute = {
 
 /** Marks an attribute that holds attributes; some messages (IFLA_PROTINFO) change their meaning by it. */
 export const NLA_F_NESTED = 0x8000
+/** Marks a number in network byte order, where the kernel wants to be told (ipset). */
+export const NLA_F_NET_BYTEORDER = 0x4000
 /** The bits of nla_type that are the type: all but NESTED and NET_BYTEORDER. */
 const NLA_TYPE_MASK = 0x3fff
 const HEADER_BYTES = 4
@@ -68,8 +70,11 @@ export type AttributeMap = ReadonlyMap<number, Buffer>
  * The attributes in `bytes`; of several with the same type the last. Nested ones are read by another call.
  * @throws {RangeError} a length leads outside the bytes.
  */
-export function decodeAttributes(bytes: Buffer): AttributeMap {
-  const attributes = new Map<number, Buffer>()
+export const decodeAttributes = (bytes: Buffer): AttributeMap => new Map(listAttributes(bytes))
+
+/** Type and value of each attribute in `bytes`, in their order. @throws {RangeError} as {@link decodeAttributes}. */
+export function listAttributes(bytes: Buffer): readonly (readonly [number, Buffer])[] {
+  const attributes: (readonly [number, Buffer])[] = []
   let offset = 0
   while (offset + HEADER_BYTES <= bytes.length) {
     const length = bytes.readUInt16LE(offset)
@@ -77,7 +82,7 @@ export function decodeAttributes(bytes: Buffer): AttributeMap {
       throw new RangeError(`netlink attribute at byte ${offset}: length ${length} does not fit`)
     }
     const type = bytes.readUInt16LE(offset + 2) & NLA_TYPE_MASK
-    attributes.set(type, bytes.subarray(offset + HEADER_BYTES, offset + length))
+    attributes.push([type, bytes.subarray(offset + HEADER_BYTES, offset + length)])
     offset += align(length)
   }
   return attributes

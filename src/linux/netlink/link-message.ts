@@ -135,6 +135,10 @@ export function encodeBridge({ name, mtu, mac, vlanFiltering }: BridgeSettings):
   ])
 }
 
+/** A link that drops what is sent by it: a place for addresses. It is down. */
+export const encodeDummy = (name: string): Buffer =>
+  linkMessage({}, [textAttribute(Ifla.ifname, name), linkInfo('dummy', [])])
+
 export function encodeVeth({ name, mtu, masterIndex, peer }: VethSettings): Buffer {
   const peerAttributes = [
     textAttribute(Ifla.ifname, peer.name),

@@ -3,6 +3,7 @@ import {
   type BridgeSettings,
   decodeLink,
   encodeBridge,
+  encodeDummy,
   encodeLinkChange,
   encodeLinkQuery,
   encodeVeth,
@@ -55,6 +56,16 @@ export async function createBridge(socket: NetlinkSocket, bridge: BridgeSettings
     type: RTM_NEWLINK,
     flags: Flag.create | Flag.exclusive,
     payload: encodeBridge(bridge),
+  })
+}
+
+/** Creates a dummy link, down: a place for addresses. @throws {NetlinkError} EEXIST: a link has this name. */
+export async function createDummy(socket: NetlinkSocket, name: string): Promise<void> {
+  await socket.request({
+    operation: `create dummy link ${name}`,
+    type: RTM_NEWLINK,
+    flags: Flag.create | Flag.exclusive,
+    payload: encodeDummy(name),
   })
 }
 

@@ -1,11 +1,10 @@
-import { readdirSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import type { RawNetlinkSocket } from 'netlink/dist/raw.js'
 import { describeError } from '#runtime/error.ts'
-import { netlinkPort, SystemCallError, sendFromPool, setSocketOption } from '../libc.ts'
+import { SystemCallError, sendFromPool, setSocketOption } from '../libc.ts'
 import type { NetworkNamespace } from '../namespace.ts'
 import { NetlinkError } from './error.ts'
 import { decodeMessages, encodeMessage, Flag, type Message, outcomeOf } from './message.ts'
+import { openRawSocket } from './raw-socket.ts'
 
 /** NETLINK_ROUTE: links, addresses, routes (linux/netlink.h). */
 const NETLINK_ROUTE = 0
@@ -65,10 +64,10 @@ export class NetlinkSocket implements Disposable {
   #isClosed = false
 
   private constructor(protocol: number) {
-    const before = new Set(readdirSync('/proc/self/fd'))
-    this.#socket = new (loadRawSocket())(protocol)
+    const { socket, fd } = openRawSocket(protocol)
+    this.#socket = socket
+    this.#fd = fd
     try {
-      this.#fd = findDescriptor(before, this.#socket.address().port)
       for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) {
         setSocketOption(this.#fd, SOL_NETLINK, option, 1)
       }
@@ -220,24 +219,4 @@ export class NetlinkSocket implements Disposable {
     // A descriptor that is closed under a thread may be another file by the time that thread uses it.
     if (!this.#isSending) this.#socket.close()
   }
-}
-
-/** Only this module of the package is loaded (4 ms instead of 19), and only when a socket is opened. */
-function loadRawSocket(): typeof RawNetlinkSocket {
-  const raw = createRequire(import.meta.url)('netlink/dist/raw.js') as {
-    RawNetlinkSocket: typeof RawNetlinkSocket
-  }
-  return raw.RawNetlinkSocket
-}
-
-/** The package keeps its descriptor to itself: it is the new one that is bound to the port. */
-function findDescriptor(before: ReadonlySet<string>, port: number): number {
-  for (const name of readdirSync('/proc/self/fd')) {
-    if (!before.has(name) && netlinkPort(Number(name)) === port) return Number(name)
-  }
-  // The directory's own descriptor in the first listing may have had the number that the socket has now.
-  for (const name of before) {
-    if (netlinkPort(Number(name)) === port) return Number(name)
-  }
-  throw new Error(`no descriptor of this process is the netlink socket with port ${port}`)
 }

@@ -83,6 +83,7 @@ export const otherFlags = [
   'write-config-to',
   'cleanup',
   'init-only',
+  'dry-run',
   'master',
   'healthz-port',
   'metrics-port',

@@ -1,9 +1,11 @@
 import { parsePrefixLenient } from '#net/prefix.ts'
 import { parseDuration } from '#runtime/duration.ts'
+import { gateProblems } from './feature-gates.ts'
 import { isCidr } from './leaf.ts'
 
 /** What the rules that join several fields look at. */
 type Checked = {
+  readonly featureGates: Readonly<Record<string, boolean>>
   readonly mode: string
   readonly configSyncPeriod: string
   readonly iptables: SyncPeriods
@@ -28,6 +30,10 @@ export type RuleProblem = { readonly path: string; readonly message: string }
 /** The checks of kube-proxy's validation that depend on more than one field, or on the mode. All problems, not the first. */
 export function checkRules(config: Checked): readonly RuleProblem[] {
   return [
+    ...gateProblems(config.featureGates).map(({ gate, message }) => ({
+      path: `featureGates.${gate}`,
+      message,
+    })),
     ...checkSyncPeriods(config),
     ...checkMode(config),
     ...checkDetector(config),

@@ -1,28 +1,33 @@
 import { isDeepStrictEqual } from 'node:util'
 import { parsePath } from '#runtime/config-file.ts'
 import type { ConfigProblem } from '#runtime/error.ts'
+import { proxyModes } from '../backends.ts'
+import type { ProxyMode } from '../settings.ts'
+import { effectiveMode } from './mode.ts'
 import { defaultConfig, type ProxyConfig } from './schema.ts'
 
 /**
- * What nodeplane does with a field: it acts on it; it will (`later`); or there is nothing to act on (`unused`), with the
- * reason. A field that it does not act on is warned about when it is set to anything but its default.
+ * What nodeplane does with a field: it acts on it, perhaps in some modes only; or there is nothing to act on (`unused`),
+ * with the reason. A field that it does not act on is warned about when it is set to anything but its default.
  */
 export type Support =
-  | { readonly state: 'works'; readonly note?: string }
-  | { readonly state: 'later'; readonly note?: string }
+  | { readonly state: 'works'; readonly note?: string; readonly modes?: readonly ProxyMode[] }
   | { readonly state: 'unused'; readonly note: string }
 
 const works: Support = { state: 'works' }
-const later: Support = { state: 'later' }
 const windows: Support = { state: 'unused', note: 'for Windows' }
-const noMark: Support = { state: 'unused', note: 'nodeplane marks no packets' }
 const eager: Support = { state: 'unused', note: 'a change is written at once' }
-const ipvs: Support = { state: 'later', note: 'comes with mode ipvs' }
+const patience: Support = {
+  state: 'works',
+  note: 'rules are looked at this often where no event tells of changes; /livez allows a change twice this',
+}
+const ipvs: Support = { state: 'works', modes: ['ipvs'] }
 const json: Support = { state: 'unused', note: 'objects are read as JSON' }
+const conntrack: Support = { state: 'works', note: 'see Kernel settings' }
 
 /** Every field of the file but apiVersion and kind, in the file's order. */
 export const support: Readonly<Record<string, Support>> = {
-  featureGates: { state: 'unused', note: 'there are no gates' },
+  featureGates: { state: 'unused', note: 'checked, but none of them changes anything here' },
   'clientConnection.kubeconfig': works,
   'clientConnection.acceptContentTypes': json,
   'clientConnection.contentType': json,
@@ -31,7 +36,7 @@ export const support: Readonly<Record<string, Support>> = {
   'logging.format': { state: 'unused', note: 'JSON, or lines for people on a terminal' },
   'logging.flushFrequency': { state: 'unused', note: 'lines are written at once' },
   'logging.verbosity': { state: 'works', note: '0 to 2 info, 3 to 5 debug, from 6 trace' },
-  'logging.vmodule': later,
+  'logging.vmodule': { state: 'unused', note: 'log lines have no Go file' },
   'logging.options.text.splitStream': { state: 'unused', note: 'the log goes to stderr' },
   'logging.options.text.infoBufferSize': { state: 'unused', note: 'lines are written at once' },
   'logging.options.json.splitStream': { state: 'unused', note: 'the log goes to stderr' },
@@ -41,82 +46,85 @@ export const support: Readonly<Record<string, Support>> = {
   healthzBindAddress: works,
   metricsBindAddress: works,
   bindAddressHardFail: works,
-  enableProfiling: later,
+  enableProfiling: { state: 'works', note: 'see HTTP' },
   showHiddenMetricsForVersion: { state: 'unused', note: 'no metric is hidden' },
-  mode: { state: 'works', note: 'nftables; for another mode, nftables with a warning' },
-  'iptables.masqueradeBit': noMark,
+  mode: { state: 'works', note: 'none means nftables, with a warning: kube-proxy takes iptables' },
+  'iptables.masqueradeBit': { state: 'works', modes: ['iptables', 'ipvs'] },
   'iptables.masqueradeAll': { state: 'works', note: 'in every mode but nftables' },
   'iptables.localhostNodePorts': {
-    state: 'later',
-    note: 'node ports are not served on loopback addresses',
+    state: 'works',
+    modes: ['iptables', 'nftables'],
+    note: 'where nodePortAddresses has loopback addresses',
   },
-  'iptables.syncPeriod': eager,
+  'iptables.syncPeriod': patience,
   'iptables.minSyncPeriod': eager,
-  'ipvs.syncPeriod': ipvs,
-  'ipvs.minSyncPeriod': ipvs,
+  'ipvs.syncPeriod': patience,
+  'ipvs.minSyncPeriod': eager,
   'ipvs.scheduler': ipvs,
   'ipvs.excludeCIDRs': ipvs,
   'ipvs.strictARP': ipvs,
   'ipvs.tcpTimeout': ipvs,
   'ipvs.tcpFinTimeout': ipvs,
   'ipvs.udpTimeout': ipvs,
-  'nftables.masqueradeBit': noMark,
+  'nftables.masqueradeBit': { state: 'unused', note: 'nftables mode marks no packets' },
   'nftables.masqueradeAll': { state: 'works', note: 'in mode nftables' },
-  'nftables.syncPeriod': eager,
+  'nftables.syncPeriod': patience,
   'nftables.minSyncPeriod': eager,
   'winkernel.networkName': windows,
   'winkernel.sourceVip': windows,
   'winkernel.enableDSR': windows,
   'winkernel.rootHnsEndpointName': windows,
   'winkernel.forwardHealthCheckVip': windows,
-  detectLocalMode: {
-    state: 'works',
-    note: 'ClusterCIDR; for another mode no traffic counts as pod traffic, with a warning',
-  },
-  'detectLocal.bridgeInterface': later,
-  'detectLocal.interfaceNamePrefix': later,
+  detectLocalMode: works,
+  'detectLocal.bridgeInterface': works,
+  'detectLocal.interfaceNamePrefix': works,
   clusterCIDR: works,
   nodePortAddresses: works,
-  oomScoreAdj: later,
-  'conntrack.maxPerCore': later,
-  'conntrack.min': later,
-  'conntrack.tcpEstablishedTimeout': later,
-  'conntrack.tcpCloseWaitTimeout': later,
-  'conntrack.tcpBeLiberal': later,
-  'conntrack.udpTimeout': later,
-  'conntrack.udpStreamTimeout': later,
+  oomScoreAdj: works,
+  'conntrack.maxPerCore': conntrack,
+  'conntrack.min': conntrack,
+  'conntrack.tcpEstablishedTimeout': conntrack,
+  'conntrack.tcpCloseWaitTimeout': conntrack,
+  'conntrack.tcpBeLiberal': conntrack,
+  'conntrack.udpTimeout': conntrack,
+  'conntrack.udpStreamTimeout': conntrack,
   configSyncPeriod: { state: 'unused', note: 'watches need no resync' },
   portRange: { state: 'unused', note: 'kube-proxy ignores it too' },
   windowsRunAsService: windows,
 }
 
-/** One warning for each field that was set and is not acted on, or not in full. */
-export function supportWarnings(config: ProxyConfig): readonly ConfigProblem[] {
+/**
+ * One warning for each field that was set and is not acted on, or not in full.
+ * @param available modes that there are backends for.
+ */
+export function supportWarnings(
+  config: ProxyConfig,
+  available: readonly ProxyMode[] = proxyModes,
+): readonly ConfigProblem[] {
   const defaults = defaultConfig()
+  const mode = effectiveMode(config, available)
   return [
-    ...modeWarnings(config),
-    ...Object.entries(support).flatMap(([field, { state, note }]) => {
-      if (state === 'works') return []
+    ...modeWarnings(config, mode),
+    ...Object.entries(support).flatMap(([field, support]) => {
+      const why = whyUnused(support, mode)
       const value = valueAt(config, field)
-      if (isDeepStrictEqual(value, valueAt(defaults, field))) return []
-      const what = state === 'later' ? 'is not acted on yet' : 'has no effect'
-      const why = note === undefined ? '' : ` (${note})`
-      return [{ field, message: `${JSON.stringify(value)} ${what}${why}` }]
+      if (why === undefined || isDeepStrictEqual(value, valueAt(defaults, field))) return []
+      return [{ field, message: `${JSON.stringify(value)} has no effect (${why})` }]
     }),
   ]
 }
 
-function* modeWarnings({ mode, detectLocalMode }: ProxyConfig): Generator<ConfigProblem> {
+function whyUnused(support: Support, mode: ProxyMode): string | undefined {
+  if (support.state === 'unused') return support.note
+  const { modes = [mode] } = support
+  return modes.includes(mode) ? undefined : `works in mode ${modes.join(' and ')}`
+}
+
+function* modeWarnings({ mode }: ProxyConfig, effective: ProxyMode): Generator<ConfigProblem> {
+  if (mode === effective) return
   // In every other respect the settings mean what they mean in that mode, so that a take-over changes nothing else.
-  if (mode !== 'nftables') {
-    const name = mode === '' ? "'' (in kube-proxy iptables)" : mode
-    const message = `${name} is not supported: nftables is used, without node ports on loopback addresses`
-    yield { field: 'mode', message }
-  }
-  if (detectLocalMode !== 'ClusterCIDR') {
-    const message = `${detectLocalMode} is not supported: no traffic counts as pod traffic`
-    yield { field: 'detectLocalMode', message }
-  }
+  const why = mode === '' ? "'' (in kube-proxy iptables) means" : `${mode} is not there:`
+  yield { field: 'mode', message: `${why} ${effective}` }
 }
 
 /** The value of a field by its path; undefined when it is not there. */

@@ -1,7 +1,16 @@
 import type { Node } from '#cluster/objects.ts'
 import { type IpAddress, type IpFamily, ipFamilies } from '#net/ip.ts'
 import { type IpPrefix, parsePrefixLenient } from '#net/prefix.ts'
-import { type ProxySettings, primaryNodePortAddresses } from '../settings.ts'
+import { parseDuration } from '#runtime/duration.ts'
+import { proxyModes } from '../backends.ts'
+import { zoneOf } from '../place.ts'
+import {
+  type IpvsSettings,
+  type ProxyMode,
+  type ProxySettings,
+  primaryNodePortAddresses,
+} from '../settings.ts'
+import { effectiveMode } from './mode.ts'
 import { nodeIPs } from './node-ips.ts'
 import type { ProxyConfig } from './schema.ts'
 
@@ -15,29 +24,71 @@ export type NodeFacts = {
   readonly machineIPs: readonly IpAddress[]
   /** Families that the kernel serves; both when not given. */
   readonly families?: readonly IpFamily[]
+  /** Modes that there are backends for; those of this build when not given. */
+  readonly modes?: readonly ProxyMode[]
 }
-
-const ZONE_LABEL = 'topology.kubernetes.io/zone'
 
 /** The settings that an effective configuration means on a node. Pure. */
 export function settingsFrom(
   config: ProxyConfig,
-  { nodeName, node, machineIPs, families = ipFamilies }: NodeFacts,
+  { nodeName, node, machineIPs, families = ipFamilies, modes = proxyModes }: NodeFacts,
 ): ProxySettings {
   const ips = nodeIPs(node, config.bindAddress, machineIPs)
-  const zone = node?.metadata.labels[ZONE_LABEL]
   return {
     nodeName,
     families,
-    clusterCIDRs:
-      config.detectLocalMode === 'ClusterCIDR' ? prefixes(config.clusterCIDR.split(',')) : [],
+    mode: effectiveMode(config, modes),
+    ...detectorOf(config, node),
     masqueradeAll: (config.mode === 'nftables' ? config.nftables : config.iptables).masqueradeAll,
     nodePortAddresses: nodePortAddresses(config, ips),
     nodeIPs: ips,
-    // An empty label is no zone.
-    zone: zone === '' ? undefined : zone,
+    zone: zoneOf(node),
+    localhostNodePorts: config.iptables.localhostNodePorts,
+    masqueradeBit: config.iptables.masqueradeBit,
+    syncPeriodMs: syncPeriodMs(config),
+    ipvs: ipvsSettings(config.ipvs),
   }
 }
+
+/** `syncPeriod` of the mode that was asked for; none is iptables. */
+export function syncPeriodMs({ mode, iptables, ipvs, nftables }: ProxyConfig): number {
+  const { syncPeriod } = mode === 'ipvs' ? ipvs : mode === 'nftables' ? nftables : iptables
+  return milliseconds(syncPeriod)
+}
+
+function detectorOf(
+  { detectLocalMode, detectLocal, clusterCIDR }: ProxyConfig,
+  node: Node | undefined,
+): Pick<ProxySettings, 'clusterCIDRs' | 'podInterface'> {
+  switch (detectLocalMode) {
+    case 'NodeCIDR':
+      return { clusterCIDRs: prefixes(node?.podCIDRs ?? []) }
+    case 'BridgeInterface':
+      return {
+        clusterCIDRs: [],
+        podInterface: { name: detectLocal.bridgeInterface, isPrefix: false },
+      }
+    case 'InterfaceNamePrefix':
+      return {
+        clusterCIDRs: [],
+        podInterface: { name: detectLocal.interfaceNamePrefix, isPrefix: true },
+      }
+    default:
+      return { clusterCIDRs: prefixes(clusterCIDR.split(',')) }
+  }
+}
+
+const ipvsSettings = (ipvs: ProxyConfig['ipvs']): IpvsSettings => ({
+  scheduler: ipvs.scheduler,
+  excludeCIDRs: prefixes(ipvs.excludeCIDRs),
+  strictARP: ipvs.strictARP,
+  tcpTimeoutSeconds: wholeSeconds(ipvs.tcpTimeout),
+  tcpFinTimeoutSeconds: wholeSeconds(ipvs.tcpFinTimeout),
+  udpTimeoutSeconds: wholeSeconds(ipvs.udpTimeout),
+})
+
+const milliseconds = (duration: string): number => parseDuration(duration) ?? 0
+const wholeSeconds = (duration: string): number => Math.trunc(milliseconds(duration) / 1000)
 
 /**
  * The name of the Node object: the configured one, else the host's.

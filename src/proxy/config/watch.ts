@@ -1,8 +1,11 @@
 import { readFile, watch } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
-import { isAbort, NodeplaneError } from '#runtime/error.ts'
+import { isDeepStrictEqual } from 'node:util'
+import { ConfigError, isAbort, NodeplaneError } from '#runtime/error.ts'
+import type { Logger } from '#runtime/log.ts'
+import type { ProxyConfig } from './schema.ts'
 
-/** The configuration file is not what it was at the start. */
+/** The configuration file says something else than at the start. */
 export class ConfigChangedError extends NodeplaneError {
   readonly code = 'ERR_CONFIG_CHANGED'
   constructor(file: string) {
@@ -10,19 +13,52 @@ export class ConfigChangedError extends NodeplaneError {
   }
 }
 
+export type ConfigWatch = {
+  /** Path. */
+  readonly file: string
+  /** What was read at the start, and what it meant. */
+  readonly text: string
+  readonly config: ProxyConfig
+  /** What another text means. @throws {ConfigError} */
+  readonly read: (text: string) => ProxyConfig
+  readonly log: Logger
+}
+
 /**
  * Watches a configuration file until the signal is aborted, then returns. Its folder is watched, since editors and
- * ConfigMaps replace files; unlike kube-proxy, which ends at any write, only another content counts.
+ * ConfigMaps replace files.
+ *
+ * kube-proxy ends at any write, and a supervisor starts it in vain when the new file is wrong: the node is left with the
+ * rules of that moment. Here only a file that is right and means something else ends the process; a wrong one is told, and the
+ * old configuration goes on.
  * @throws {ConfigChangedError}
  */
-export async function refuseChange(file: string, text: string, signal: AbortSignal): Promise<void> {
+export async function refuseChange(options: ConfigWatch, signal: AbortSignal): Promise<void> {
+  const { file } = options
+  let last = options.text
   try {
     for await (const _event of watch(dirname(file), { signal })) {
-      // Between removal and replacement there is no file.
-      const now = await readFile(file, 'utf8').catch(() => text)
-      if (now !== text) throw new ConfigChangedError(basename(file))
+      // Between removal and replacement there is no file, and at the begin of a write there is nothing in it.
+      const now = (await readFile(file, 'utf8').catch(() => last)) || last
+      if (now !== last) check(now, options)
+      last = now
     }
   } catch (error) {
     if (!(signal.aborted && isAbort(error))) throw error
   }
+}
+
+function check(text: string, { file, config, read, log }: ConfigWatch): void {
+  let now: ProxyConfig
+  try {
+    now = read(text)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    log.error(
+      { file, reason: error.message },
+      'the new configuration is wrong; going on with the old',
+    )
+    return
+  }
+  if (!isDeepStrictEqual(now, config)) throw new ConfigChangedError(basename(file))
 }

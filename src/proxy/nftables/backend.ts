@@ -1,17 +1,28 @@
 import assert from 'node:assert'
 import { NftError, type NftWriter } from '#linux/nft.ts'
-import type { NftTable } from '#linux/nft-listing.ts'
+import type { listNftCounters, NftTable } from '#linux/nft-listing.ts'
+import type { ForeignChange } from '#linux/nft-monitor.ts'
 import type { IpFamily } from '#net/ip.ts'
 import type { Protocol } from '#net/protocol.ts'
+import type { Clock } from '#runtime/clock.ts'
 import type { Backend, ServiceStates } from '../backend.ts'
 import { affinityMaps, rememberedIn, renderForgetting } from './affinity.ts'
 import { type Changes, type Elements, isEmpty } from './element.ts'
+import { guardTable, type TableWatch } from './guard.ts'
 import { type LayoutOptions, renderLayout } from './layout.ts'
 import { NftPlan } from './plan.ts'
-import { nothingRecovered, type Recovered } from './recover.ts'
-import { balancedProtocols, chainRules, renderLater, renderNow, renderRemoval } from './render.ts'
+import type { Recovered } from './recover.ts'
+import {
+  balancedProtocols,
+  chainRules,
+  renderAll,
+  renderLater,
+  renderNow,
+  renderRemoval,
+} from './render.ts'
 import { type OwnNode, type PortRules, portRules } from './route.ts'
 import type { Table } from './table.ts'
+import { counting, type ServiceTraffic, sumTraffic } from './traffic.ts'
 
 export type NftablesOptions = LayoutOptions & {
   readonly node: OwnNode
@@ -19,6 +30,9 @@ export type NftablesOptions = LayoutOptions & {
   readonly list: (table: Table, signal: AbortSignal) => Promise<NftTable | undefined>
   /** The elements of one map of the table. */
   readonly listMap: (table: Table, map: string, signal: AbortSignal) => Promise<MapElements>
+  readonly listCounters: typeof listNftCounters
+  readonly watch: TableWatch
+  readonly clock: Clock
 }
 
 type MapElements = ReadonlyMap<string, string>
@@ -33,6 +47,8 @@ export class NftablesBackend implements Backend {
   readonly name = 'nftables'
   readonly #options: NftablesOptions
   #plan: NftPlan | undefined
+  /** Somebody touched more than elements. A listing shows how many rules there are, not that they are ours. */
+  #isLayoutSuspect = false
 
   constructor(options: NftablesOptions) {
     this.#options = options
@@ -42,18 +58,43 @@ export class NftablesBackend implements Backend {
     const { table, list } = this.#options
     this.#plan = undefined
     const layout = renderLayout(this.#options)
+    const isSuspect = this.#isLayoutSuspect
+    this.#isLayoutSuspect = false
     const listed = await list(table, signal)
-    const kernel = recover(table.family, listed, layout)
-    const { plan, changes } = NftPlan.adopt(this.#rules(all), kernel ?? nothingRecovered)
-    // Another layout: of other settings or another version. All is made anew in one transaction, so without a gap.
-    const fresh = kernel === undefined ? renderRemoval(table) + layout.text : ''
-    await this.#write(changes, signal, fresh)
-    for (const protocol of balancedProtocols) {
-      const maps = affinityMaps(table.family, protocol)
-      const isAnyKnown = maps.some(({ name }) => listed?.elements.get(name)?.size)
-      if (kernel !== undefined && isAnyKnown) await this.#forget(plan, protocol, signal)
+    const kernel = isSuspect ? undefined : recover(table.family, listed, layout)
+    try {
+      if (kernel === undefined) this.#plan = await this.#makeAnew(all, layout.text, signal)
+      else this.#plan = await this.#adjust(all, kernel, signal)
+    } catch (error) {
+      this.#isLayoutSuspect ||= isSuspect
+      throw error
     }
-    this.#plan = plan
+  }
+
+  /**
+   * All in one transaction, so without a gap: there is no table, or one of another layout (of other settings or another
+   * version), or one that somebody changed.
+   */
+  async #makeAnew(all: ServiceStates, layout: string, signal: AbortSignal): Promise<NftPlan> {
+    const { table, writer } = this.#options
+    const { plan, chains } = NftPlan.create(this.#rules(all))
+    const pieces = function* () {
+      yield renderRemoval(table) + layout
+      yield* renderAll(table, chains, plan.elements())
+    }
+    await writer.apply(pieces(), signal)
+    return plan
+  }
+
+  async #adjust(all: ServiceStates, kernel: Recovered, signal: AbortSignal): Promise<NftPlan> {
+    const { plan, changes } = NftPlan.adopt(new Map(this.#rules(all)), kernel)
+    await this.#write(changes, signal)
+    for (const protocol of balancedProtocols) {
+      const maps = affinityMaps(this.#options.table.family, protocol)
+      const isAnyKnown = maps.some(({ name }) => kernel.filled.has(name))
+      if (isAnyKnown) await this.#forget(plan, protocol, signal)
+    }
+    return plan
   }
 
   async update(changed: ServiceStates, signal: AbortSignal): Promise<void> {
@@ -61,31 +102,49 @@ export class NftablesBackend implements Backend {
     assert(plan !== undefined, 'an update follows a successful call')
     // Until it is written nobody knows what the kernel holds.
     this.#plan = undefined
-    const changes = plan.update(this.#rules(changed))
+    const changes = plan.update(new Map(this.#rules(changed)))
     await this.#write(changes, signal)
     for (const protocol of changes.forgetful) await this.#forget(plan, protocol, signal)
     this.#plan = plan
   }
 
+  async guard(lost: (reason: string) => void, signal: AbortSignal): Promise<void> {
+    const { watch, clock } = this.#options
+    const onChange = ({ reason, isElementsOnly }: ForeignChange) => {
+      this.#isLayoutSuspect ||= !isElementsOnly
+      lost(reason)
+    }
+    await guardTable({ watch, clock, onChange }, signal)
+  }
+
+  /**
+   * What went through each service port that has rules, by its key (`namespace/name:port` with the protocol, see
+   * `servicePortKey`). Listed by an `nft` child: 0.2 s with 10,000 Services. Empty before the first sync.
+   * @throws {ExecError} nft could not be run or failed
+   */
+  async serviceCounters(signal: AbortSignal): Promise<ReadonlyMap<string, ServiceTraffic>> {
+    const { table, listCounters } = this.#options
+    const listings = await Promise.all(
+      counting.map(async place => [place, await listCounters(table, place, signal)] as const),
+    )
+    return sumTraffic(this.#plan?.owners() ?? [], listings)
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#options.watch[Symbol.dispose]()
     this.#options.writer[Symbol.dispose]()
   }
 
-  #rules(states: ServiceStates): ReadonlyMap<string, readonly PortRules[]> {
-    const rules = new Map<string, readonly PortRules[]>()
+  *#rules(states: ServiceStates): Generator<readonly [string, readonly PortRules[]]> {
     for (const [service, ports] of states) {
-      rules.set(
-        service,
-        ports.map(port => portRules(port, this.#options.node)),
-      )
+      yield [service, ports.map(port => portRules(port, this.#options.node))]
     }
-    return rules
   }
 
-  async #write(changes: Changes, signal: AbortSignal, first = ''): Promise<void> {
+  async #write(changes: Changes, signal: AbortSignal): Promise<void> {
     const { table, writer } = this.#options
-    if (first === '' && isEmpty(changes)) return
-    const texts = [first + renderNow(table, changes), renderLater(table, changes)]
+    if (isEmpty(changes)) return
+    const texts = [renderNow(table, changes), renderLater(table, changes)]
     for (const text of texts) if (text !== '') await writer.apply(text, signal)
   }
 
@@ -112,7 +171,7 @@ export class NftablesBackend implements Backend {
 }
 
 /** What can be kept of a table: nothing unless its fixed part is what this layout made and nobody has flushed it. */
-function recover(
+export function recover(
   family: IpFamily,
   table: NftTable | undefined,
   layout: { readonly marker: string; readonly rules: ReadonlyMap<string, number> },
@@ -128,5 +187,7 @@ function recover(
     if (rules !== wanted) return undefined
     chains.add(chain)
   }
-  return { elements: table.elements as Elements, chains }
+  const filled = new Set<string>()
+  for (const [name, { size }] of table.elements) if (size > 0) filled.add(name)
+  return { elements: table.elements as Elements, chains, filled }
 }

@@ -41,6 +41,13 @@ export class SharedElements {
     for (const claimed of this.#claims.values()) yield* winnerOf(claimed)
   }
 
+  /** Each thing with the owner that has it. */
+  *owners(): Generator<{ readonly name: string; readonly owner: string }> {
+    for (const [name, claimed] of this.#claims) {
+      if (claimed.size > 0) yield { name, owner: firstOf(claimed) }
+    }
+  }
+
   #touch(name: string): Claimed {
     const claimed = this.#claims.get(name) ?? new Map<string, readonly Element[]>()
     this.#claims.set(name, claimed)
@@ -54,6 +61,7 @@ const NOTHING: readonly Element[] = []
 function winnerOf(claimed: Claimed | undefined): readonly Element[] {
   if (claimed === undefined || claimed.size === 0) return NOTHING
   if (claimed.size === 1) return claimed.values().next().value as readonly Element[]
-  const first = [...claimed.keys()].reduce((a, b) => (a < b ? a : b))
-  return claimed.get(first) as readonly Element[]
+  return claimed.get(firstOf(claimed)) as readonly Element[]
 }
+
+const firstOf = (claimed: Claimed): string => [...claimed.keys()].reduce((a, b) => (a < b ? a : b))

@@ -20,6 +20,8 @@ export const containers = [
   'hairpins',
   'masquerade-vips',
   'masquerade-nodeports',
+  'traffic',
+  'traffic-nodeports',
 ] as const
 export type Container = (typeof containers)[number]
 

@@ -2,8 +2,11 @@ import { createHash } from 'node:crypto'
 import type { IpFamily } from '#net/ip.ts'
 import type { IpPrefix } from '#net/prefix.ts'
 import type { Protocol } from '#net/protocol.ts'
+import type { LocalDetector } from '../local-detector.ts'
 import { affinityDeclarations, recallingRule } from './affinity.ts'
+import { baseChain, type Chain } from './chain.ts'
 import { endpointsOf } from './element.ts'
+import { localhostChains, loopbackOf, toLoopback } from './localhost.ts'
 import {
   DROP_CHAIN,
   MASQUERADE_CHAIN,
@@ -12,18 +15,24 @@ import {
   REJECT_CHAIN,
   STICKY_CHAIN,
 } from './name.ts'
-import { prefixText, prefixTexts } from './prefixes.ts'
+import { exceptPods, fromPods } from './pods.ts'
+import { prefixTexts } from './prefixes.ts'
 import { balancedProtocols } from './render.ts'
 import { nftFamily, type Table, tableText } from './table.ts'
+import { countingRules, originalNodePort, originalVip } from './traffic.ts'
 
 /** What the fixed part of a table depends on. All prefixes are of its family. */
 export type LayoutOptions = {
   readonly table: Table
-  /** Where pods live; undefined: there is no detector. */
-  readonly clusterCIDR: IpPrefix | undefined
+  /** What pods send; undefined: nobody knows. */
+  readonly detector: LocalDetector | undefined
   readonly masqueradeAll: boolean
   /** Node ports answer on local addresses in these; on all when there is none. */
   readonly nodePortAddresses: readonly IpPrefix[]
+  /** Node ports answer on loopback as well, to this node's own processes. */
+  readonly localhostNodePorts: boolean
+  /** Drop forwarded TCP segments that conntrack does not know what to do with. */
+  readonly dropInvalid: boolean
 }
 
 /** The fixed part: maps, sets, base chains and their rules. */
@@ -38,8 +47,8 @@ export type Layout = {
 
 /** For connections that come from inside the cluster as far as this node can tell: of pods, and its own. */
 const INSIDE_CHAIN = 'services-inside'
-
-type Chain = { readonly name: string; readonly hook?: string; readonly rules: readonly string[] }
+/** They ask the maps of their own first. */
+const INSIDE_SUFFIXES = ['-inside', '']
 
 /** The fixed part of a family's table. Pure: equal options give equal text. README.md has the packet's way through it. */
 export function renderLayout(options: LayoutOptions): Layout {
@@ -87,6 +96,8 @@ function declarations({ table }: LayoutOptions): readonly string[] {
     `set node-addresses { type ${address}; size 65536; flags dynamic; }`,
     `map masquerade-vips { typeof ${vip} : verdict; }`,
     `map masquerade-nodeports { typeof ${nodePort} : verdict; }`,
+    `set traffic { typeof ${vip}; counter; }`,
+    `set traffic-nodeports { typeof ${nodePort}; counter; }`,
   ]
 }
 
@@ -112,14 +123,18 @@ function regularChains(options: LayoutOptions): readonly Chain[] {
     { name: DROP_CHAIN, rules: ['drop'] },
     { name: STICKY_CHAIN, rules: stickyRules(options) },
     { name: 'services', rules: dispatch(options, ['']) },
-    { name: INSIDE_CHAIN, rules: dispatch(options, ['-inside', '']) },
+    { name: INSIDE_CHAIN, rules: dispatch(options, INSIDE_SUFFIXES) },
     { name: 'masquerade-cluster-ip', rules: clusterIPMasquerade(options) },
     { name: MASQUERADE_CHAIN, rules: ['masquerade fully-random'] },
     {
       name: MASQUERADE_NODE_CHAIN,
-      rules: [`${notFromPods(options)}fib saddr type local masquerade fully-random`],
+      rules: [
+        ...exceptPods(options.detector, options.table.family),
+        'fib saddr type local masquerade fully-random',
+      ],
     },
     { name: 'masquerade-services', rules: masqueradeRules(options) },
+    { name: 'count', rules: countingRules(options.table.family) },
   ]
 }
 
@@ -127,76 +142,86 @@ function regularChains(options: LayoutOptions): readonly Chain[] {
 function dispatch(options: LayoutOptions, suffixes: readonly string[]): readonly string[] {
   const ip = nftFamily(options.table.family)
   const vip = `${ip} daddr . meta l4proto . th dport`
-  const follow = (key: string, map: string, alsoDo = '') =>
-    `meta priority set ${key} map @${map} ${alsoDo}meta priority vmap @lb`
   return [
     // Asked twice, since the two look-ups can fall on either side of a transaction that lifts the restriction.
     `${vip} @restricted ${vip} . ${ip} saddr != @source-ranges ${vip} @restricted goto ${DROP_CHAIN}`,
     ...suffixes.map(suffix => follow(vip, `vips${suffix}`)),
     `${ip} daddr @cluster-ips goto ${REJECT_CHAIN}`,
-    ...suffixes.map(
-      suffix =>
-        `${nodePortMatch(options)} ${follow('meta l4proto . th dport', `nodeports${suffix}`, `add @node-addresses { ${ip} daddr } `)}`,
-    ),
+    ...nodePortRules(options, nodePortMatch(options), suffixes),
   ]
 }
+
+const nodePortRules = (
+  { table }: LayoutOptions,
+  match: string,
+  suffixes: readonly string[],
+): readonly string[] =>
+  suffixes.map(suffix => {
+    const note = `add @node-addresses { ${nftFamily(table.family)} daddr } `
+    return `${match} ${follow('meta l4proto . th dport', `nodeports${suffix}`, note)}`
+  })
+
+const follow = (key: string, map: string, alsoDo = ''): string =>
+  `meta priority set ${key} map @${map} ${alsoDo}meta priority vmap @lb`
 
 const stickyRules = ({ table: { family } }: LayoutOptions): readonly string[] => [
   ...balancedProtocols.map(protocol => recallingRule(family, protocol)),
   'meta priority vmap @spread',
 ]
 
-function masqueradeRules(options: LayoutOptions): readonly string[] {
-  const ip = nftFamily(options.table.family)
-  // Only a match of the protocol gives the original port its type.
-  const typed = 'meta l4proto { tcp, udp, sctp } '
+function masqueradeRules({ table: { family } }: LayoutOptions): readonly string[] {
+  const ip = nftFamily(family)
   return [
     `${ip} saddr . ${ip} daddr @hairpins masquerade fully-random`,
     `ct original ${ip} daddr @cluster-ips goto masquerade-cluster-ip`,
-    `${typed}ct original ${ip} daddr . meta l4proto . ct original proto-dst vmap @masquerade-vips`,
-    `ct original ${ip} daddr @node-addresses ${typed}meta l4proto . ct original proto-dst vmap @masquerade-nodeports`,
+    `${originalVip(family)} vmap @masquerade-vips`,
+    `${originalNodePort(family)} vmap @masquerade-nodeports`,
   ]
 }
 
 function baseChains(options: LayoutOptions): readonly Chain[] {
-  const { table, clusterCIDR } = options
-  const fromPods =
-    clusterCIDR === undefined
-      ? []
-      : [`${nftFamily(table.family)} saddr ${prefixText(clusterCIDR)} goto ${INSIDE_CHAIN}`]
+  const { table, detector, localhostNodePorts, dropInvalid } = options
+  const { family } = table
   // The id is still in the priority: nothing but a nat chain lies between. But a local process may have set a priority
   // that looks like one (SO_PRIORITY, IP_TOS), so the endpoint must be one of that id.
-  const remember = `ct state new ct status dnat meta priority . ${nftFamily(table.family)} daddr . th dport @sticky-endpoints meta priority vmap @remember`
+  const remember = `ct state new ct status dnat meta priority . ${nftFamily(family)} daddr . th dport @sticky-endpoints meta priority vmap @remember`
+  const count = 'ct status dnat jump count'
   return [
     // Nat chains see the first packet of a connection only: established ones are never looked at again.
-    baseChain('prerouting', 'nat hook prerouting priority -100', [...fromPods, 'goto services']),
-    baseChain('output', 'nat hook output priority -100', [`goto ${INSIDE_CHAIN}`]),
+    baseChain('prerouting', 'nat hook prerouting priority -100', [
+      ...(detector === undefined ? [] : [`${fromPods(detector, family)} goto ${INSIDE_CHAIN}`]),
+      'goto services',
+    ]),
+    baseChain('output', 'nat hook output priority -100', [
+      ...(localhostNodePorts ? nodePortRules(options, toLoopback(family), INSIDE_SUFFIXES) : []),
+      `goto ${INSIDE_CHAIN}`,
+    ]),
     baseChain('postrouting', 'nat hook postrouting priority 100', [
       'ct status dnat jump masquerade-services',
     ]),
     baseChain('affinity-prerouting', 'filter hook prerouting priority -90', [remember]),
     baseChain('affinity-output', 'filter hook output priority -90', [remember]),
+    baseChain('forward', 'filter hook forward priority 0', [
+      ...(dropInvalid ? ['meta l4proto tcp ct state invalid drop'] : []),
+      count,
+    ]),
+    // What this node sends to itself has been counted on its way out.
+    baseChain('count-input', 'filter hook input priority 0', [`iifname != "lo" ${count}`]),
+    baseChain('count-output', 'filter hook output priority 0', [count]),
+    ...(localhostNodePorts ? localhostChains(family) : []),
   ]
 }
 
-const baseChain = (name: string, hook: string, rules: readonly string[]): Chain => ({
-  name,
-  hook: `type ${hook}; policy accept;`,
-  rules,
-})
-
 function clusterIPMasquerade(options: LayoutOptions): readonly string[] {
-  const { clusterCIDR, masqueradeAll } = options
-  if (!masqueradeAll && clusterCIDR === undefined) return []
-  return [`${masqueradeAll ? '' : notFromPods(options)}masquerade fully-random`]
+  const { table, detector, masqueradeAll } = options
+  if (masqueradeAll) return ['masquerade fully-random']
+  if (detector === undefined) return []
+  return [...exceptPods(detector, table.family), 'masquerade fully-random']
 }
-
-const notFromPods = ({ table, clusterCIDR }: LayoutOptions): string =>
-  clusterCIDR === undefined ? '' : `${nftFamily(table.family)} saddr != ${prefixText(clusterCIDR)} `
 
 function nodePortMatch({ table: { family }, nodePortAddresses }: LayoutOptions): string {
   const ip = nftFamily(family)
   const selected = prefixTexts(nodePortAddresses)
   const among = selected.length === 0 ? '' : `${ip} daddr { ${selected.join(', ')} } `
-  return `${among}${ip} daddr != ${family === 4 ? '127.0.0.0/8' : '::1'} fib daddr type local`
+  return `${among}${ip} daddr != ${loopbackOf(family)} fib daddr type local`
 }

@@ -1,41 +1,83 @@
-import { childWriter } from '#linux/nft.ts'
-import { listNftMap, listNftTable } from '#linux/nft-listing.ts'
+import { listNftCounters, listNftMap, listNftTable } from '#linux/nft-listing.ts'
+import { NftMonitor } from '#linux/nft-monitor.ts'
 import { createNftWriter } from '#linux/nft-writer.ts'
-import { familyOf, type IpFamily, ipFamilies } from '#net/ip.ts'
+import { ensureSysctl, readSysctl } from '#linux/sysctl.ts'
+import { familyOf, type IpFamily } from '#net/ip.ts'
 import type { Backend, BackendModule, BackendOptions } from '../backend.ts'
 import { localDetector } from '../local-detector.ts'
 import { DEFAULT_TABLE_NAME, type ProxySettings } from '../settings.ts'
-import { NftablesBackend } from './backend.ts'
-import { renderRemoval } from './render.ts'
+import { NftablesBackend, recover } from './backend.ts'
+import { cleanup } from './cleanup.ts'
+import { type DescribeOptions, describeTable, diffTable } from './describe.ts'
+import { type LayoutOptions, renderLayout } from './layout.ts'
+import { selectsLoopback } from './localhost.ts'
+import type { OwnNode } from './route.ts'
 import type { Table } from './table.ts'
 
 /** Mode nftables: a table of ours in each family. */
-export const nftables: BackendModule = { open, cleanup }
+export const nftables: BackendModule = {
+  open,
+  cleanup,
+  describe: (options, states) => describeTable(described(options), states),
+  async diff(options, states, signal) {
+    const wanted = described(options)
+    const { table } = wanted.options
+    const listed = await listNftTable(table, signal)
+    return diffTable(wanted, states, recover(table.family, listed, wanted.layout))
+  },
+}
 
-async function open({ family, settings }: BackendOptions): Promise<Backend> {
-  const detector = localDetector(settings, family)
+async function open(options: BackendOptions): Promise<Backend> {
+  const layout = layoutOptions(options)
+  if (layout.localhostNodePorts && options.family === 4) ensureSysctl(ROUTE_LOCALNET, '1')
+  const watch = NftMonitor.open(layout.table)
   return new NftablesBackend({
-    table: tableOf(family, settings),
-    clusterCIDR: detector?.by === 'source' ? detector.prefix : undefined,
-    masqueradeAll: settings.masqueradeAll,
-    nodePortAddresses: settings.nodePortAddresses.filter(prefix => prefix.family === family),
-    node: {
-      nodeName: settings.nodeName,
-      nodeIPs: (settings.nodeIPs ?? []).filter(ip => familyOf(ip) === family),
-    },
-    writer: await createNftWriter(),
+    ...layout,
+    node: ownNode(options),
+    writer: await createNftWriter(pid => watch.ignore(pid)),
     list: listNftTable,
     listMap: listNftMap,
+    listCounters: listNftCounters,
+    watch,
+    clock: options.clock,
   })
 }
 
-async function cleanup(_: unknown, signal: AbortSignal): Promise<void> {
-  const removals = ipFamilies.map(family =>
-    childWriter.apply(renderRemoval(tableOf(family, {})), signal),
-  )
-  const failed = (await Promise.allSettled(removals)).find(({ status }) => status === 'rejected')
-  if (failed?.status === 'rejected') throw failed.reason as Error
+function described(options: BackendOptions): DescribeOptions {
+  const layout = layoutOptions(options)
+  return { options: layout, layout: renderLayout(layout), node: ownNode(options) }
 }
+
+function layoutOptions({ family, settings }: BackendOptions): LayoutOptions {
+  const nodePortAddresses = settings.nodePortAddresses.filter(prefix => prefix.family === family)
+  return {
+    table: tableOf(family, settings),
+    detector: localDetector(settings, family),
+    masqueradeAll: settings.masqueradeAll,
+    nodePortAddresses,
+    localhostNodePorts:
+      settings.localhostNodePorts === true && selectsLoopback(nodePortAddresses, family),
+    dropInvalid: !isTcpBeLiberal(),
+  }
+}
+
+/** Connections of 127.0.0.1 may leave by other links; what comes in to it by them is the layout's to drop. */
+const ROUTE_LOCALNET = 'net/ipv4/conf/all/route_localnet'
+
+/** Does conntrack take all segments of a connection for valid? It is asked once, as by kube-proxy. */
+function isTcpBeLiberal(): boolean {
+  try {
+    return readSysctl('net/netfilter/nf_conntrack_tcp_be_liberal') !== '0'
+  } catch {
+    // Conntrack is loaded by the first rule that needs it, and starts out strict.
+    return false
+  }
+}
+
+const ownNode = ({ family, settings }: BackendOptions): OwnNode => ({
+  nodeName: settings.nodeName,
+  nodeIPs: (settings.nodeIPs ?? []).filter(ip => familyOf(ip) === family),
+})
 
 const tableOf = (
   family: IpFamily,

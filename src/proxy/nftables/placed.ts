@@ -64,12 +64,15 @@ export function* claimsOf(port: PortRules, routes: PlacedRoutes): Generator<Clai
   }
 }
 
+const trafficOf = (at: Destination['at']) => (at === 'vips' ? 'traffic' : 'traffic-nodeports')
+
 function* destinationElements(
   { at, key, route, insideRoute, masquerade, sourceRanges = [] }: Destination,
   routes: PlacedRoutes,
 ): Generator<Element> {
   const idOf = (name: string) => formatId(routes.get(name)?.id as number)
   yield { container: at, key, value: idOf(route) }
+  yield { container: trafficOf(at), key, value: '' }
   if (insideRoute !== undefined) {
     yield { container: `${at}-inside`, key, value: idOf(insideRoute) }
   }

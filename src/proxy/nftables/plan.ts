@@ -46,9 +46,20 @@ export class NftPlan {
     this.#ids = ids
   }
 
+  /** A plan for an empty kernel, which needs these chains and all elements. Rules are read once, one after the other. */
+  static create(rules: Iterable<readonly [string, readonly PortRules[]]>): {
+    readonly plan: NftPlan
+    readonly chains: readonly string[]
+  } {
+    const plan = new NftPlan(new IdPool([]))
+    for (const [service, ports] of rules) plan.#place(service, ports, () => undefined)
+    plan.#shared.takeChanges()
+    return { plan, chains: plan.#takeMissing() }
+  }
+
   /**
    * A plan for the rules of all Services that keeps as much as it can of what the kernel holds, and the changes that
-   * bring the kernel there. For an empty kernel these are everything.
+   * bring the kernel there.
    */
   static adopt(
     rules: ReadonlyMap<string, readonly PortRules[]>,
@@ -103,6 +114,11 @@ export class NftPlan {
     }
   }
 
+  /** The service port (by key) of each destination, named `vips KEY` or `nodeports KEY`; other things are among them. */
+  owners(): ReturnType<SharedElements['owners']> {
+    return this.#shared.owners()
+  }
+
   /** Which clients are remembered with endpoints that their route does not have (any more)? */
   outdated(protocol: Protocol, clients: readonly Remembered[]): readonly Remembered[] {
     return clients.filter(({ key, values }) => {
@@ -152,13 +168,18 @@ export class NftPlan {
   }
 
   #changesOf(all: Iterable<ElementChange>, unusedChains: readonly string[]): Changes {
-    const chains = [...this.#missing.difference(this.#chains)]
-    for (const chain of chains) this.#chains.add(chain)
-    this.#missing.clear()
+    const chains = this.#takeMissing()
     const { now = [], later = [] } = Object.groupBy(all, change =>
       isDeferred(change) ? 'later' : 'now',
     )
     return { chains, now, later, unusedChains, forgetful: [] }
+  }
+
+  #takeMissing(): readonly string[] {
+    const chains = [...this.#missing.difference(this.#chains)]
+    for (const chain of chains) this.#chains.add(chain)
+    this.#missing.clear()
+    return chains
   }
 }
 

@@ -8,10 +8,9 @@ export type Recovered = {
   readonly elements: Elements
   /** Those made on demand. */
   readonly chains: ReadonlySet<string>
+  /** The maps and sets that are not empty, also those that packets write. */
+  readonly filled: ReadonlySet<string>
 }
-
-/** An empty table. */
-export const nothingRecovered: Recovered = { elements: new Map(), chains: new Set() }
 
 /** The ids by which the kernel knows the routes of these ports, by route key: those that their destinations lead to. */
 export function recoverIds(

@@ -2,7 +2,13 @@ import type { IpFamily } from '#net/ip.ts'
 import type { Protocol } from '#net/protocol.ts'
 import { rememberingRules } from './affinity.ts'
 import { inChunks } from './chunks.ts'
-import { type Changes, containers, type ElementChange, endpointsOf } from './element.ts'
+import {
+  type Changes,
+  containers,
+  type Element,
+  type ElementChange,
+  endpointsOf,
+} from './element.ts'
 import { parseChain, protocolName } from './name.ts'
 import { nftFamily, type Table, tableText } from './table.ts'
 
@@ -15,6 +21,26 @@ const ELEMENTS_A_COMMAND = 500
 /** The first of two transactions: new and changed elements, and deletions nothing can still be on the way to. */
 export const renderNow = (table: Table, { chains, now }: Changes): string =>
   lines([...chains.flatMap(chain => renderChain(table, chain)), ...renderChanges(table, now)])
+
+/** These chains and elements where there are none, in pieces. */
+export function* renderAll(
+  table: Table,
+  chains: readonly string[],
+  elements: Iterable<Element>,
+): Generator<string> {
+  yield lines(chains.flatMap(chain => renderChain(table, chain)))
+  const waiting = new Map<string, string[]>()
+  const add = (container: string, list: readonly string[]) =>
+    lines(commands(`add element ${tableText(table)} ${container}`, list))
+  for (const { container, key, value } of elements) {
+    const list = waiting.get(container) ?? []
+    waiting.set(container, list)
+    if (list.push(element(key, value)) < ELEMENTS_A_COMMAND) continue
+    yield add(container, list)
+    list.length = 0
+  }
+  for (const [container, list] of waiting) yield add(container, list)
+}
 
 /** The second one: deletions of what packets may have been on the way to during the first. */
 export const renderLater = (table: Table, { later, unusedChains }: Changes): string =>

@@ -4,8 +4,8 @@ import type { Clock } from '#runtime/clock.ts'
 import type { HttpAnswer, HttpRoutes } from '#runtime/http-server.ts'
 import { Counter, type Metrics } from '#runtime/metrics.ts'
 
-/** A change must be in the kernel within this: twice kube-proxy's default syncPeriod. */
-const MAX_PENDING_MS = 60_000
+/** A change must be in the kernel within so many syncPeriods (kube-proxy). */
+const MAX_PENDING_PERIODS = 2
 
 /** Nodes with this taint are about to go: load balancers should leave them. */
 const GOING_TAINT = 'ToBeDeletedByClusterAutoscaler'
@@ -17,13 +17,21 @@ type FamilyState = {
   readonly updatedMs: number
 }
 
-/** Whether the proxy keeps up: no family has had a change for a minute that is not in the kernel. */
+/** Whether the proxy keeps up: no family has had a change for two syncPeriods that is not in the kernel. */
 export class ProxyHealth {
   readonly #clock: Clock
+  readonly #maxPendingMs: number
   readonly #families: Map<IpFamily, FamilyState>
 
-  constructor(families: readonly IpFamily[], clock: Clock) {
+  constructor(
+    {
+      families,
+      syncPeriodMs,
+    }: { readonly families: readonly IpFamily[]; readonly syncPeriodMs: number },
+    clock: Clock,
+  ) {
     this.#clock = clock
+    this.#maxPendingMs = MAX_PENDING_PERIODS * syncPeriodMs
     const started = { pendingSinceMs: undefined, updatedMs: clock.now() }
     this.#families = new Map(families.map(family => [family, started]))
   }
@@ -42,13 +50,17 @@ export class ProxyHealth {
     this.#change(family, () => ({ pendingSinceMs: undefined, updatedMs }))
   }
 
+  isHealthy(): boolean {
+    return Object.values(this.status()).every(({ healthy }) => healthy)
+  }
+
   /** By family, in their order: `IPv4`, `IPv6`. */
   status(): Readonly<Record<string, { readonly updatedMs: number; readonly healthy: boolean }>> {
     const nowMs = this.#clock.monotonic()
     return Object.fromEntries(
       [...this.#families].map(([family, { pendingSinceMs = nowMs, updatedMs }]) => [
         `IPv${family}`,
-        { updatedMs, healthy: nowMs - pendingSinceMs <= MAX_PENDING_MS },
+        { updatedMs, healthy: nowMs - pendingSinceMs <= this.#maxPendingMs },
       ]),
     )
   }

@@ -1,16 +1,51 @@
 import { type HttpRoutes, metricsRoute } from '#runtime/http-server.ts'
-import type { Metrics } from '#runtime/metrics.ts'
+import { createMetrics, Gauge, type Metrics } from '#runtime/metrics.ts'
 import type { ProxyConfig } from '../config/schema.ts'
+import type { ProxyMode } from '../settings.ts'
+import type { ProxyHealth } from './health.ts'
+import { pages } from './pages.ts'
+import { profilingRoutes } from './profiling.ts'
 
-/** kube-proxy's metrics server: metrics, the mode in use, and the effective configuration. */
-export const metricsRoutes = (metrics: Metrics, config: ProxyConfig): HttpRoutes => ({
-  '/metrics': metricsRoute(metrics),
-  // Not the mode that was asked for: what programs the kernel.
-  '/proxyMode': () => ({ status: 200, body: 'nftables' }),
-  '/healthz': () => ({ status: 200, body: 'ok' }),
-  '/configz': () => ({
-    status: 200,
-    body: JSON.stringify({ 'kubeproxy.config.k8s.io': config }),
-    contentType: 'application/json',
-  }),
-})
+export type MetricsRoutesOptions = {
+  readonly metrics: Metrics
+  readonly config: ProxyConfig
+  /** What programs the kernel, whatever was asked for. */
+  readonly mode: ProxyMode
+  readonly health: ProxyHealth
+  readonly nowMs: () => number
+}
+
+/** kube-proxy's metrics server: metrics, the mode in use, the effective configuration, and profiles where they are wanted. */
+export function metricsRoutes(options: MetricsRoutesOptions): HttpRoutes {
+  const { metrics, config, mode, health, nowMs } = options
+  return {
+    '/metrics': metricsRoute(metrics),
+    '/metrics/slis': metricsRoute(healthMetrics(health)),
+    '/proxyMode': () => ({ status: 200, body: mode }),
+    '/healthz': () => ({ status: 200, body: 'ok' }),
+    '/configz': () => ({
+      status: 200,
+      body: JSON.stringify({ 'kubeproxy.config.k8s.io': config }),
+      contentType: 'application/json',
+    }),
+    ...pages(config, { startedMs: nowMs(), nowMs }),
+    ...(config.enableProfiling ? profilingRoutes() : {}),
+  }
+}
+
+/** Whether each family keeps up, as Kubernetes' components tell it (KEP-3466). */
+function healthMetrics(health: ProxyHealth): Metrics {
+  const registry = createMetrics()
+  new Gauge({
+    name: 'kubernetes_healthcheck',
+    help: 'The result of a health check: 1 when it holds',
+    labelNames: ['name', 'type'],
+    registers: [registry],
+    collect() {
+      for (const [name, { healthy }] of Object.entries(health.status())) {
+        this.set({ name, type: 'livez' }, healthy ? 1 : 0)
+      }
+    },
+  })
+  return registry
+}

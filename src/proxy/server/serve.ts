@@ -1,6 +1,11 @@
 import type { Clock } from '#runtime/clock.ts'
 import { describeError } from '#runtime/error.ts'
-import { type HttpRoutes, type HttpServer, startHttpServer } from '#runtime/http-server.ts'
+import {
+  type HttpPlace,
+  type HttpRoutes,
+  type HttpServer,
+  startHttpServer,
+} from '#runtime/http-server.ts'
 import type { Logger } from '#runtime/log.ts'
 import { untilAborted } from '#runtime/run-together.ts'
 import { parseAddressWithPort } from '../config/leaf.ts'
@@ -16,6 +21,10 @@ export type ServeOptions = {
   readonly routes: HttpRoutes
   /** A failed bind is an error instead of being tried again. */
   readonly hardFail: boolean
+  /** Told of the first failed bind. */
+  readonly onFailure?: ((error: unknown) => void) | undefined
+  /** See {@link HttpPlace}. */
+  readonly timeoutMs?: number | undefined
   readonly log: Logger
   readonly clock: Clock
 }
@@ -27,7 +36,11 @@ export type ServeOptions = {
 export async function serve(options: ServeOptions, signal: AbortSignal): Promise<void> {
   const place = parseAddressWithPort(options.address, 0)
   if (place === undefined || signal.aborted) return
-  await using server = await bind({ host: place.ip, port: place.port }, options, signal)
+  await using server = await bind(
+    { host: place.ip, port: place.port, timeoutMs: options.timeoutMs },
+    options,
+    signal,
+  )
   if (server === undefined) return
   const { name, log } = options
   log.info({ server: name, host: server.host, port: server.port }, 'listening')
@@ -36,14 +49,15 @@ export async function serve(options: ServeOptions, signal: AbortSignal): Promise
 
 /** undefined when the signal was aborted first. */
 async function bind(
-  place: { readonly host: string; readonly port: number },
-  { name, address, routes, hardFail, log, clock }: ServeOptions,
+  place: HttpPlace,
+  { name, address, routes, hardFail, onFailure, log, clock }: ServeOptions,
   signal: AbortSignal,
 ): Promise<HttpServer | undefined> {
-  while (!signal.aborted) {
+  for (let tries = 1; !signal.aborted; tries++) {
     try {
       return await startHttpServer(place, routes)
     } catch (error) {
+      if (tries === 1) onFailure?.(error)
       if (hardFail) throw error
       log.error({ server: name, address, reason: describeError(error) }, 'cannot listen')
     }

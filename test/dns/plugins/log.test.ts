@@ -11,6 +11,7 @@ const exchange = (parts: Partial<Exchange> = {}): Exchange => ({
   rcode: 'NOERROR',
   server: 'dns://:53',
   zone: '.',
+  view: '',
   plugin: 'whoami',
   requestOctets: 29,
   replyOctets: 56,

@@ -27,8 +27,13 @@ function server(handler: Handler, parts: Partial<Answering> = {}) {
     { name: 'observer', observe: exchange => void observed.push(exchange) },
     { name: 'inner', wrap: () => handler },
   ]
-  const block: ServingBlock = { plugins, handler: chain(plugins, handler) }
-  const zones = new Map([['example.org.', block]])
+  const block: ServingBlock = {
+    view: '',
+    plugins,
+    handler: chain(plugins, handler),
+    fastPath: false,
+  }
+  const zones = new Map([['example.org.', [block]]])
   const answering: Answering = {
     server: 'dns://:53',
     takesAnyClass: false,

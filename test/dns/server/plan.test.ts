@@ -21,7 +21,10 @@ function plan(...texts: readonly string[]) {
 
 const listeners = (...texts: readonly string[]) =>
   Object.fromEntries(
-    [...plan(...texts).listeners].map(([key, { zones }]) => [key, Object.fromEntries(zones)]),
+    [...plan(...texts).listeners].map(([key, { zones }]) => [
+      key,
+      Object.fromEntries([...zones].map(([zone, [block]]) => [zone, block])),
+    ]),
   )
 
 t.test('blocks on one port share a listener', async t => {

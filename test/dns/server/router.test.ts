@@ -1,7 +1,7 @@
 import t from 'tap'
 import { routeQuery } from '../../../src/dns/server/router.ts'
 
-const zones = (...names: readonly string[]) => new Map(names.map(name => [name, name]))
+const zones = (...names: readonly string[]) => new Map(names.map(name => [name, [name]]))
 
 const cases: readonly {
   title: string
@@ -78,3 +78,18 @@ for (const { title, zones: served, name, type = 'A', want } of cases) {
     t.equal(routeQuery(zones(...served), { name, type })?.zone, want)
   })
 }
+
+t.test('views: the first block of a zone that takes the query, else a shorter zone', async t => {
+  const blocks = new Map([
+    ['a.org.', ['internal', 'external']],
+    ['org.', ['parent']],
+  ])
+  const asked = { name: 'x.a.org.', type: 'A' }
+  t.equal(routeQuery(blocks, asked)?.block, 'internal')
+  t.equal(routeQuery(blocks, asked, block => block !== 'internal')?.block, 'external')
+  t.equal(routeQuery(blocks, asked, block => block === 'parent')?.zone, 'org.')
+  t.equal(
+    routeQuery(blocks, asked, () => false),
+    undefined,
+  )
+})

@@ -22,8 +22,8 @@ const wrong: readonly { title: string; text: string; want: readonly RegExp[] }[]
   },
   {
     title: 'a plugin of CoreDNS that is not here',
-    text: 'autopath @kubernetes',
-    want: [/^Corefile:2: 'autopath' is a plugin of CoreDNS that is not supported; set ndots/],
+    text: 'geoip @kubernetes',
+    want: [/^Corefile:2: 'geoip' is a plugin of CoreDNS that is not supported; use view/],
   },
   {
     title: 'a plugin twice that may stand once',

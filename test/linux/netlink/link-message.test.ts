@@ -2,6 +2,7 @@ import t from 'tap'
 import {
   decodeLink,
   encodeBridge,
+  encodeDummy,
   encodeLinkChange,
   encodeLinkQuery,
   encodeVeth,
@@ -26,6 +27,15 @@ const encodings: readonly { title: string; bytes: Buffer; want: readonly string[
     title: 'the link with a name (IFLA_IFNAME 3)',
     bytes: encodeLinkQuery({ name: 'eth0' }),
     want: ['00000000 00000000 00000000 00000000', '0900 0300 6574683000 000000'],
+  },
+  {
+    title: 'a dummy, down: IFLA_LINKINFO 18 { KIND 1, DATA 2 }',
+    bytes: encodeDummy('dum'),
+    want: [
+      '00000000 00000000 00000000 00000000',
+      '0800 0300 64756d00',
+      '1400 1280 0a00 0100 64756d6d7900 0000 0400 0280',
+    ],
   },
   {
     title:

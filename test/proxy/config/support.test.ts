@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { fieldFlags, otherFlags } from '../../../src/proxy/config/flags.ts'
 import { defaultConfig } from '../../../src/proxy/config/schema.ts'
-import { support, supportWarnings } from '../../../src/proxy/config/support.ts'
+import { type Support, support, supportWarnings } from '../../../src/proxy/config/support.ts'
 
 /** Paths of what is no object, or an empty one. */
 function leaves(value: unknown, prefix = ''): readonly string[] {
@@ -36,16 +36,40 @@ t.test('a field without effect is told with its value and the reason', async t =
   ])
 })
 
+t.test('a mode that is not there is told; one that is there is not', async t => {
+  const asked = (mode: 'iptables' | '', available: readonly ('iptables' | 'nftables')[]) =>
+    supportWarnings({ ...defaultConfig(), mode }, available)
+  t.strictSame(asked('iptables', ['nftables']), [
+    { field: 'mode', message: 'iptables is not there: nftables' },
+  ])
+  t.strictSame(asked('iptables', ['nftables', 'iptables']), [])
+  t.match(asked('', ['nftables', 'iptables']), [{ field: 'mode', message: / means nftables$/ }])
+})
+
+t.test('a field of another mode has no effect, and that is told', async t => {
+  const config = defaultConfig()
+  const set = { ...config, ipvs: { ...config.ipvs, strictARP: true } }
+  t.strictSame(supportWarnings({ ...set, mode: 'nftables' }), [
+    { field: 'ipvs.strictARP', message: 'true has no effect (works in mode ipvs)' },
+  ])
+  t.strictSame(supportWarnings({ ...set, mode: 'ipvs' }, ['ipvs']), [])
+})
+
 t.test('docs/proxy-config.md has every field and flag, with its state', async t => {
   const page = await readFile(new URL('../../../docs/proxy-config.md', import.meta.url), 'utf8')
-  const words = { works: 'works', later: 'not yet: warning', unused: 'no effect: warning' }
+  const words = (support: Support) =>
+    support.state === 'unused'
+      ? 'no effect: warning'
+      : support.modes === undefined
+        ? 'works'
+        : `works in ${support.modes.join(', ')}; elsewhere warning`
   const flagsOf = (field: string) =>
     fieldFlags
       .filter(({ fields }) => fields.includes(field))
       .map(({ name }) => (name === 'v' ? '`-v`' : `\`--${name}\``))
       .join(', ')
-  for (const [field, { state, note }] of Object.entries(support)) {
-    const row = `| \`${field}\` | ${flagsOf(field)} | ${words[state]} | ${note ?? ''} |`
+  for (const [field, entry] of Object.entries(support)) {
+    const row = `| \`${field}\` | ${flagsOf(field)} | ${words(entry)} | ${entry.note ?? ''} |`
     t.ok(page.includes(row), row)
   }
   for (const flag of otherFlags) t.ok(page.includes(`| \`--${flag}`), `--${flag}`)

@@ -2,6 +2,7 @@ import t from 'tap'
 import type { Node, NodeAddress } from '#cluster/objects.ts'
 import type { IpAddress } from '#net/ip.ts'
 import { formatPrefix } from '#net/prefix.ts'
+import { effectiveMode } from '../../../src/proxy/config/mode.ts'
 import { nodeIPs } from '../../../src/proxy/config/node-ips.ts'
 import { defaultConfig, type ProxyConfig } from '../../../src/proxy/config/schema.ts'
 import { nodeNameFrom, settingsFrom } from '../../../src/proxy/config/to-settings.ts'
@@ -78,10 +79,12 @@ for (const { title, addresses, bind = '0.0.0.0', machine = [], want } of cases) 
   })
 }
 
+const modes = ['iptables', 'ipvs', 'nftables'] as const
+
 const settings = (fields: Partial<ProxyConfig>, node?: Node) => {
   const { clusterCIDRs, nodePortAddresses, ...rest } = settingsFrom(
     { ...defaultConfig(), ...fields },
-    { nodeName: 'node-a', node, machineIPs: [] },
+    { nodeName: 'node-a', node, machineIPs: [], modes },
   )
   return {
     ...rest,
@@ -94,18 +97,84 @@ t.test('the defaults: no detector, node ports on all addresses', async t => {
   t.strictSame(settings({}), {
     nodeName: 'node-a',
     families: [4, 6],
+    mode: 'nftables',
     clusterCIDRs: [],
     masqueradeAll: false,
     nodePortAddresses: [],
     nodeIPs: ['127.0.0.1', '::1'],
     zone: undefined,
+    localhostNodePorts: true,
+    masqueradeBit: 14,
+    syncPeriodMs: 30_000,
+    ipvs: {
+      scheduler: 'rr',
+      excludeCIDRs: [],
+      strictARP: false,
+      tcpTimeoutSeconds: 0,
+      tcpFinTimeoutSeconds: 0,
+      udpTimeoutSeconds: 0,
+    },
   })
 })
 
-t.test('clusterCIDR counts in mode ClusterCIDR only', async t => {
+t.test(
+  'a mode that is there is honoured, none and one that is not there mean nftables',
+  async t => {
+    for (const mode of modes) t.equal(settings({ mode }).mode, mode)
+    t.equal(settings({ mode: '' }).mode, 'nftables')
+    t.equal(effectiveMode({ mode: 'ipvs' }, ['nftables']), 'nftables')
+  },
+)
+
+t.test('syncPeriod is that of the mode that was asked for; none is iptables', async t => {
+  const { iptables, ipvs, nftables } = defaultConfig()
+  const periods = {
+    iptables: { ...iptables, syncPeriod: '10s' },
+    ipvs: { ...ipvs, syncPeriod: '20s' },
+    nftables: { ...nftables, syncPeriod: '1m0s' },
+  }
+  t.equal(settings({ ...periods, mode: '' }).syncPeriodMs, 10_000)
+  t.equal(settings({ ...periods, mode: 'ipvs' }).syncPeriodMs, 20_000)
+  t.equal(settings({ ...periods, mode: 'nftables' }).syncPeriodMs, 60_000)
+})
+
+t.test('the ipvs section: prefixes, and whole seconds', async t => {
+  const { ipvs } = defaultConfig()
+  const given = { ...ipvs, scheduler: 'sh', excludeCIDRs: ['10.0.0.0/8'], tcpTimeout: '15m0.9s' }
+  t.match(settings({ ipvs: given }).ipvs, {
+    scheduler: 'sh',
+    excludeCIDRs: [{ address: '10.0.0.0', length: 8 }],
+    tcpTimeoutSeconds: 900,
+  })
+})
+
+t.test('pod traffic is told by what the detector says, and by that alone', async t => {
+  const node = { ...nodeWith([]), podCIDRs: ['10.244.7.0/24', 'fd00:244:7::/64'] }
+  const detectLocal = { bridgeInterface: 'cbr0', interfaceNamePrefix: 'veth' }
   const clusterCIDR = '10.244.0.0/16,fd00:244::/48'
-  t.strictSame(settings({ clusterCIDR }).clusterCIDRs, ['10.244.0.0/16', 'fd00:244::/48'])
-  t.strictSame(settings({ clusterCIDR, detectLocalMode: 'NodeCIDR' }).clusterCIDRs, [])
+  const detector = (detectLocalMode: ProxyConfig['detectLocalMode']) => {
+    const { clusterCIDRs, podInterface } = settings(
+      { clusterCIDR, detectLocal, detectLocalMode },
+      node,
+    )
+    return { clusterCIDRs, podInterface }
+  }
+  t.strictSame(detector('ClusterCIDR'), {
+    clusterCIDRs: ['10.244.0.0/16', 'fd00:244::/48'],
+    podInterface: undefined,
+  })
+  t.strictSame(detector('NodeCIDR'), {
+    clusterCIDRs: ['10.244.7.0/24', 'fd00:244:7::/64'],
+    podInterface: undefined,
+  })
+  t.strictSame(detector('BridgeInterface'), {
+    clusterCIDRs: [],
+    podInterface: { name: 'cbr0', isPrefix: false },
+  })
+  t.strictSame(detector('InterfaceNamePrefix'), {
+    clusterCIDRs: [],
+    podInterface: { name: 'veth', isPrefix: true },
+  })
 })
 
 t.test('masqueradeAll is that of the mode', async t => {

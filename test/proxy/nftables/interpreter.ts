@@ -9,6 +9,8 @@ export type Packet = {
   readonly daddr: string
   readonly protocol: string
   readonly dport: number
+  /** Where it comes in; this node's own packets come in nowhere. */
+  readonly iifname?: string
 }
 
 /** Where packets go through the rules. */
@@ -43,7 +45,7 @@ export function trace(rules: Ruleset, packet: Packet, place: Place): Fate {
   return { verdict: 'accept', isMasqueraded, ...(dnat === undefined ? {} : { dnat }) }
 }
 
-type Verdict = Fate['verdict'] | 'done'
+type Verdict = Fate['verdict'] | 'done' | 'return'
 
 /** A packet on its way. */
 class Walk {
@@ -69,6 +71,7 @@ class Walk {
       const outcome = this.#rule(rule)
       if (outcome === undefined) continue
       const [kind, target] = outcome
+      if (kind === 'return') return undefined
       if (kind === 'goto') return this.run(target)
       if (kind !== 'jump') return kind
       const verdict = this.run(target)
@@ -83,7 +86,7 @@ class Walk {
     while (this.#tokens.length > 0) {
       const word = this.#tokens[0] as string
       if (word === 'goto' || word === 'jump') return [word, this.#tokens[1] as string]
-      if (word === 'drop') return ['drop', '']
+      if (word === 'drop' || word === 'return') return [word, '']
       if (word === 'reject') return [rule.endsWith('with tcp reset') ? 'reset' : 'reject', '']
       if (word === 'masquerade') {
         this.isMasqueraded = true
@@ -168,6 +171,10 @@ class Walk {
     }
     if (first === 'jhash') return `hash of ${this.#take(5)[0] === 'saddr' ? saddr : ''}`
     if (first === 'numgen') return String(this.#place.random(Number(this.#take(2)[1])))
+    if (first === 'iifname') {
+      this.#tokens.unshift(second as string)
+      return `"${this.#original.iifname ?? ''}"`
+    }
     if (second === 'l4proto') return protocol
     if (second === 'priority') return this.#priority
     if (second === 'saddr') return saddr
@@ -207,6 +214,7 @@ class Walk {
 /** Keys are equal field by field; the last field of a value may be a prefix. */
 function matches(value: string, key: string): boolean {
   if (value === key) return true
+  if (value.endsWith('*"')) return key.startsWith(value.slice(0, -2))
   const at = value.lastIndexOf(' ') + 1
   const prefix = parsePrefix(value.slice(at))
   const isPrefix = prefix !== undefined && value.slice(0, at) === key.slice(0, at)

@@ -1,33 +1,46 @@
 import { Store } from '#cluster/store.ts'
-import { NftError } from '#linux/nft.ts'
+import { NftError, wholeText } from '#linux/nft.ts'
 import type { IpAddress } from '#net/ip.ts'
+import { systemClock } from '#runtime/clock.ts'
 import type { ServiceStates } from '../../../src/proxy/backend.ts'
 import { ChangeTracker } from '../../../src/proxy/change-tracker.ts'
 import { NftablesBackend } from '../../../src/proxy/nftables/backend.ts'
+import type { TableWatch } from '../../../src/proxy/nftables/guard.ts'
 import { FakeKernel } from './fake-kernel.ts'
 
 const table = { family: 4, name: 'np' } as const
 const place = { nodeName: 'node-1' }
 export const noSignal = new AbortController().signal
 
+/** Others never change anything. */
+export const nobodyElse: TableWatch = {
+  next: () => new Promise(() => {}),
+  [Symbol.dispose]: () => {},
+}
+
 /** A backend on a fake kernel whose n-th write from now fails when `failAfter` is n. */
 export function backendOn(kernel: FakeKernel) {
   const faults = { failAfter: Number.POSITIVE_INFINITY }
   const backend = new NftablesBackend({
     table,
-    clusterCIDR: undefined,
+    detector: undefined,
     masqueradeAll: false,
     nodePortAddresses: [],
+    localhostNodePorts: false,
+    dropInvalid: true,
     node: { nodeName: place.nodeName, nodeIPs: ['192.0.2.1' as IpAddress] },
     list: async () => kernel.list('ip np'),
     listMap: async (_, map) => kernel.list('ip np')?.elements.get(map) ?? new Map<string, string>(),
     writer: {
       apply: async text => {
         if (faults.failAfter-- <= 0) throw new NftError('injected', undefined)
-        kernel.apply(text)
+        kernel.apply(wholeText(text))
       },
       [Symbol.dispose]: () => {},
     },
+    listCounters: async () => new Map(),
+    watch: nobodyElse,
+    clock: systemClock,
   })
   return { backend, faults }
 }

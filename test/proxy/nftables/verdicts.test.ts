@@ -1,272 +1,34 @@
-// The table of traffic policies: what becomes of a connection by where it comes from, where it goes to, the policies of
-// the Service and the endpoints it has. Packets are led through the rules that the backend wrote.
-import t from 'tap'
-import type { Service } from '#cluster/objects.ts'
-import type { IpAddress, IpFamily } from '#net/ip.ts'
-import { type IpPrefix, parsePrefix } from '#net/prefix.ts'
-import { ChangeTracker } from '../../../src/proxy/change-tracker.ts'
+import { wholeText } from '#linux/nft.ts'
+import { systemClock } from '#runtime/clock.ts'
 import { NftablesBackend } from '../../../src/proxy/nftables/backend.ts'
 import { nftFamily } from '../../../src/proxy/nftables/table.ts'
-import { endpoint, service, servicePort, slice } from '../../helper/cluster.ts'
-import { FakeKernel, type Ruleset } from './fake-kernel.ts'
+import { testVerdicts } from '../verdict-table.ts'
+import { FakeKernel } from './fake-kernel.ts'
 import { trace } from './interpreter.ts'
+import { nobodyElse } from './machine.ts'
 
-/** The same network in both families: the address of a thing by its number. */
-const addressing = {
-  4: (text: string) => text,
-  6: (text: string) => `fd00:${text.replace(/\.([0-9]+)$/, '::$1').replaceAll('.', ':')}`,
-}
-const clusterCIDRs = { 4: '10.244.0.0/16', 6: 'fd00:10:244::/48' }
-const things = {
-  pod: '10.244.1.9',
-  podElsewhere: '10.244.7.9',
-  node: '192.168.50.1',
-  outside: '203.0.113.9',
-  clusterIP: '10.96.1.1',
-  externalIP: '198.51.100.1',
-  vip: '198.51.100.2',
-  here: '10.244.1.2',
-  elsewhere: '10.244.2.2',
-}
-const NODE_PORT = 30080
-
-type Setting = {
-  readonly family: IpFamily
-  readonly fields: Partial<Service>
-  readonly endpoints: readonly ('here' | 'elsewhere')[]
-  readonly hasDetector?: boolean
-}
-
-/** The rules for one Service, `web`, TCP 80 and its node port. */
-async function rulesOf({ family, fields, endpoints, hasDetector = true }: Setting) {
-  const at = addressing[family]
-  const place = { nodeName: 'node-1' }
-  const tracker = new ChangeTracker(family, place)
-  const object = service({
-    type: 'LoadBalancer',
-    clusterIP: at(things.clusterIP),
-    ports: [servicePort({ nodePort: NODE_PORT })],
-    externalIPs: [at(things.externalIP)],
-    loadBalancerIngress: [{ ip: at(things.vip) }],
-    ...fields,
-  })
-  const slices = slice({
-    addressType: `IPv${family}`,
-    endpoints: endpoints.map(name =>
-      endpoint(at(things[name]), { nodeName: name === 'here' ? 'node-1' : 'node-2' }),
-    ),
-  })
-  const change = { before: undefined, key: 'default/web' } as const
-  tracker.apply({ ...change, kind: 'Service', after: object })
-  tracker.apply({ ...change, kind: 'EndpointSlice', after: slices })
-  const kernel = new FakeKernel()
-  const table = { family, name: 'np' } as const
-  const backend = new NftablesBackend({
-    table,
-    clusterCIDR: hasDetector ? (parsePrefix(clusterCIDRs[family]) as IpPrefix) : undefined,
-    masqueradeAll: false,
-    nodePortAddresses: [],
-    node: { ...place, nodeIPs: [at(things.node) as IpAddress] },
-    list: async () => undefined,
-    listMap: async () => new Map(),
-    writer: { apply: async text => kernel.apply(text), [Symbol.dispose]: () => {} },
-  })
-  const states = new Map([['default/web', tracker.stateOf('default/web')]])
-  await backend.replace(states, new AbortController().signal)
-  return kernel.ruleset(`${nftFamily(family)} np`)
-}
-
-type Source = 'pod' | 'podElsewhere' | 'node' | 'outside' | 'vip'
-type To = 'clusterIP' | 'externalIP' | 'vip' | 'nodePort'
-
-/** `here elsewhere`: to one of these; with `masq`: masqueraded; or `drop`, `reset`, `accept` (left alone). */
-function fateOf(rules: Ruleset, family: IpFamily, source: Source, to: To): string {
-  const at = addressing[family]
-  const packet = {
-    saddr: at(things[source]),
-    daddr: at(to === 'nodePort' ? things.node : things[to]),
-    protocol: 'tcp',
-    dport: to === 'nodePort' ? NODE_PORT : 80,
-  }
-  const local = [at(things.node), ...(source === 'vip' ? [at(things.vip)] : [])]
-  const fates = [0, 1].map(number => trace(rules, packet, { local, random: n => number % n }))
-  const words = fates.map(({ verdict, dnat, isMasqueraded }) => {
-    const name = Object.entries(things).find(([, ip]) => dnat === `${at(ip)} . 8080`)?.[0]
-    return `${name ?? verdict}${isMasqueraded ? ' masq' : ''}`
-  })
-  return [...new Set(words)].sort().join(', ')
-}
-
-const HERE: Setting['endpoints'] = ['here']
-const both = 'elsewhere, here'
-const bothMasq = 'elsewhere masq, here masq'
-const external = ['externalIP', 'vip', 'nodePort'] as const
-const sources = ['pod', 'podElsewhere', 'node', 'outside'] as const
-const local = { externalTrafficPolicy: 'Local' } as const
-const internal = { internalTrafficPolicy: 'Local' } as const
-
-type Row = {
-  readonly title: string
-  readonly fields: Partial<Service>
-  readonly endpoints: Setting['endpoints']
-  readonly hasDetector?: boolean
-  /** From a pod, the node, outside. */
-  readonly clusterIP: readonly [string, string, string]
-  readonly external: readonly [string, string, string]
-}
-const all = (text: string) => [text, text, text] as const
-const rows: readonly Row[] = [
-  {
-    title: 'both policies Cluster',
-    fields: {},
-    endpoints: ['here', 'elsewhere'],
-    clusterIP: [both, bothMasq, bothMasq],
-    external: all(bothMasq),
-  },
-  {
-    title: 'external policy Local',
-    fields: local,
-    endpoints: ['here', 'elsewhere'],
-    clusterIP: [both, bothMasq, bothMasq],
-    external: [both, bothMasq, 'here'],
-  },
-  {
-    title: 'external policy Local, endpoints elsewhere only',
-    fields: local,
-    endpoints: ['elsewhere'],
-    clusterIP: ['elsewhere', 'elsewhere masq', 'elsewhere masq'],
-    external: ['elsewhere', 'elsewhere masq', 'drop'],
-  },
-  {
-    title: 'internal policy Local',
-    fields: internal,
-    endpoints: ['here', 'elsewhere'],
-    clusterIP: ['here', 'here masq', 'here masq'],
-    external: all(bothMasq),
-  },
-  {
-    title: 'internal policy Local, endpoints elsewhere only',
-    fields: internal,
-    endpoints: ['elsewhere'],
-    clusterIP: all('drop'),
-    external: all('elsewhere masq'),
-  },
-  {
-    title: 'both policies Local, endpoints elsewhere only',
-    fields: { ...internal, ...local },
-    endpoints: ['elsewhere'],
-    clusterIP: all('drop'),
-    external: ['elsewhere', 'elsewhere masq', 'drop'],
-  },
-  ...[{}, internal, local].map(
-    (fields): Row => ({
-      title: `no endpoint, ${JSON.stringify(fields)}`,
-      fields,
-      endpoints: [],
-      clusterIP: all('reset'),
-      external: all('reset'),
-    }),
-  ),
-  {
-    title: 'external policy Local without a detector: pods are like the outside',
-    fields: local,
-    endpoints: ['elsewhere'],
-    hasDetector: false,
-    clusterIP: all('elsewhere'),
-    external: ['drop', 'elsewhere masq', 'drop'],
-  },
-]
-
-for (const family of [4, 6] as const) {
-  for (const { title, ...row } of rows) {
-    t.test(`IPv${family}: ${title}`, async t => {
-      const rules = await rulesOf({ family, ...row })
-      const column = { pod: 0, podElsewhere: 0, node: 1, outside: 2 }
-      for (const source of sources) {
-        const fate = (to: To) => fateOf(rules, family, source, to)
-        t.equal(fate('clusterIP'), row.clusterIP[column[source]], `${source} to clusterIP`)
-        for (const to of external) {
-          t.equal(fate(to), row.external[column[source]], `${source} to ${to}`)
-        }
-      }
+testVerdicts({
+  ownToUnserved: 'reset',
+  outsiderToUnserved: 'drop',
+  async program({ family, states, detector, nodeName, nodeIPs }) {
+    const kernel = new FakeKernel()
+    const backend = new NftablesBackend({
+      table: { family, name: 'np' },
+      detector: detector === undefined ? undefined : { by: 'source', prefix: detector },
+      masqueradeAll: false,
+      nodePortAddresses: [],
+      localhostNodePorts: false,
+      dropInvalid: true,
+      node: { nodeName, nodeIPs },
+      list: async () => undefined,
+      listMap: async () => new Map(),
+      listCounters: async () => new Map(),
+      watch: nobodyElse,
+      clock: systemClock,
+      writer: { apply: async text => kernel.apply(wholeText(text)), [Symbol.dispose]: () => {} },
     })
-  }
-
-  const at = addressing[family]
-  const ranges = (...names: readonly (keyof typeof things)[]) => ({
-    loadBalancerSourceRanges: names.map(name => `${at(things[name])}/${family === 4 ? 32 : 128}`),
-  })
-  const restricted: readonly {
-    readonly title: string
-    readonly fields: Partial<Service>
-    readonly endpoints?: Setting['endpoints']
-    readonly want: Partial<Record<Source, string>>
-  }[] = [
-    {
-      title: 'others are dropped, pods and this node too',
-      fields: ranges('outside'),
-      want: { outside: 'here masq', pod: 'drop', node: 'drop', vip: 'drop' },
-    },
-    {
-      title: 'a range that holds this node holds its VIP as well',
-      fields: ranges('node'),
-      want: { outside: 'drop', node: 'here masq', vip: 'here masq' },
-    },
-    {
-      title: 'with external policy Local',
-      fields: { ...ranges('outside', 'pod'), ...local },
-      want: { outside: 'here', pod: 'here', podElsewhere: 'drop', node: 'drop' },
-    },
-    {
-      title: 'without endpoints who may come is refused, others are dropped',
-      fields: ranges('outside'),
-      endpoints: [],
-      want: { outside: 'reset', pod: 'drop' },
-    },
-  ]
-  for (const { title, fields, endpoints = HERE, want } of restricted) {
-    t.test(`IPv${family}: source ranges: ${title}`, async t => {
-      const rules = await rulesOf({ family, fields, endpoints })
-      for (const [source, fate] of Object.entries(want)) {
-        t.equal(fateOf(rules, family, source as Source, 'vip'), fate, source)
-      }
-      const elsewhere = fateOf(rules, family, 'podElsewhere', 'externalIP')
-      t.not(elsewhere, 'drop', 'external IPs are not restricted')
-      t.not(fateOf(rules, family, 'podElsewhere', 'nodePort'), 'drop', 'nor are node ports')
-    })
-  }
-
-  t.test(`IPv${family}: a VIP of ipMode Proxy is left alone`, async t => {
-    const loadBalancerIngress = [{ ip: at(things.vip), ipMode: 'Proxy' }]
-    const rules = await rulesOf({ family, fields: { loadBalancerIngress }, endpoints: ['here'] })
-    for (const source of sources) t.equal(fateOf(rules, family, source, 'vip'), 'accept')
-  })
-
-  t.test(`IPv${family}: a cluster IP port that is a node port is not masqueraded`, async t => {
-    const ports = [servicePort({ port: 80, nodePort: 80 })]
-    const rules = await rulesOf({ family, fields: { ports }, endpoints: ['here'] })
-    t.equal(fateOf(rules, family, 'pod', 'clusterIP'), 'here')
-    // The same for a VIP of a Service under another policy.
-    const other = await rulesOf({ family, fields: { ports, ...local }, endpoints: ['here'] })
-    t.equal(fateOf(other, family, 'outside', 'vip'), 'here')
-  })
-
-  t.test(`IPv${family}: an external IP that is a node address wins over node ports`, async t => {
-    const fields = {
-      externalIPs: [at(things.node)],
-      ports: [servicePort({ port: NODE_PORT, nodePort: NODE_PORT })],
-    }
-    const rules = await rulesOf({ family, fields, endpoints: ['here'] })
-    t.equal(fateOf(rules, family, 'outside', 'nodePort'), 'here masq')
-  })
-
-  t.test(`IPv${family}: with affinity a client stays, on all addresses`, async t => {
-    const fields = { affinityTimeoutSeconds: 60 }
-    const rules = await rulesOf({ family, fields, endpoints: ['here', 'elsewhere'] })
-    const first = fateOf(rules, family, 'pod', 'clusterIP')
-    t.ok(first === 'here' || first === 'elsewhere', first)
-    for (const to of external) t.equal(fateOf(rules, family, 'pod', to), `${first} masq`)
-    const others = sources.map(source => fateOf(rules, family, source, 'clusterIP'))
-    t.notOk(others.some(fate => fate.includes(',')))
-  })
-}
+    await backend.replace(states, new AbortController().signal)
+    const rules = kernel.ruleset(`${nftFamily(family)} np`)
+    return (packet, place) => trace(rules, packet, place)
+  },
+})

@@ -26,7 +26,7 @@ const nodeWith = (fields: Partial<Node> = {}): Node => ({
 function healthWith(node: Node | undefined) {
   const clock = new HeldClock()
   const metrics = createMetrics()
-  const health = new ProxyHealth([4, 6], clock)
+  const health = new ProxyHealth({ families: [4, 6], syncPeriodMs: 30_000 }, clock)
   const routes = healthRoutes({ health, node: () => node, metrics, clock })
   const ask = async (path: '/livez' | '/healthz') => {
     const answer = await routes[path]?.(new URLSearchParams())

@@ -5,15 +5,26 @@ import t from 'tap'
 import { type Clock, systemClock } from '#runtime/clock.ts'
 import { silentLogger } from '#runtime/log.ts'
 import { createMetrics } from '#runtime/metrics.ts'
-import { defaultConfig } from '../../../src/proxy/config/schema.ts'
+import { defaultConfig, type ProxyConfig } from '../../../src/proxy/config/schema.ts'
+import { registerComponentMetrics } from '../../../src/proxy/server/component-metrics.ts'
+import { ProxyHealth } from '../../../src/proxy/server/health.ts'
 import { metricsRoutes } from '../../../src/proxy/server/metrics.ts'
 import { type ServeOptions, serve } from '../../../src/proxy/server/serve.ts'
 import { eventually } from '../../helper/eventually.ts'
 
+const routesOf = (fields: Partial<ProxyConfig> = {}, metrics = createMetrics()) =>
+  metricsRoutes({
+    metrics,
+    config: { ...defaultConfig(), ...fields },
+    mode: 'nftables',
+    health: new ProxyHealth({ families: [4, 6], syncPeriodMs: 30_000 }, systemClock),
+    nowMs: () => 1_700_000_000_000,
+  })
+
 const optionsFor = (address: string, fields: Partial<ServeOptions> = {}): ServeOptions => ({
   name: 'test',
   address,
-  routes: metricsRoutes(createMetrics(), defaultConfig()),
+  routes: routesOf(),
   hardFail: false,
   log: silentLogger(),
   clock: systemClock,
@@ -41,8 +52,11 @@ t.test('an empty address is no server', async t => {
 
 t.test('with bindAddressHardFail an address in use is an error', async t => {
   const held = await heldPort()
-  const options = optionsFor(`127.0.0.1:${held.port}`, { hardFail: true })
+  const failures: unknown[] = []
+  const onFailure = (error: unknown) => failures.push(error)
+  const options = optionsFor(`127.0.0.1:${held.port}`, { hardFail: true, onFailure })
   await t.rejects(serve(options, new AbortController().signal), { code: 'EADDRINUSE' })
+  t.match(failures, [{ code: 'EADDRINUSE' }])
   await held.release()
 })
 
@@ -86,4 +100,39 @@ t.test('stopped while it waits for the address', async t => {
   await serve(optionsFor(`127.0.0.1:${held.port}`, { clock }), stop.signal)
   t.pass('returned')
   await held.release()
+})
+
+const bodyOf = async (routes: ReturnType<typeof routesOf>, path: string, query = '') =>
+  await routes[path]?.(new URLSearchParams(query))
+
+t.test('pages of the metrics server: flags, status, the health of each family', async t => {
+  const routes = routesOf({ oomScoreAdj: -5 })
+  t.match((await bodyOf(routes, '/flagz'))?.body, /^oom-score-adj=-5$/m)
+  t.match((await bodyOf(routes, '/statusz'))?.body, /^Emulation version: 1\.36$/m)
+  const slis = (await bodyOf(routes, '/metrics/slis'))?.body
+  t.match(slis, /^kubernetes_healthcheck{name="IPv4",type="livez"} 1$/m)
+  t.match(slis, /^kubernetes_healthcheck{name="IPv6",type="livez"} 1$/m)
+})
+
+t.test('metrics of every component: process, build, gates; registered once', async t => {
+  const metrics = createMetrics()
+  registerComponentMetrics(metrics, { featureGates: { WatchListClient: false } })
+  const { body } = (await bodyOf(routesOf({}, metrics), '/metrics')) ?? {}
+  t.match(body, /^process_resident_memory_bytes \d+/m)
+  t.match(body, /^kubernetes_build_info{major="1",minor="36",.*} 1$/m)
+  t.match(body, /^kubernetes_feature_enabled{name="WatchListClient",stage="BETA"} 0$/m)
+  t.match(body, /^kubernetes_feature_enabled{name="NFTablesProxyMode",stage=""} 1$/m)
+})
+
+t.test('profiles: only when enabled, bounded, one at a time', async t => {
+  t.notOk(Object.hasOwn(routesOf(), '/debug/pprof/profile'))
+  const routes = routesOf({ enableProfiling: true })
+  for (const query of ['seconds=0', 'seconds=61', 'seconds=x']) {
+    t.equal((await bodyOf(routes, '/debug/pprof/profile', query))?.status, 400)
+  }
+  const first = bodyOf(routes, '/debug/pprof/profile', 'seconds=0.05')
+  t.equal((await bodyOf(routes, '/debug/pprof/heap', 'seconds=0.05'))?.status, 429)
+  t.ok(JSON.parse((await first)?.body ?? '{}').nodes.length > 0)
+  const heap = await bodyOf(routes, '/debug/pprof/heap', 'seconds=0.05')
+  t.ok(JSON.parse(heap?.body ?? '{}').head)
 })

@@ -1,5 +1,5 @@
 import type { Clock } from '#runtime/clock.ts'
-import type { Query, Reply } from '../../message.ts'
+import type { Query, Remember, Reply } from '../../message.ts'
 import { isInZone } from '../../name.ts'
 import { AnswerStore, type Entry, lifeLeftMs } from './answer-store.ts'
 import type { CacheMetrics } from './cache-metrics.ts'
@@ -57,13 +57,35 @@ export class AnswerCache {
    * Keeps an answer if it may be kept, and gives it with the TTL that it is kept for; answers that are never kept come back
    * as they are. What is disabled is not kept but has the same TTLs, as in CoreDNS.
    */
-  put(key: string, name: string, reply: Reply): Reply {
+  put(key: string, name: string, { remember, ...reply }: Reply): Reply {
     const kind = replyKind(reply)
     if (kind === undefined) return reply
     const ttl = replyTtl(reply, kind, this.#options)
     const kept = mapRecords({ ...reply, ednsOptions: [] }, record => ({ ...record, ttl }))
-    if (ttl > 0 && !this.#isDisabled(kind, name)) this.#store(kind, key, { name, ttl, reply: kept })
-    return { ...kept, ednsOptions: reply.ednsOptions }
+    const given = { ...kept, ednsOptions: reply.ednsOptions }
+    if (ttl > 0 && !this.#isDisabled(kind, name)) {
+      this.#store(kind, key, { name, ttl, reply: kept })
+      return given
+    }
+    return remember === undefined ? given : { ...given, remember: this.#passedOn(remember, ttl) }
+  }
+
+  /** What is not kept here can be remembered elsewhere, with the TTLs that it gets here. */
+  #passedOn(remember: Remember, ttl: number): Remember {
+    const { again, counted } = remember
+    return {
+      ...remember,
+      again: query =>
+        visibleTo(
+          query,
+          mapRecords(again(query), record => ({ ...record, ttl })),
+        ),
+      counted: times => {
+        this.#metrics.requested(times)
+        this.#metrics.missed(times)
+        counted?.(times)
+      },
+    }
   }
 
   #store(kind: ReplyKind, key: string, answer: Pick<Entry, 'name' | 'ttl' | 'reply'>): void {

@@ -8,10 +8,10 @@ type AnswerType = 'success' | 'denial'
 export type CacheMetrics = ReturnType<typeof cacheMetrics>
 
 export function cacheMetrics(
-  { metrics, server }: Pick<SetupContext, 'metrics' | 'server'>,
+  { metrics, server, view }: Pick<SetupContext, 'metrics' | 'server' | 'view'>,
   { zones }: Pick<CacheOptions, 'zones'>,
 ) {
-  const labels = { server, zones: zones.join(','), view: '' }
+  const labels = { server, zones: zones.join(','), view }
   const plain = (name: string, help: string) => {
     const labelNames = ['server', 'zones', 'view'] as const
     const metric = counter(metrics, {
@@ -20,7 +20,7 @@ export function cacheMetrics(
       labels: labelNames,
     })
     metric.inc(labels, 0)
-    return () => metric.inc(labels)
+    return (times = 1) => metric.inc(labels, times)
   }
   const labelNames = ['server', 'type', 'zones', 'view'] as const
   const typed = (name: string, help: string) => {
@@ -29,7 +29,7 @@ export function cacheMetrics(
       help,
       labels: labelNames,
     })
-    return (type: AnswerType) => metric.inc({ ...labels, type })
+    return (type: AnswerType, times = 1) => metric.inc({ ...labels, type }, times)
   }
   const entries = gauge(metrics, {
     name: 'coredns_cache_entries',

@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '#runtime/clock.ts'
-import type { Query, Reply } from '../../message.ts'
+import type { Query, Remember, Reply } from '../../message.ts'
 import { longestZone } from '../../name.ts'
 import type { Handler, Plugin, PluginDefinition, SetupContext } from '../../plugin.ts'
 import { AnswerCache, type Found, keyOf, visibleTo } from './answer-cache.ts'
@@ -29,6 +29,7 @@ function setUp(options: CacheOptions, context: SetupContext, clock: Clock): Plug
   const stopping = new AbortController()
   return {
     name: 'cache',
+    fastPath: true,
     wrap(next) {
       const serving = new CachedHandler({ options, cache, metrics, clock, next, stopping })
       return (query, signal) =>
@@ -82,7 +83,26 @@ class CachedHandler {
       metrics.prefetched()
       this.#refresh(key, query)
     }
-    return cache.replyTo(query, found)
+    return { ...cache.replyTo(query, found), remember: this.#remember(found) }
+  }
+
+  /** A hit can be given again until its end, or until it may be due for a refresh: then it must be seen here. */
+  #remember(found: Found): Remember {
+    const { cache, clock, metrics, options } = this.#parts
+    const { entry, type } = found
+    const leftMs = lifeLeftMs(entry, clock.monotonic())
+    return {
+      again: query => cache.replyTo(query, found),
+      forMs: leftMs - (options.prefetch?.share ?? 0) * entry.ttl * 1000,
+      ttlLeftMs: options.keepTtl ? undefined : leftMs,
+      rotates: false,
+      counted: times => {
+        metrics.requested(times)
+        metrics.hit(type, times)
+        entry.hits += times
+        entry.lastHitMs = clock.monotonic()
+      },
+    }
   }
 
   async #fetch(key: string, query: Query, signal: AbortSignal): Promise<Reply | undefined> {

@@ -18,6 +18,7 @@ export const errors: PluginDefinition = {
       directive === undefined ? [] : parseErrors(directive).map(rule => new Summary(rule, lines))
     return {
       name: 'errors',
+      fastPath: true,
       wrap: next => async (query, signal) => {
         try {
           return await next(query, signal)

@@ -19,6 +19,7 @@ export const forwardPlugin = (
     )
     return {
       name: 'forward',
+      fastPath: true,
       wrap: next => (query, signal) => {
         const name = query.question.name.toLowerCase()
         const matching = forwarders.filter(({ forwarder }) => forwarder.matches(name))

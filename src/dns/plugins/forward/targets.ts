@@ -57,7 +57,9 @@ export async function parseTarget(
   const address = parseIp(host)
   if (address !== undefined) return [{ ...common, address, serverName: name }]
   const hostName = normalizeName(host)?.slice(0, -1)
-  if (!hostName?.includes('.')) return `${text} is neither an address, a host name nor a file`
+  // No top-level domain is a number: it is an address with a mistake.
+  if (!hostName?.includes('.') || /\.\d+$/.test(hostName))
+    return `${text} is neither an address, a host name nor a file`
   try {
     const addresses = await resolveHost(hostName)
     if (addresses.length === 0) return `${text}: ${hostName} has no address`

@@ -6,25 +6,19 @@ import { type ReplyContext, replyFrom } from './reply.ts'
 /** How many look-ups may lead to one another, so that aliases of several zones cannot chase each other forever. */
 const MAX_LOOKUPS = 8
 
-/** Makes the reply of an outcome. An alias that names outside the zone decide is looked up. */
-export function answer(
-  outcome: Outcome,
-  context: ReplyContext & {
-    readonly query: Query
-    readonly signal: AbortSignal
-    readonly lookup: Handler
-  },
-): Reply | Promise<Reply> {
-  return outcome.kind === 'alias' ? answerAlias(outcome, context) : replyFrom(outcome, context)
+type AliasContext = ReplyContext & {
+  readonly query: Query
+  readonly signal: AbortSignal
+  readonly lookup: Handler
 }
 
 /**
  * The chain with what its target has. A look-up that fails brings nothing, so the chain stands alone; one that is dropped
  * leaves nothing to say.
  */
-async function answerAlias(
+export async function answerAlias(
   { chain, target }: Extract<Outcome, { readonly kind: 'alias' }>,
-  context: Parameters<typeof answer>[1],
+  context: AliasContext,
 ): Promise<Reply> {
   const { query, signal, lookup } = context
   const lookups = (query.lookups ?? 0) + 1

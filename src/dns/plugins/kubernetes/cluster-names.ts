@@ -3,7 +3,9 @@ import type { Labels } from '#cluster/objects.ts'
 import type { Batch, Change, Feed, StoreReader } from '#cluster/store.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { isAbort } from '#runtime/error.ts'
+import { Watches } from '../../watches.ts'
 import { ZoneIndex } from '../../zone/zone-index.ts'
+import { sourcesTouchedBy } from './answer-sources.ts'
 import type { KubernetesOptions } from './options.ts'
 import { kindsOf } from './wanted.ts'
 
@@ -13,6 +15,8 @@ const CHANGES_PER_TURN = 500
 /** Keeps a zone's index like the store for as long as it runs. */
 export class ClusterNames {
   readonly index: ZoneIndex
+  /** Who wants to hear when answers made from the index are not right any more. */
+  readonly answers = new Watches()
   readonly #feed: Feed
   readonly #clock: Clock
   readonly #selects: ((labels: Labels) => boolean) | undefined
@@ -78,7 +82,9 @@ export class ClusterNames {
     for (const [at, change] of batch.changes.entries()) {
       if (at > 0 && at % CHANGES_PER_TURN === 0) await nextTurn()
       const selected = this.#selected(change)
-      if (selected !== undefined) this.index.apply(selected, nowMs)
+      if (selected === undefined) continue
+      this.index.apply(selected, nowMs)
+      for (const source of sourcesTouchedBy(selected)) this.answers.touch(source)
     }
     if (this.#synced) this.#onChange(batch, nowMs)
     else if (batch.synced) {

@@ -1,16 +1,25 @@
-import { networkInterfaces } from 'node:os'
-import { type IpAddress, parseIp } from '#net/ip.ts'
+import { hostAddresses } from '#net/host-addresses.ts'
+import { type IpAddress, isLinkLocal } from '#net/ip.ts'
 import { type Clock, systemClock } from '#runtime/clock.ts'
+import { ZoneChanges } from '../../authority/zone-changes.ts'
+import type { Remember, Reply } from '../../message.ts'
 import { isInZone, longestZone } from '../../name.ts'
 import type { Plugin, PluginDefinition, SetupContext } from '../../plugin.ts'
 import { lookup } from '../../zone/lookup.ts'
+import type { ZoneQuestion } from '../../zone/outcome.ts'
+import { soaRecord } from '../../zone/records.ts'
+import { isReverseZone } from '../../zone/reverse-name.ts'
 import type { ZoneOptions } from '../../zone/zone-options.ts'
-import { answer } from './answer.ts'
+import { answerAlias } from './answer.ts'
+import { sourcesOf } from './answer-sources.ts'
 import { ClusterNames } from './cluster-names.ts'
+import { labelQuery } from './labels.ts'
 import { type KubernetesOptions, parseKubernetes } from './options.ts'
 import { programmingDuration } from './programming-duration.ts'
+import { replyFrom } from './reply.ts'
 import { waitForSync } from './wait-for-sync.ts'
 import { wantedBy } from './wanted.ts'
+import { zoneContent } from './zone-content.ts'
 
 /** What tests replace. */
 export type Surroundings = {
@@ -37,13 +46,53 @@ async function setUp(
   { clock, localAddresses }: Surroundings,
 ): Promise<Plugin> {
   const store = await cluster.open(options.connection, wantedBy(options))
-  const onChange = programmingDuration(metrics, store)
-  const names = new ClusterNames({ store, options, clock, onChange })
+  const measure = programmingDuration(metrics, store)
+  const changes = new ZoneChanges()
+  const names = new ClusterNames({
+    store,
+    options,
+    clock,
+    onChange(batch, nowMs) {
+      measure(batch, nowMs)
+      changes.changed(options.primaryZone)
+    },
+  })
   await waitForSync(names, options.startupTimeoutMs, { clock, log })
   const { index } = names
   const zoneOptions = zoneOptionsFrom(options, localAddresses())
+  const clusterZone = { index, options: zoneOptions, synced: () => names.synced }
+  const rememberUntilChange = (question: ZoneQuestion, given: Reply): Remember => ({
+    again({ question: { name } }) {
+      const zone = name.slice(name.length - question.zone.length)
+      const outcome = lookup(index, zoneOptions, { ...question, name, zone })
+      const { serial } = index
+      // Nothing changed since, so it is what it was.
+      return outcome.kind === 'alias'
+        ? given
+        : replyFrom(outcome, { zone, ttl: options.ttl, serial, synced: true })
+    },
+    forMs: Number.POSITIVE_INFINITY,
+    ttlLeftMs: undefined,
+    rotates: false,
+    untilChange: forget => names.answers.watch(sourcesOf(question, given), forget),
+  })
   return {
     name: 'kubernetes',
+    fastPath: true,
+    clusterZone,
+    label: (query, labels) => labelQuery(clusterZone, options.zones, { query, labels }),
+    transfers: {
+      zones: () => options.zones.filter(zone => !isReverseZone(zone)),
+      zone: zone =>
+        names.synced && options.zones.includes(zone) && !isReverseZone(zone)
+          ? {
+              soa: soaRecord(zone, options.ttl, index.serial),
+              // As it is now: the index changes while records are sent.
+              records: [...zoneContent(clusterZone, zone)],
+            }
+          : undefined,
+      onChange: (listener, signal) => changes.onChange(listener, signal),
+    },
     wrap: next => (query, signal) => {
       const { name, type, class: queryClass } = query.question
       const lowerName = name.toLowerCase()
@@ -57,7 +106,14 @@ async function setUp(
       const { serial } = index
       const { synced } = names
       const { ttl } = options
-      return answer(outcome, { zone, ttl, serial, synced, query, signal, lookup: lookupTarget })
+      const context = { zone, ttl, serial, synced }
+      if (outcome.kind === 'alias') {
+        return answerAlias(outcome, { ...context, query, signal, lookup: lookupTarget })
+      }
+      const given = replyFrom(outcome, context)
+      // Before the first sync a denial is none.
+      if (!synced || outcome.kind === 'refused') return given
+      return { ...given, remember: rememberUntilChange({ name, type, zone }, given) }
     },
     isReady: () => names.synced,
     stop: () => names.stop(),
@@ -82,8 +138,6 @@ const fallsThrough = ({ fallthrough }: KubernetesOptions, lowerName: string): bo
 
 /** Addresses by which others may reach this server: neither loopback nor link-local. */
 const localAddresses = (): readonly IpAddress[] =>
-  Object.values(networkInterfaces())
-    .flatMap(addresses => addresses ?? [])
-    .filter(({ internal, address }) => !internal && !/^(?:fe[89ab]|169\.254\.)/i.test(address))
-    .map(({ address }) => parseIp(address))
-    .filter(ip => ip !== undefined)
+  hostAddresses()
+    .filter(({ isOnLoopback, address }) => !isOnLoopback && !isLinkLocal(address))
+    .map(({ address }) => address)

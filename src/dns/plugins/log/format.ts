@@ -40,11 +40,17 @@ export function compileFormat(format: string): (exchange: Exchange) => string {
     .replaceAll('{combined}', COMBINED_FORMAT)
   const parts = full.split(/\{([^{}]*)\}/).map((text, index) => {
     if (index % 2 === 0) return () => text
-    const field = Object.hasOwn(fields, text) ? fields[text] : undefined
+    const field = Object.hasOwn(fields, text) ? fields[text] : labelField(text)
     return (exchange: Exchange) => field?.(exchange) || NOTHING
   })
   return exchange => parts.map(part => part(exchange)).join('')
 }
+
+/** `/plugin/label`: what `metadata` collected. */
+const labelField =
+  (text: string) =>
+  ({ query }: Exchange): string =>
+    text.startsWith('/') ? (query.trace?.metadata?.get(text.slice(1))?.() ?? '') : ''
 
 const host = (address: IpAddress): string => (familyOf(address) === 6 ? `[${address}]` : address)
 

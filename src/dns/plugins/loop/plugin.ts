@@ -29,6 +29,7 @@ export const loopPlugin = (clock: Clock = systemClock): PluginDefinition => ({
     let arrivals = 0
     return {
       name: 'loop',
+      fastPath: true,
       wrap: next => (query, signal) => {
         const isProbe = isActive && query.question.type === 'HINFO' && query.question.name === probe
         if (isProbe && ++arrivals > MAX_ARRIVALS) {

@@ -24,13 +24,14 @@ export const prometheus: PluginDefinition = {
     http.serve(httpAddressOf(directive, 'localhost:9153'), '/metrics', metricsRoute(metrics))
     return {
       name: 'prometheus',
+      fastPath: true,
       observe: exchangeMetrics(metrics),
       start: () => showPlugins(context),
     }
   },
 }
 
-function showPlugins({ metrics, server, zones, blocks }: SetupContext): void {
+function showPlugins({ metrics, server, zones, view, blocks }: SetupContext): void {
   const enabled = gauge(metrics, {
     name: 'coredns_plugin_enabled',
     help: 'Plugins of each server and zone that has prometheus.',
@@ -38,6 +39,6 @@ function showPlugins({ metrics, server, zones, blocks }: SetupContext): void {
   })
   const block = blocks().find(candidate => candidate.zones === zones)
   for (const zone of zones) {
-    for (const { name } of block?.plugins ?? []) enabled.set({ server, zone, view: '', name }, 1)
+    for (const { name } of block?.plugins ?? []) enabled.set({ server, zone, view, name }, 1)
   }
 }

@@ -28,6 +28,8 @@ set hairpins { type ipv4_addr . ipv4_addr; }
 set node-addresses { type ipv4_addr; size 65536; flags dynamic; }
 map masquerade-vips { typeof ip daddr . meta l4proto . th dport : verdict; }
 map masquerade-nodeports { typeof meta l4proto . th dport : verdict; }
+set traffic { typeof ip daddr . meta l4proto . th dport; counter; }
+set traffic-nodeports { typeof meta l4proto . th dport; counter; }
 chain refuse {
 meta l4proto tcp reject with tcp reset
 reject
@@ -56,19 +58,25 @@ ip daddr != 127.0.0.0/8 fib daddr type local meta priority set meta l4proto . th
 ip daddr != 127.0.0.0/8 fib daddr type local meta priority set meta l4proto . th dport map @nodeports add @node-addresses { ip daddr } meta priority vmap @lb
 }
 chain masquerade-cluster-ip {
-ip saddr != 10.244.0.0/16 masquerade fully-random
+ip saddr 10.244.0.0/16 return
+masquerade fully-random
 }
 chain masquerade-all {
 masquerade fully-random
 }
 chain masquerade-node {
-ip saddr != 10.244.0.0/16 fib saddr type local masquerade fully-random
+ip saddr 10.244.0.0/16 return
+fib saddr type local masquerade fully-random
 }
 chain masquerade-services {
 ip saddr . ip daddr @hairpins masquerade fully-random
 ct original ip daddr @cluster-ips goto masquerade-cluster-ip
 meta l4proto { tcp, udp, sctp } ct original ip daddr . meta l4proto . ct original proto-dst vmap @masquerade-vips
 ct original ip daddr @node-addresses meta l4proto { tcp, udp, sctp } meta l4proto . ct original proto-dst vmap @masquerade-nodeports
+}
+chain count {
+meta l4proto { tcp, udp, sctp } ct original ip daddr . meta l4proto . ct original proto-dst @traffic return
+ct original ip daddr @node-addresses meta l4proto { tcp, udp, sctp } meta l4proto . ct original proto-dst @traffic-nodeports
 }
 chain prerouting {
 type nat hook prerouting priority -100; policy accept;
@@ -91,7 +99,20 @@ chain affinity-output {
 type filter hook output priority -90; policy accept;
 ct state new ct status dnat meta priority . ip daddr . th dport @sticky-endpoints meta priority vmap @remember
 }
-chain layout-12076c806268486d {
+chain forward {
+type filter hook forward priority 0; policy accept;
+meta l4proto tcp ct state invalid drop
+ct status dnat jump count
+}
+chain count-input {
+type filter hook input priority 0; policy accept;
+iifname != "lo" ct status dnat jump count
+}
+chain count-output {
+type filter hook output priority 0; policy accept;
+ct status dnat jump count
+}
+chain layout-0fc645f233891830 {
 }
 }
 
@@ -123,6 +144,8 @@ set hairpins { type ipv6_addr . ipv6_addr; }
 set node-addresses { type ipv6_addr; size 65536; flags dynamic; }
 map masquerade-vips { typeof ip6 daddr . meta l4proto . th dport : verdict; }
 map masquerade-nodeports { typeof meta l4proto . th dport : verdict; }
+set traffic { typeof ip6 daddr . meta l4proto . th dport; counter; }
+set traffic-nodeports { typeof meta l4proto . th dport; counter; }
 chain refuse {
 meta l4proto tcp reject with tcp reset
 reject
@@ -151,19 +174,25 @@ ip6 daddr { fd00:50::1 } ip6 daddr != ::1 fib daddr type local meta priority set
 ip6 daddr { fd00:50::1 } ip6 daddr != ::1 fib daddr type local meta priority set meta l4proto . th dport map @nodeports add @node-addresses { ip6 daddr } meta priority vmap @lb
 }
 chain masquerade-cluster-ip {
-ip6 saddr != fd00:244::/32 masquerade fully-random
+ip6 saddr fd00:244::/32 return
+masquerade fully-random
 }
 chain masquerade-all {
 masquerade fully-random
 }
 chain masquerade-node {
-ip6 saddr != fd00:244::/32 fib saddr type local masquerade fully-random
+ip6 saddr fd00:244::/32 return
+fib saddr type local masquerade fully-random
 }
 chain masquerade-services {
 ip6 saddr . ip6 daddr @hairpins masquerade fully-random
 ct original ip6 daddr @cluster-ips goto masquerade-cluster-ip
 meta l4proto { tcp, udp, sctp } ct original ip6 daddr . meta l4proto . ct original proto-dst vmap @masquerade-vips
 ct original ip6 daddr @node-addresses meta l4proto { tcp, udp, sctp } meta l4proto . ct original proto-dst vmap @masquerade-nodeports
+}
+chain count {
+meta l4proto { tcp, udp, sctp } ct original ip6 daddr . meta l4proto . ct original proto-dst @traffic return
+ct original ip6 daddr @node-addresses meta l4proto { tcp, udp, sctp } meta l4proto . ct original proto-dst @traffic-nodeports
 }
 chain prerouting {
 type nat hook prerouting priority -100; policy accept;
@@ -172,6 +201,8 @@ goto services
 }
 chain output {
 type nat hook output priority -100; policy accept;
+ip6 daddr ::1 meta priority set meta l4proto . th dport map @nodeports-inside add @node-addresses { ip6 daddr } meta priority vmap @lb
+ip6 daddr ::1 meta priority set meta l4proto . th dport map @nodeports add @node-addresses { ip6 daddr } meta priority vmap @lb
 goto services-inside
 }
 chain postrouting {
@@ -186,7 +217,27 @@ chain affinity-output {
 type filter hook output priority -90; policy accept;
 ct state new ct status dnat meta priority . ip6 daddr . th dport @sticky-endpoints meta priority vmap @remember
 }
-chain layout-c2b21e5eb0749b01 {
+chain forward {
+type filter hook forward priority 0; policy accept;
+ct status dnat jump count
+}
+chain count-input {
+type filter hook input priority 0; policy accept;
+iifname != "lo" ct status dnat jump count
+}
+chain count-output {
+type filter hook output priority 0; policy accept;
+ct status dnat jump count
+}
+chain localhost-prerouting {
+type filter hook prerouting priority -90; policy accept;
+ip6 daddr ::1 iifname != "lo" ct direction reply ct status dnat ip6 daddr set ct reply ip6 daddr
+}
+chain localhost-input {
+type filter hook input priority 0; policy accept;
+iifname != "lo" ct direction reply ct original ip6 saddr ::1 ip6 daddr set ::1
+}
+chain layout-44fb09fb6533c834 {
 }
 }
 

@@ -1,0 +1,49 @@
+import type { Change } from '#cluster/store.ts'
+import type { Reply } from '../../message.ts'
+import type { ZoneQuestion } from '../../zone/outcome.ts'
+import { parseRequest } from '../../zone/request.ts'
+import { isReverseZone } from '../../zone/reverse-name.ts'
+import { serviceKeyOf } from '../../zone/zone-index.ts'
+
+/** Touched by every change that can move the zone's serial or add a name. */
+const ANYTHING = 'anything'
+const PODS = 'pods'
+const service = (key: string): string => `service ${key}`
+const namespace = (name: string): string => `namespace ${name}`
+
+/**
+ * What the reply to a question was made from: while none of it is touched ({@link sourcesTouchedBy}), the reply is right. The
+ * names of Services, which are asked for most, depend on little; what is negative has the zone's serial in it, and so depends on
+ * everything.
+ */
+export function sourcesOf(
+  { name, zone }: ZoneQuestion,
+  { answers, authorities }: Reply,
+): readonly string[] {
+  const lowerZone = zone.toLowerCase()
+  const everything = [ANYTHING, PODS]
+  if (isReverseZone(lowerZone) || authorities.length > 0) return everything
+  // An alias leads to other Services, and those perhaps to others.
+  if (answers.some(({ type }) => ['CNAME', 'NS', 'SOA'].includes(type))) return everything
+  const request = parseRequest(name.toLowerCase(), lowerZone)
+  if (request.kind !== 'service') return everything
+  return [namespace(request.namespace), service(`${request.namespace}/${request.service}`)]
+}
+
+/** What a change of the index touches. */
+export function sourcesTouchedBy(change: Change): readonly string[] {
+  switch (change.kind) {
+    case 'Namespace':
+      return [namespace(change.key), ANYTHING]
+    case 'Service':
+      return [service(change.key), ANYTHING]
+    case 'EndpointSlice': {
+      const keys = [change.before, change.after].map(slice => slice && serviceKeyOf(slice))
+      return [...keys.filter(key => key !== undefined).map(service), ANYTHING]
+    }
+    case 'Pod':
+      return [PODS]
+    case 'Node':
+      return []
+  }
+}

@@ -1,0 +1,39 @@
+import { readdirSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import type { RawNetlinkSocket } from 'netlink/dist/raw.js'
+import { netlinkPort } from '../libc.ts'
+
+/** A socket of the package `netlink`, and its descriptor, which the package keeps to itself. */
+export type OpenedSocket = { readonly socket: RawNetlinkSocket; readonly fd: number }
+
+/** Opens a netlink socket of a protocol (NETLINK_…) in the calling thread's network namespace. */
+export function openRawSocket(protocol: number): OpenedSocket {
+  const before = new Set(readdirSync('/proc/self/fd'))
+  const socket = new (loadRawSocket())(protocol)
+  try {
+    return { socket, fd: findDescriptor(before, socket.address().port) }
+  } catch (error) {
+    socket.close()
+    throw error
+  }
+}
+
+/** Only this module of the package is loaded (4 ms instead of 19), and only when a socket is opened. */
+function loadRawSocket(): typeof RawNetlinkSocket {
+  const raw = createRequire(import.meta.url)('netlink/dist/raw.js') as {
+    RawNetlinkSocket: typeof RawNetlinkSocket
+  }
+  return raw.RawNetlinkSocket
+}
+
+/** The descriptor of the socket is the new one that is bound to its port. */
+function findDescriptor(before: ReadonlySet<string>, port: number): number {
+  for (const name of readdirSync('/proc/self/fd')) {
+    if (!before.has(name) && netlinkPort(Number(name)) === port) return Number(name)
+  }
+  // The directory's own descriptor in the first listing may have had the number that the socket has now.
+  for (const name of before) {
+    if (netlinkPort(Number(name)) === port) return Number(name)
+  }
+  throw new Error(`no descriptor of this process is the netlink socket with port ${port}`)
+}

@@ -1,0 +1,162 @@
+import { readdirSync } from 'node:fs'
+import type { RawNetlinkSocket } from 'netlink/dist/raw.js'
+import type { IpFamily } from '#net/ip.ts'
+import { attachFilter, forceReceiveBuffer, netlinkPort, socketProtocol } from './libc.ts'
+import { openRawSocket } from './netlink/raw-socket.ts'
+import { encodeSenderFilter, MAX_FILTERED_PORTS } from './netlink/sender-filter.ts'
+import { type NftCommit, type NftEvent, parseNftEvents, senderOf } from './nft-events.ts'
+
+const NETLINK_NETFILTER = 12
+/** NFNLGRP_NFTABLES (linux/netfilter/nfnetlink.h). */
+const NFTABLES_GROUP = 7
+/** For the events of some 50,000 elements; the kernel takes the memory only while they wait. */
+const RECEIVE_BUFFER_BYTES = 16 * 1024 * 1024
+
+/** How many of those who changed a table are named. */
+const MAX_NAMED = 3
+
+/** What others did to a table since the last look; of several transactions the sum. */
+export type ForeignChange = {
+  /** `nft (pid 17): 1 table deleted, 3 elements added` */
+  readonly reason: string
+  /** Is everything but the elements of its sets and maps as it was? Also false says only what was seen. */
+  readonly isElementsOnly: boolean
+}
+
+/**
+ * Watches one nftables table for changes by others. Transactions of this process are told by the netlink port they come
+ * through, which every event carries, and those of children by {@link ignore}; the kernel does not even deliver them.
+ * Process ids would not do: events carry those of the initial namespace, and a thread's instead of its process's.
+ */
+export class NftMonitor implements Disposable {
+  readonly #table: { readonly family: IpFamily; readonly name: string }
+  readonly #socket: RawNetlinkSocket
+  readonly #fd: number
+  /** Ports of ours, the latest last. */
+  readonly #ignored: number[] = []
+  /** Of the transaction whose end has not come yet. */
+  readonly #open = new Map<NftEvent, number>()
+  readonly #seen = new Map<NftEvent, number>()
+  readonly #authors = new Set<string>()
+  #areEventsLost = false
+  #changed = Promise.withResolvers<void>()
+
+  private constructor(table: { readonly family: IpFamily; readonly name: string }) {
+    this.#table = table
+    const { socket, fd } = openRawSocket(NETLINK_NETFILTER)
+    this.#socket = socket
+    this.#fd = fd
+    try {
+      forceReceiveBuffer(fd, RECEIVE_BUFFER_BYTES)
+      this.#filter(ownPorts())
+      socket.addMembership(NFTABLES_GROUP)
+    } catch (error) {
+      socket.close()
+      throw error
+    }
+    socket.on('message', (bytes, { port }) => {
+      // Another process may send to our port; only the kernel has port 0.
+      if (port === 0) this.#receive(bytes)
+    })
+    // ENOBUFS: more events than the buffer holds. Any other error is as good a reason to look.
+    socket.on('error', () => this.#lose())
+    socket.unref()
+  }
+
+  /** Watches from now on, in the calling thread's network namespace. @throws {SystemCallError} */
+  static open(table: { readonly family: IpFamily; readonly name: string }): NftMonitor {
+    return new NftMonitor(table)
+  }
+
+  /** The child process with this id is ours: what it will do to the table is no foreign change. */
+  ignore(pid: number): void {
+    // A program's first netlink socket has its process id for a port, unless another socket has it.
+    this.#filter([pid])
+  }
+
+  /** What others did since the last call, as soon as there is something. @throws the signal's reason */
+  async next(signal: AbortSignal): Promise<ForeignChange> {
+    const aborted = Promise.withResolvers<never>()
+    const onAbort = () => aborted.reject(signal.reason as Error)
+    signal.throwIfAborted()
+    signal.addEventListener('abort', onAbort)
+    try {
+      await Promise.race([this.#changed.promise, aborted.promise])
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+    }
+    return this.#take()
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket.close()
+  }
+
+  #filter(ports: readonly number[]): void {
+    for (const port of ports) if (!this.#ignored.includes(port)) this.#ignored.push(port)
+    this.#ignored.splice(0, this.#ignored.length - MAX_FILTERED_PORTS)
+    attachFilter(this.#fd, encodeSenderFilter(this.#ignored))
+  }
+
+  #receive(bytes: Buffer): void {
+    const sender = senderOf(bytes)
+    if (sender === undefined || this.#ignored.includes(sender)) return
+    try {
+      for (const event of parseNftEvents(bytes, this.#table)) {
+        if (typeof event === 'object') this.#commit(event, sender)
+        else this.#open.set(event, (this.#open.get(event) ?? 0) + 1)
+      }
+    } catch {
+      this.#lose()
+    }
+  }
+
+  #commit({ program, pid }: NftCommit, sender: number): void {
+    if (this.#open.size === 0) return
+    const own = ownPorts()
+    // libnftables opens a new socket when a listing was interrupted.
+    if (own.includes(sender)) this.#filter(own)
+    else {
+      if (this.#authors.size < MAX_NAMED) this.#authors.add(`${program} (pid ${pid})`)
+      for (const [event, count] of this.#open) {
+        this.#seen.set(event, (this.#seen.get(event) ?? 0) + count)
+      }
+      this.#changed.resolve()
+    }
+    this.#open.clear()
+  }
+
+  #lose(): void {
+    this.#areEventsLost = true
+    this.#changed.resolve()
+  }
+
+  #take(): ForeignChange {
+    const isElementsOnly = this.#seen.keys().every(event => event.startsWith('element '))
+    const what = describe(this.#seen)
+    const who = [...this.#authors].join(', ')
+    const lost = this.#areEventsLost ? ['events were lost'] : []
+    const reason = [...(what === '' ? [] : [`${who}: ${what}`]), ...lost].join('; ')
+    this.#seen.clear()
+    this.#authors.clear()
+    this.#areEventsLost = false
+    this.#changed = Promise.withResolvers()
+    return { reason, isElementsOnly }
+  }
+}
+
+/** `1 table deleted, 3 elements added` */
+function describe(counts: ReadonlyMap<NftEvent, number>): string {
+  return [...counts]
+    .map(([event, count]) => `${count} ${count === 1 ? event : event.replace(' ', 's ')}`)
+    .join(', ')
+}
+
+/** The ports of this process's netfilter sockets: libnftables keeps its own to itself. */
+function ownPorts(): readonly number[] {
+  return readdirSync('/proc/self/fd').flatMap(name => {
+    const port = netlinkPort(Number(name))
+    if (port === undefined || socketProtocol(Number(name)) !== NETLINK_NETFILTER) return []
+    return [port]
+  })
+}

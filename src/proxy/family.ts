@@ -1,0 +1,74 @@
+import { Conntrack } from '#linux/conntrack.ts'
+import type { IpAddress, IpFamily } from '#net/ip.ts'
+import { Backoff } from '#runtime/backoff.ts'
+import { systemClock } from '#runtime/clock.ts'
+import type { BackendModule } from './backend.ts'
+import { ChangeTracker } from './change-tracker.ts'
+import { ConntrackCleanup } from './conntrack-cleanup.ts'
+import { HealthCheckServers } from './health-check/servers.ts'
+import type { ProxyOptions } from './main.ts'
+import type { FamilyMetrics } from './metrics.ts'
+import { nodePortPrefixes, selectedAddresses } from './node-port-addresses.ts'
+import type { OwnPlace } from './place.ts'
+import { SyncRunner } from './sync-runner.ts'
+
+/** Waits after failed syncs and clean-ups. */
+const RETRY = { initialMs: 100, maxMs: 5_000 }
+/** Waits after ports that could not be opened. */
+const LISTEN_RETRY = { initialMs: 1_000, maxMs: 30_000 }
+
+export type FamilyOptions = Omit<ProxyOptions, 'metrics'> & {
+  readonly family: IpFamily
+  readonly metrics: FamilyMetrics
+  readonly place: OwnPlace
+  readonly module: BackendModule
+}
+
+/** Keeps one family's rules, UDP flows and health checks like the store until the signal is aborted. */
+export async function runFamily(options: FamilyOptions, signal: AbortSignal): Promise<void> {
+  const { family, store, settings, metrics, place, module, onQueued, onProgrammed } = options
+  using feed = store.feed(['Service', 'EndpointSlice'])
+  const tracker = new ChangeTracker(family, place)
+  const common = {
+    family,
+    tracker,
+    metrics,
+    log: options.log.child({ component: 'proxy', family }),
+    clock: options.clock ?? systemClock,
+  }
+  await using backend = await module.open({ ...common, settings })
+  const cleanup = new ConntrackCleanup({
+    ...common,
+    nodePortAddresses: nodePortPrefixes(settings, family),
+    open: () => Conntrack.open(),
+    backoff: new Backoff(RETRY),
+  })
+  const healthChecks = new HealthCheckServers({
+    ...common,
+    hosts: () => healthCheckHosts(options),
+    isHealthy: options.isHealthy ?? (() => true),
+    onEvent: options.onEvent ?? (() => {}),
+    backoff: new Backoff(LISTEN_RETRY),
+  })
+  const runner = new SyncRunner({
+    ...common,
+    feed,
+    backend,
+    backoff: new Backoff(RETRY),
+    onQueued: () => onQueued?.(family),
+    onProgrammed(revision, changed) {
+      onProgrammed?.({ family, revision })
+      healthChecks.note(changed)
+      cleanup.note(changed)
+    },
+  })
+  place.onMove(() => runner.recompute())
+  await Promise.all([runner.run(signal), cleanup.run(signal), healthChecks.run(signal)])
+}
+
+/** Where node ports answer, the loopback addresses among them. */
+function healthCheckHosts({ family, settings }: FamilyOptions): readonly IpAddress[] {
+  const prefixes = nodePortPrefixes(settings, family)
+  if (prefixes.length === 0) return [(family === 4 ? '0.0.0.0' : '::') as IpAddress]
+  return [...selectedAddresses(prefixes, family)]
+}

@@ -1,0 +1,79 @@
+import type { Node } from '#cluster/objects.ts'
+import type { StoreReader } from '#cluster/store.ts'
+import { hostAddresses } from '#net/host-addresses.ts'
+import { familyOf, type IpAddress, isLinkLocal } from '#net/ip.ts'
+import { ConfigError, formatProblem, NodeplaneError } from '#runtime/error.ts'
+import type { Logger } from '#runtime/log.ts'
+import { usableFamilies } from './config/families.ts'
+import { familyProblems } from './config/family-sanity.ts'
+import { nodeIPs } from './config/node-ips.ts'
+import { waitForNode } from './config/own-node.ts'
+import type { ProxyConfig } from './config/schema.ts'
+import { settingsFrom } from './config/to-settings.ts'
+import type { ProxySettings } from './settings.ts'
+
+/** How long the Node may lack podCIDRs where they are needed (kube-proxy), milliseconds. */
+const POD_CIDRS_WAIT_MS = 300_000
+
+/** The kernel does not serve the family of the node's primary address. */
+class FamilyError extends NodeplaneError {
+  readonly code = 'ERR_FAMILY'
+}
+
+/** The Node has no pod prefixes, which the detector NodeCIDR needs. */
+class PodCidrsError extends NodeplaneError {
+  readonly code = 'ERR_POD_CIDRS'
+}
+
+export type PrepareOptions = {
+  readonly config: ProxyConfig
+  readonly nodeName: string
+  readonly store: StoreReader
+  /** How long to wait for the Node object once the Nodes are listed, milliseconds; 0: what is listed decides. */
+  readonly nodeWaitMs: number
+  readonly log: Logger
+}
+
+/** What the configuration means on this node. */
+export type Prepared = { readonly settings: ProxySettings; readonly node: Node | undefined }
+
+/**
+ * Waits for the Node and makes the settings from it, the machine and the configuration. Writes nothing.
+ * @throws {NodeplaneError} the configuration does not go with the node.
+ */
+export async function prepare(options: PrepareOptions, stop: AbortSignal): Promise<Prepared> {
+  const { config, nodeName, log } = options
+  const node = await ownNode(options, stop)
+  if (node === undefined) log.warn({ node: nodeName }, 'there is no such Node; going on without it')
+  const families = usableFamilies()
+  const machineIPs = addressesInUse()
+  const [primary] = nodeIPs(node, config.bindAddress, machineIPs)
+  if (!families.includes(familyOf(primary))) {
+    throw new FamilyError(`the kernel has no IPv6, but the node's primary address is ${primary}`)
+  }
+  const problems = familyProblems(config, { primary, families, podCIDRs: node?.podCIDRs ?? [] })
+  const fatal = problems.filter(({ isFatal }) => isFatal)
+  if (fatal.length > 0) throw new ConfigError(fatal)
+  for (const problem of problems) log.warn(formatProblem(problem))
+  return { settings: settingsFrom(config, { nodeName, node, machineIPs, families }), node }
+}
+
+async function ownNode(
+  { config, nodeName, store, nodeWaitMs }: PrepareOptions,
+  stop: AbortSignal,
+): Promise<Node | undefined> {
+  const node = await waitForNode(store, { name: nodeName, limitMs: nodeWaitMs }, stop)
+  if (config.detectLocalMode !== 'NodeCIDR' || hasPodCIDRs(node)) return node
+  const limitMs = nodeWaitMs === 0 ? 0 : POD_CIDRS_WAIT_MS
+  const later = await waitForNode(store, { name: nodeName, limitMs, isReady: hasPodCIDRs }, stop)
+  if (hasPodCIDRs(later)) return later
+  throw new PodCidrsError(`detectLocalMode NodeCIDR: Node ${nodeName} has no podCIDRs`)
+}
+
+const hasPodCIDRs = (node: Node | undefined): boolean => (node?.podCIDRs.length ?? 0) > 0
+
+/** The machine's addresses that others can reach, in the order of its links. */
+const addressesInUse = (): readonly IpAddress[] =>
+  hostAddresses()
+    .filter(({ address, isOnLoopback }) => !isOnLoopback && !isLinkLocal(address))
+    .map(({ address }) => address)

@@ -1,0 +1,57 @@
+import { describeError, NodeplaneError } from '#runtime/error.ts'
+import type { Logger } from '#runtime/log.ts'
+import type { BackendModule, CleanupOptions } from './backend.ts'
+import type { ProxyMode } from './settings.ts'
+
+/** Rules of some modes are still there. */
+export class CleanupError extends NodeplaneError {
+  readonly code = 'ERR_CLEANUP'
+}
+
+export type Modes = {
+  readonly modes: readonly ProxyMode[]
+  readonly load: (mode: ProxyMode) => Promise<BackendModule>
+  readonly log: Logger
+}
+
+/** What may lie around of a mode, and which part of it has to go. */
+export type Leftover = Pick<CleanupOptions, 'inUse' | 'foreignOnly'> & { readonly mode: ProxyMode }
+
+/**
+ * What has to go when `inUse` programs the kernel, in the order of the modes: everything of the other modes, and in mode
+ * nftables kube-proxy's tables; in the others its rules have the names of ours, and were made ours.
+ *
+ * Mode ipvs made what it has in common with iptables its own, too: chains that nothing leads to may stay behind there until
+ * `--cleanup`. kube-proxy leaves these two modes to each other altogether, and cleans up before its own work, which
+ * leaves a gap.
+ */
+export function leftoversBeside(
+  inUse: ProxyMode,
+  modes: readonly ProxyMode[],
+): readonly Leftover[] {
+  return modes.flatMap((mode): readonly Leftover[] => {
+    if (mode === inUse) return mode === 'nftables' ? [{ mode, inUse, foreignOnly: true }] : []
+    return mode === 'iptables' && inUse === 'ipvs' ? [] : [{ mode, inUse }]
+  })
+}
+
+/**
+ * Removes leftovers, mode by mode; what fails does not keep the others.
+ * @throws {CleanupError} failures each mode that is not clean, with the reason.
+ */
+export async function removeLeftovers(
+  leftovers: readonly Leftover[],
+  { load, log }: Pick<Modes, 'load' | 'log'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const failures: string[] = []
+  for (const { mode, ...options } of leftovers) {
+    try {
+      await (await load(mode)).cleanup({ log, ...options }, signal)
+    } catch (error) {
+      if (signal.aborted) throw error
+      failures.push(`${mode}: ${describeError(error)}`)
+    }
+  }
+  if (failures.length > 0) throw new CleanupError(`rules are left over: ${failures.join('; ')}`)
+}

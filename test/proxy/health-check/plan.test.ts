@@ -1,0 +1,71 @@
+import t from 'tap'
+import {
+  countLocalReady,
+  healthCheckChanges,
+  renderHealthCheck,
+} from '../../../src/proxy/health-check/plan.ts'
+import { endpoint, slice } from '../../helper/cluster.ts'
+
+t.test(
+  'ready endpoints on this node count, each address once over all slices and ports',
+  async t => {
+    const here = { nodeName: 'node-1', family: 4 } as const
+    const slices = [
+      slice({ endpoints: [endpoint('10.0.0.1'), endpoint('10.0.0.2', { nodeName: 'node-2' })] }),
+      slice({ name: 'other-port', endpoints: [endpoint('10.0.0.1'), endpoint('10.0.0.3')] }),
+      slice({
+        name: 'not ready',
+        endpoints: [
+          endpoint('10.0.0.4', { conditions: { ready: false, terminating: true } }),
+          endpoint('10.0.0.5', { conditions: { ready: false } }),
+        ],
+      }),
+      slice({
+        name: 'odd',
+        endpoints: [
+          endpoint('x'),
+          endpoint('fd00::1'),
+          { ...endpoint('10.0.0.6'), nodeName: undefined },
+        ],
+      }),
+    ]
+    t.equal(countLocalReady(slices, here), 2)
+    t.equal(countLocalReady([], here), 0)
+  },
+)
+
+t.test('ports are closed before others are opened; a changed one is both', async t => {
+  const check = (port: number) => ({ port, localEndpoints: 1 })
+  const open = new Map([
+    ['a/same', check(1)],
+    ['a/moved', check(2)],
+    ['a/gone', check(3)],
+  ])
+  const wanted = new Map([
+    ['a/same', { port: 1, localEndpoints: 7 }],
+    ['a/moved', check(4)],
+    ['a/new', check(3)],
+  ])
+  t.strictSame(healthCheckChanges(open, wanted), {
+    close: ['a/moved', 'a/gone'],
+    open: [
+      ['a/moved', 4],
+      ['a/new', 3],
+    ],
+  })
+})
+
+for (const [localEndpoints, isProxyHealthy, status] of [
+  [2, true, 200],
+  [0, true, 503],
+  [2, false, 503],
+] as const) {
+  t.test(`${localEndpoints} endpoints, proxy healthy ${isProxyHealthy}: ${status}`, async t => {
+    t.strictSame(renderHealthCheck('shop/web', { localEndpoints, isProxyHealthy }), {
+      status,
+      body: `{\n\t"service": {\n\t\t"namespace": "shop",\n\t\t"name": "web"\n\t},\n\t"localEndpoints": ${localEndpoints},\n\t"serviceProxyHealthy": ${isProxyHealthy}\n}`,
+      contentType: 'application/json',
+      headers: { 'x-load-balancing-endpoint-weight': String(localEndpoints) },
+    })
+  })
+}

@@ -1,0 +1,106 @@
+import t from 'tap'
+import type { ClusterEvent } from '#cluster/events.ts'
+import type { Node } from '#cluster/objects.ts'
+import { Store } from '#cluster/store.ts'
+import type { IpFamily } from '#net/ip.ts'
+import { silentLogger } from '#runtime/log.ts'
+import { createMetrics } from '#runtime/metrics.ts'
+import type { BackendModule, CleanupOptions } from '../../src/proxy/backend.ts'
+import { runProxy } from '../../src/proxy/main.ts'
+import type { ProxyMode } from '../../src/proxy/settings.ts'
+import { service } from '../helper/cluster.ts'
+import { eventually } from '../helper/eventually.ts'
+
+/** A proxy on backends that note what is done; a family in `stuck` never ends its writing. */
+function setUp(stuck: readonly IpFamily[] = []) {
+  const store = new Store()
+  const stop = new AbortController()
+  const calls: string[] = []
+  const cleanups: Partial<Record<ProxyMode, CleanupOptions>> = {}
+  const events: ClusterEvent[] = []
+  const moduleOf = (mode: ProxyMode): BackendModule => ({
+    async open({ family }) {
+      const call = async (kind: string) => {
+        if (stuck.includes(family)) await Promise.withResolvers<void>().promise
+        calls.push(`${kind} IPv${family}`)
+      }
+      return {
+        name: mode,
+        replace: () => call('replace'),
+        update: () => call('update'),
+        async [Symbol.asyncDispose]() {},
+      }
+    },
+    async cleanup(options) {
+      cleanups[mode] = options
+      if (mode === 'ipvs') throw new Error('stuck')
+    },
+  })
+  const ended = runProxy(
+    {
+      store,
+      settings: {
+        nodeName: 'node-1',
+        families: [4, 6],
+        mode: 'nftables',
+        clusterCIDRs: [],
+        masqueradeAll: false,
+        nodePortAddresses: [],
+      },
+      log: silentLogger(),
+      metrics: createMetrics(),
+      onEvent: event => events.push(event),
+      backends: { modes: ['ipvs', 'iptables', 'nftables'], load: async mode => moduleOf(mode) },
+    },
+    stop.signal,
+  )
+  t.teardown(() => stop.abort())
+  store.set('Service', service())
+  store.replaceAll('Service', [...store.list('Service')])
+  return { store, stop, ended, calls, cleanups, sync: () => store.replaceAll('EndpointSlice', []) }
+}
+
+t.test('other modes are cleaned up after the own work, whatever becomes of one', async t => {
+  const { calls, cleanups, sync, stop, ended } = setUp()
+  await new Promise(resolve => setImmediate(resolve))
+  t.strictSame(cleanups, {})
+  sync()
+  await eventually('all modes', () => Object.keys(cleanups).length === 3)
+  t.strictSame(calls.toSorted(), ['replace IPv4', 'replace IPv6'])
+  t.match(cleanups, {
+    ipvs: { inUse: 'nftables', foreignOnly: undefined },
+    iptables: { inUse: 'nftables', foreignOnly: undefined },
+    nftables: { inUse: 'nftables', foreignOnly: true },
+  })
+  stop.abort()
+  await t.resolves(ended)
+})
+
+t.test('another zone of the own Node has everything compared', async t => {
+  const { store, calls, sync } = setUp()
+  const inZone = (zone: string): Node => ({
+    kind: 'Node',
+    metadata: { name: 'node-1', namespace: '', labels: { 'topology.kubernetes.io/zone': zone } },
+    addresses: [],
+    podCIDRs: [],
+    taints: [],
+    deleting: false,
+  })
+  sync()
+  await eventually('the first rules', () => calls.length === 2)
+  store.set('Node', inZone('a'))
+  await eventually('the second', () => calls.length === 4)
+  t.strictSame(calls.slice(2).toSorted(), ['replace IPv4', 'replace IPv6'])
+})
+
+t.test('a family that hangs does not hold the other, but nothing is cleaned up', async t => {
+  const { store, calls, cleanups, sync } = setUp([6])
+  sync()
+  await eventually('the first rules', () => calls.length === 1)
+  for (let round = 2; round < 5; round++) {
+    store.set('Service', service({ clusterIP: `10.96.0.${round}` }))
+    await eventually('a change', () => calls.length === round)
+  }
+  t.strictSame(calls, ['replace IPv4', 'update IPv4', 'update IPv4', 'update IPv4'])
+  t.strictSame(cleanups, {})
+})

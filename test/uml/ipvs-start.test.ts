@@ -1,0 +1,112 @@
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import { parsePrefix } from '#net/prefix.ts'
+import { systemClock } from '#runtime/clock.ts'
+import { createLogger } from '#runtime/log.ts'
+import { createMetrics } from '#runtime/metrics.ts'
+import { ipvs } from '../../src/proxy/ipvs/module.ts'
+import { createProxyMetrics } from '../../src/proxy/metrics.ts'
+import type { IpvsSettings } from '../../src/proxy/settings.ts'
+import { numbered, slices } from '../helper/numbered-services.ts'
+import { client, destinationsOf, podA, podB, run, settings, target } from './fixture.ts'
+import { RunningProxy } from './proxy.ts'
+
+const log = await createLogger('fatal', false)
+const metrics = createProxyMetrics(createMetrics(), 'ipvs')(4)
+const open = (options: IpvsSettings) =>
+  ipvs.open({
+    family: 4,
+    settings: { ...settings, ipvs: options },
+    metrics,
+    log,
+    clock: systemClock,
+  })
+const sysctl = (path: string) => readFileSync(`/proc/sys/net/ipv4/${path}`, 'utf8').trim()
+
+const schedulers = 'rr wrr lc wlc lblc lblcr sh dh sed nq fo ovf mh'.split(' ')
+
+await t.test('start', async t => {
+  await t.test(
+    'every scheduler of the kernel is accepted, another one refused by name',
+    async t => {
+      await run('ipvsadm -C')
+      for (const scheduler of schedulers) {
+        await using backend = await open({ scheduler })
+        t.equal(backend.name, 'ipvs', scheduler)
+      }
+      await t.rejects(open({ scheduler: 'best' }), {
+        code: 'ERR_IPVS_SCHEDULER',
+        message: /"best"/,
+      })
+      t.equal(await run('ipvsadm -Sn'), '', 'nothing of the attempts is left')
+    },
+  )
+
+  await t.test('time-outs and sysctls', async t => {
+    const before = await run('ipvsadm -L --timeout')
+    const fin = /tcp tcpfin udp\): \d+ (\d+)/.exec(before)?.[1]
+    await using _ = await open({ tcpTimeoutSeconds: 777, udpTimeoutSeconds: 55, strictARP: true })
+    t.match(await run('ipvsadm -L --timeout'), `777 ${fin} 55`)
+    const names = [
+      'vs/conntrack',
+      'vs/expire_nodest_conn',
+      'vs/expire_quiescent_template',
+      'ip_forward',
+    ]
+    t.strictSame(names.map(sysctl), ['1', '1', '1', '1'])
+    t.strictSame(['conf/all/arp_ignore', 'conf/all/arp_announce'].map(sysctl), ['1', '2'])
+  })
+
+  await t.test('virtual servers of others stay only where they are excluded', async t => {
+    for (const server of ['192.0.2.1:80', '192.0.3.1:80'])
+      await run(`ipvsadm -A -t ${server} -s rr`)
+    const excludeCIDRs = [parsePrefix('192.0.2.0/24') as never]
+    await using _ = await RunningProxy.start({ ...settings, ipvs: { excludeCIDRs } }, [])
+    t.equal(await run('ipvsadm -Sn'), '-A -t 192.0.2.1:80 -s rr\n')
+    await run('ipvsadm -C')
+  })
+
+  await t.test("kube-proxy's state is taken over", async t => {
+    // What kube-proxy 1.36 leaves when it is stopped, with one endpoint that has gone since, and a Service.
+    const commands = [
+      'ip address add 10.96.0.1/32 dev kube-ipvs0',
+      'ip address add 10.96.0.99/32 dev kube-ipvs0',
+      'ipvsadm -A -t 10.96.0.1:80 -s wrr',
+      `ipvsadm -a -t 10.96.0.1:80 -r ${podA.ip4}:8080 -m -w 1`,
+      'ipvsadm -A -t 10.96.0.99:80 -s rr',
+      'ipset destroy KUBE-LOOP-BACK',
+      'ipset create KUBE-LOOP-BACK hash:ip,port,ip family inet hashsize 1024 maxelem 65536',
+      `ipset add KUBE-LOOP-BACK ${podB.ip4},tcp:8080,${podB.ip4}`,
+      'ipset add KUBE-CLUSTER-IP 10.96.0.99,tcp:80',
+    ]
+    await run('iptables -t nat -F KUBE-POSTROUTING')
+    for (const command of commands) await run(command)
+    const connection = await client.hold(target('clusterIP', { number: 1 }))
+    t.match(connection.answer, /^a /)
+    const objects = [numbered(1), ...slices(1, [podA], [podB])]
+    await using _ = await RunningProxy.start(settings, objects)
+    t.equal(await connection.say('hello'), 'hello')
+    t.match(await run('ipvsadm -Sn'), '-A -t 10.96.0.1:80 -s rr\n')
+    t.equal((await destinationsOf('-t 10.96.0.1:80')).length, 2)
+    t.notMatch(await run('ipvsadm -Sn'), '10.96.0.99')
+    t.notMatch(await run('ip -br address show dev kube-ipvs0'), '10.96.0.99')
+    t.notMatch(await run('ipset save'), '10.96.0.99')
+  })
+
+  await t.test('the clean-up leaves nothing, and nothing of others goes', async t => {
+    await run('iptables -A INPUT -s 192.0.2.7 -j ACCEPT')
+    await run('ipset create theirs hash:ip')
+    for (const _ of ['first', 'second']) {
+      await ipvs.cleanup({ log }, AbortSignal.timeout(60_000))
+      t.equal(await run('ipvsadm -Sn'), '')
+      t.notMatch(await run('ip -br link'), 'kube-ipvs0')
+      t.equal((await run('ipset list -n')).trim(), 'theirs')
+      for (const program of ['iptables-save', 'ip6tables-save'])
+        t.notMatch(await run(program), 'KUBE')
+      t.match(await run('iptables-save'), '-A INPUT -s 192.0.2.7/32 -j ACCEPT')
+    }
+    await run('ipvsadm -A -t 192.0.2.1:80 -s rr')
+    await ipvs.cleanup({ log }, AbortSignal.timeout(60_000))
+    t.match(await run('ipvsadm -Sn'), '192.0.2.1', 'no proxy was here: the server is not its')
+  })
+})

@@ -7,7 +7,7 @@ import { TestNamespace } from '../helper/namespace.ts'
 
 /*
  * Bridges that keep VLANs apart. Where the kernel has none (CONFIG_BRIDGE_VLAN_FILTERING), all there is to see is how that
- * is said; user-mode Linux has them.
+ * is said; user-mode Linux has them. The tests are awaited: there other files follow in the same process.
  */
 
 const isSupported = await (async () => {
@@ -42,7 +42,7 @@ async function vlansOf(host: TestNamespace, port: string): Promise<string> {
 const nothing = { exitCode: 0, json: {}, stderr: '' }
 
 if (!isSupported) {
-  t.test('a kernel without VLANs of bridges: refused, and nothing is left', async t => {
+  await t.test('a kernel without VLANs of bridges: refused, and nothing is left', async t => {
     await using host = await enterHost()
     await using pod = await TestNamespace.create('pod')
     const dataDir = t.testdir({ net: {} })
@@ -72,7 +72,7 @@ if (!isSupported) {
     },
     { fields: { vlanTrunk: [{ id: 20 }, { id: 22 }] }, want: '1 PVID untagged, 20, 22' },
   ]
-  t.test("a port's VLANs are as configured; CHECK sees when they are not", async t => {
+  await t.test("a port's VLANs are as configured; CHECK sees when they are not", async t => {
     await using host = await enterHost()
     for (const [index, { fields, want }] of memberships.entries()) {
       await using pod = await TestNamespace.create('pod')
@@ -100,7 +100,7 @@ if (!isSupported) {
     t.match(await host.ip('-d link show cni0'), 'vlan_filtering 1')
   })
 
-  t.test(
+  await t.test(
     'containers of a VLAN reach each other and their gateway, not those of another',
     async t => {
       await using host = await enterHost()

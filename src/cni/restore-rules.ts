@@ -1,17 +1,18 @@
 import { watchNftTable } from '#linux/netlink/events.ts'
 import { describeError, isAbort } from '#runtime/error.ts'
 import type { CaretakerOptions } from './caretaker.ts'
-import { liveAttachment, liveEntriesOf } from './journal/live.ts'
+import { type LiveEntry, LiveView, liveAttachment } from './journal/live.ts'
 import type { CniPlugin } from './spec/plugin.ts'
 
 /** A flush is followed by other changes, and our own ADDs change the tables too: they are looked at together. */
-const SETTLE_MS = 300
+const SETTLE_MS = 700
 /** Some changes are announced by nobody: iptables in its legacy form. */
 const LOOK_INTERVAL_MS = 30_000
 
 /** Makes rules of live attachments again, soon after somebody has flushed them, until `stop` is aborted. */
 export async function restoreRules(options: CaretakerOptions, stop: AbortSignal): Promise<void> {
   const { plugins, clock, log } = options
+  const view = new LiveView(options.journal)
   let changed = Promise.withResolvers<void>()
   using watching = new DisposableStack()
   for (const table of new Set(plugins.flatMap(({ restoring }) => restoring?.tables ?? []))) {
@@ -19,7 +20,8 @@ export async function restoreRules(options: CaretakerOptions, stop: AbortSignal)
   }
   while (!stop.aborted) {
     try {
-      for (const plugin of plugins) await restoreOf(plugin, options, stop)
+      for (const plugin of plugins)
+        await restoreOf(plugin, view.of(plugin), { ...options, signal: stop })
     } catch (error) {
       if (stop.aborted && isAbort(error)) return
       log.warn({ reason: describeError(error) }, 'lost rules not restored')
@@ -35,11 +37,10 @@ export async function restoreRules(options: CaretakerOptions, stop: AbortSignal)
 
 async function restoreOf(
   plugin: CniPlugin,
-  { journal, calls, log }: CaretakerOptions,
-  signal: AbortSignal,
+  known: readonly LiveEntry[],
+  { journal, calls, log, signal }: CaretakerOptions & { readonly signal: AbortSignal },
 ): Promise<void> {
   const { restoring } = plugin
-  const known = restoring === undefined ? [] : liveEntriesOf(journal, plugin)
   if (restoring === undefined || known.length === 0) return
   const context = { signal, warn: (reason: string) => log.warn({ reason }, 'restoring rules') }
   const lost = new Set(

@@ -21,7 +21,7 @@ const OWN_FILE = /^[0-9a-f]{32}\.json(\.new)?$/
 const UNFINISHED = '.new'
 
 /** How many attachments are kept: far over what a node can run. */
-const MAX_ENTRIES = 16_384
+const MAX_ENTRIES = 4096
 
 type Warn = (fields: { readonly file: string; readonly reason: string }, message: string) => void
 
@@ -48,12 +48,11 @@ export class Journal {
 
   /**
    * Reads what earlier agents of this node have left in the folder, which is made when it is missing. What cannot be read is
-   * removed, and said. @throws system errors of the folder.
+   * removed, and said. Without a folder that can be used attachments are known until this process ends.
    */
   static open(folder: string, warn: Warn): Journal {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
     const journal = new Journal(folder, warn)
-    for (const file of readdirSync(folder)) {
+    for (const file of journal.#files()) {
       if (!OWN_FILE.test(file)) continue
       // Its ADD had not begun when it was killed, or there is a former state of it.
       if (file.endsWith(UNFINISHED)) journal.#remove(join(folder, file))
@@ -117,6 +116,19 @@ export class Journal {
   isGone({ netns, identity, bootId, host }: JournalEntry): boolean {
     if (bootId !== this.#bootId) return true
     return host === this.#host && identityAt(netns) !== identity
+  }
+
+  #files(): readonly string[] {
+    try {
+      mkdirSync(this.#folder, { recursive: true, mode: 0o700 })
+      return readdirSync(this.#folder)
+    } catch (error) {
+      this.#warn(
+        { file: this.#folder, reason: describeError(error) },
+        'attachments not written down',
+      )
+      return []
+    }
   }
 
   #keep(entry: JournalEntry): void {

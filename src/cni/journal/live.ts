@@ -8,15 +8,29 @@ import { frameOf } from './sweep.ts'
 /** A plugin's live attachments with their entries. */
 export type LiveEntry = { readonly entry: JournalEntry; readonly live: LiveAttachment }
 
-/** The attachments that a plugin has made and whose containers live. */
-export function liveEntriesOf(journal: Journal, plugin: CniPlugin): readonly LiveEntry[] {
-  return journal
-    .list()
-    .filter(entry => !journal.isGone(entry))
-    .flatMap(entry => {
-      const live = liveAttachment(entry, plugin)
+/** Reads the live attachments of plugins out of the journal, each entry once: most are as they were at the last look. */
+export class LiveView {
+  readonly #journal: Journal
+  readonly #known = new WeakMap<JournalEntry, Map<string, LiveAttachment | undefined>>()
+
+  constructor(journal: Journal) {
+    this.#journal = journal
+  }
+
+  /** The attachments that a plugin has made. Their containers may have gone meanwhile. */
+  of(plugin: CniPlugin): readonly LiveEntry[] {
+    return this.#journal.list().flatMap(entry => {
+      const live = this.#read(entry, plugin)
       return live === undefined ? [] : [{ entry, live }]
     })
+  }
+
+  #read(entry: JournalEntry, plugin: CniPlugin): LiveAttachment | undefined {
+    const known = this.#known.get(entry) ?? new Map<string, LiveAttachment | undefined>()
+    this.#known.set(entry, known)
+    if (!known.has(plugin.name)) known.set(plugin.name, liveAttachment(entry, plugin))
+    return known.get(plugin.name)
+  }
 }
 
 /** What a plugin has made of this attachment; undefined: nothing, or not yet. */

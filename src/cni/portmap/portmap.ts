@@ -95,14 +95,12 @@ async function del(request: AttachmentRequest, { signal, warn }: CniContext): Pr
   await forgetContainer(targets, warn)
 }
 
-/** Of both backends, at once: the configuration may name another one than it did at ADD. */
+/** Of both backends: the configuration may name another one than it did at ADD. What one has removed the other never had. */
 async function removeMappings(request: AttachmentRequest, signal: AbortSignal): Promise<void> {
   const attachment = attachmentOf(request)
   const mark = attachmentMark(attachment)
-  await Promise.all([
-    removeNftMappings(comment => isMarkedBy(comment, mark), signal),
-    removeIptablesMappings(attachment, signal),
-  ])
+  const removed = await removeNftMappings(comment => isMarkedBy(comment, mark), signal)
+  if (removed === 0) await removeIptablesMappings(attachment, signal)
 }
 
 async function gc(request: GcRequest, { signal }: CniContext): Promise<void> {

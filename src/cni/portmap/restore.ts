@@ -1,9 +1,8 @@
-import { ipFamilies } from '#net/ip.ts'
 import { attachmentOf } from '../attachment.ts'
 import type { LiveAttachment, RestoreContext } from '../spec/plugin.ts'
 import { portmapConfigFrom } from './config.ts'
 import { missingIptablesMappings } from './iptables/apply.ts'
-import { brokenHostPortTables, listHostPorts, missingMappings } from './nftables/apply.ts'
+import { missingMappings, readHostPorts } from './nftables/apply.ts'
 import { type FamilyPlan, planMappings } from './plan.ts'
 
 /** The tables of both back ends. */
@@ -20,8 +19,7 @@ export async function lostMappings(
   const lost: LiveAttachment[] = []
   const byNft = wishes.filter(({ backend }) => backend === 'nftables')
   if (byNft.length > 0) {
-    const broken = await brokenHostPortTables(ipFamilies, signal)
-    const things = await listHostPorts(signal)
+    const { broken, things } = await readHostPorts(signal)
     for (const { live: each, plans } of byNft) {
       const isBroken = plans.some(({ family }) => broken.has(family))
       const missing = missingMappings(attachmentOf(each.request), plans, things)

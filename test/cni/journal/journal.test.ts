@@ -146,6 +146,13 @@ t.test('what cannot be written down is known all the same, and said', async t =>
   t.strictSame(warnings, ['attachment not written down'])
 })
 
+t.test('a folder that cannot be made keeps nobody from working', async t => {
+  const { journal, warnings } = open(t, join(t.testdir({ file: '' }), 'file/journal'))
+  t.strictSame(warnings, ['attachments not written down'])
+  journal.begin('bridge', request())
+  t.equal(journal.list().length, 1)
+})
+
 /** A journal with a chain of two plugins, whose container has gone. */
 function goneChain(t: Test): Journal {
   const { journal, folder } = open(t)

@@ -87,26 +87,42 @@ export function missingMappings(
   })
 }
 
-/** The families whose table lacks rules that all mappings need: somebody has flushed it, or it is not there. @throws {ExecError} */
-export async function brokenHostPortTables(
-  families: readonly IpFamily[],
-  signal: AbortSignal,
-): Promise<ReadonlySet<IpFamily>> {
-  const broken = new Set<IpFamily>()
-  for (const family of families) {
-    const text = await listTable(hostPortTable(family), signal)
-    const counts = text === undefined ? [] : [...countSharedRules(text).values()]
-    const wanted = renderHostPortTable(family).match(/^add rule /gm)?.length ?? 0
-    if (counts.reduce((sum, count) => sum + count, 0) < wanted) broken.add(family)
-  }
-  return broken
+/** What the tables of both families hold. */
+export type HostPorts = {
+  /** What belongs to an attachment. */
+  readonly things: readonly MarkedThing[]
+  /** Families whose table lacks rules that all mappings need: somebody has flushed it, or it is not there. */
+  readonly broken: ReadonlySet<IpFamily>
 }
 
-/** Everything that belongs to an attachment, of both families. @throws {ExecError} */
-export async function listHostPorts(signal: AbortSignal): Promise<readonly MarkedThing[]> {
-  const listings = ipFamilies.map(async family => {
-    const text = await listTable(hostPortTable(family), signal)
-    return text === undefined ? [] : parseHostPortListing(text, family)
-  })
-  return (await Promise.all(listings)).flat()
+/** Lists both tables once. @throws {ExecError} */
+export async function readHostPorts(signal: AbortSignal): Promise<HostPorts> {
+  const listings = await Promise.all(
+    ipFamilies.map(async family => ({
+      family,
+      text: await listTable(hostPortTable(family), signal),
+    })),
+  )
+  return {
+    things: listings.flatMap(({ family, text }) =>
+      text === undefined ? [] : parseHostPortListing(text, family),
+    ),
+    broken: new Set(
+      listings
+        .filter(({ family, text }) => text === undefined || !hasSharedRules(family, text))
+        .map(({ family }) => family),
+    ),
+  }
 }
+
+function hasSharedRules(family: IpFamily, listing: string): boolean {
+  const wanted = renderHostPortTable(family).match(/^add rule /gm)?.length ?? 0
+  return (
+    countSharedRules(listing)
+      .values()
+      .reduce((sum, count) => sum + count, 0) >= wanted
+  )
+}
+
+const listHostPorts = async (signal: AbortSignal): Promise<readonly MarkedThing[]> =>
+  (await readHostPorts(signal)).things

@@ -18,17 +18,23 @@ export async function restoreRules(options: CaretakerOptions, stop: AbortSignal)
   for (const table of new Set(plugins.flatMap(({ restoring }) => restoring?.tables ?? []))) {
     watching.use(watchNftTable(table, () => changed.resolve()))
   }
+  let failures = 0
   while (!stop.aborted) {
     try {
       for (const plugin of plugins)
         await restoreOf(plugin, view.of(plugin), { ...options, signal: stop })
+      failures = 0
     } catch (error) {
       if (stop.aborted && isAbort(error)) return
+      // Somebody may still be flushing: soon again, then ever later.
+      failures += 1
       log.warn({ reason: describeError(error) }, 'lost rules not restored')
     }
     const waiting = new AbortController()
     const limit = AbortSignal.any([stop, waiting.signal])
-    await Promise.race([changed.promise, clock.sleep(LOOK_INTERVAL_MS, limit).catch(() => {})])
+    const waitMs = failures === 0 ? LOOK_INTERVAL_MS : SETTLE_MS * 2 ** failures
+    const late = clock.sleep(Math.min(waitMs, LOOK_INTERVAL_MS), limit).catch(() => {})
+    await Promise.race([changed.promise, late])
     waiting.abort()
     await clock.sleep(SETTLE_MS, stop).catch(() => {})
     changed = Promise.withResolvers<void>()

@@ -157,6 +157,12 @@ t.test('rules of live pods that somebody flushes are back within moments', async
     t.equal((await runPlugin(call)).exitCode, 0)
   }
   await exec('nft', ['flush', 'ruleset'])
-  await eventually('the rules of the other', async () => (await ruleset()).includes('second'))
+  await eventually(
+    'the rules of the other',
+    async () => (await ruleset()).includes('second'),
+    20_000,
+  ).catch((error: unknown) => {
+    throw new Error(agent.stderr.slice(-2000), { cause: error })
+  })
   t.notMatch(await ruleset(), 'first', 'what was deleted stays deleted')
 })

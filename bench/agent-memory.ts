@@ -31,8 +31,18 @@ type Scenario = {
   readonly name: string
 }
 
-const { services: text } = parseArgs({
-  options: { services: { type: 'string', default: '10000' } },
+const {
+  services: text,
+  only,
+  workers,
+} = parseArgs({
+  options: {
+    services: { type: 'string', default: '10000' },
+    /** A part of the titles of the scenarios to run. */
+    only: { type: 'string', default: '' },
+    /** Of the DNS fast path. */
+    workers: { type: 'string', default: '1' },
+  },
 }).values
 const services = Number(text)
 
@@ -97,7 +107,11 @@ async function measure({ title, cluster, name }: Scenario): Promise<boolean> {
   const objects = await cluster(join(folder, 'manifests'), stack)
   const from = 'manifests' in objects ? { manifests: join(folder, 'manifests') } : objects
   await writeFile(join(folder, 'Corefile'), COREFILE)
-  const config = { nodeName: 'node-0', cluster: from, dns: { corefile: 'Corefile' } }
+  const config = {
+    nodeName: 'node-0',
+    cluster: from,
+    dns: { corefile: 'Corefile', fastPathWorkers: Number(workers) },
+  }
   await writeFile(join(folder, 'agent.yaml'), JSON.stringify(config))
   const start = performance.now()
   const agent = spawn(AGENT, ['agent', '--config', join(folder, 'agent.yaml')], {
@@ -140,4 +154,5 @@ function checkServed(name: string): void {
   if (!rules.includes(`${address} `)) throw new Error(`${name} (${address}) is not programmed`)
 }
 
-for (const scenario of scenarios) if (!(await measure(scenario))) process.exitCode = 1
+for (const scenario of scenarios.filter(({ title }) => title.includes(only)))
+  if (!(await measure(scenario))) process.exitCode = 1

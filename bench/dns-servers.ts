@@ -4,12 +4,23 @@ import { join } from 'node:path'
 import { dig } from '../test/helper/dig.ts'
 import { eventually } from '../test/helper/eventually.ts'
 
+/** Outside name number `at`. */
+export const outsideNameOf = (at: number): string => `host-${at}.outside.test`
+
 /** Name number `at` of the cluster, and its address. */
 export const nameOf = (at: number): string => `service-${at}.shop.svc.cluster.local`
 const addressOf = (at: number): string => `10.96.${at >> 8}.${at & 255}`
 
-/** How a server of the comparison is set up in a folder; gives its command line. */
-export type Setup = (folder: string, port: number, names: number) => Promise<readonly string[]>
+/** Where a server of the comparison is, and what it has: `names` of the cluster; the upstream has as many outside ones. */
+export type Place = {
+  readonly folder: string
+  readonly port: number
+  readonly upstreamPort: number
+  readonly names: number
+}
+
+/** How a server of the comparison is set up; gives its command line. */
+export type Setup = (place: Place) => Promise<readonly string[]>
 
 const all = (names: number, line: (at: number) => string): string =>
   Array.from({ length: names }, (_, at) => line(at)).join('\n')
@@ -23,7 +34,7 @@ spec: { clusterIP: ${addressOf(at)}, clusterIPs: [${addressOf(at)}], ports: [{ p
 /** @param nodeplane the built program. */
 const ours =
   (nodeplane: string, workers: number): Setup =>
-  async (folder, port, names) => {
+  async ({ folder, port, upstreamPort, names }) => {
     await mkdir(join(folder, 'manifests'))
     await writeFile(join(folder, 'manifests/services.yaml'), all(names, manifest))
     const conf = join(folder, 'Corefile')
@@ -32,22 +43,31 @@ const ours =
       conf,
       `.:${port} {\n  bind 127.0.0.1\n  errors\n  ${kubernetes}\n  cache 30 {
     disable success cluster.local
-    disable denial cluster.local\n  }\n  loadbalance\n}\n`,
+    disable denial cluster.local\n  }\n  loadbalance\n  forward . 127.0.0.1:${upstreamPort}\n}\n`,
     )
     return [nodeplane, 'dns', '--conf', conf, '--fast-path-workers', `${workers}`]
   }
 
-const dnsmasq: Setup = async (folder, port, names) => {
+const dnsmasq: Setup = async ({ folder, port, upstreamPort, names }) => {
   const hosts = join(folder, 'hosts')
   await writeFile(
     hosts,
     all(names, at => `${addressOf(at)} ${nameOf(at)}`),
   )
   const options = ['-k', '-C', '/dev/null', '-h', '-R', `-H${hosts}`, `-p${port}`, '--pid-file']
-  return ['dnsmasq', ...options, '-a127.0.0.1', '--bind-interfaces', '-uroot', '-T30']
+  return [
+    'dnsmasq',
+    ...options,
+    '-a127.0.0.1',
+    '--bind-interfaces',
+    '-uroot',
+    '-T30',
+    `-S127.0.0.1#${upstreamPort}`,
+    '-c10000',
+  ]
 }
 
-const unbound: Setup = async (folder, port, names) => {
+const unbound: Setup = async ({ folder, port, upstreamPort, names }) => {
   const conf = join(folder, 'unbound.conf')
   const data = all(names, at => `  local-data: "${nameOf(at)}. 30 IN A ${addressOf(at)}"`)
   const server = [
@@ -61,35 +81,72 @@ const unbound: Setup = async (folder, port, names) => {
     '  pidfile: ""',
     '  module-config: "iterator"',
     '  local-zone: "cluster.local." static',
+    // The upstream is on this machine, and `test` is a name that unbound denies by itself.
+    '  do-not-query-localhost: no',
+    '  local-zone: "test." nodefault',
   ]
-  await writeFile(conf, `${server.join('\n')}\n${data}\n`)
+  const forward = `forward-zone:\n  name: "."\n  forward-addr: 127.0.0.1@${upstreamPort}`
+  await writeFile(conf, `${server.join('\n')}\n${data}\n${forward}\n`)
   return ['unbound', '-d', '-c', conf]
 }
 
-const knot: Setup = async (folder, port, names) => {
+const knot: Setup = ({ folder, port, names }) =>
+  knotZone({
+    folder,
+    port,
+    zone: 'cluster.local',
+    lines: all(names, at => `service-${at}.shop.svc A ${addressOf(at)}`),
+  })
+
+/** The server that has the outside names. */
+export const upstream: Setup = ({ folder, upstreamPort, names }) =>
+  knotZone({
+    folder,
+    port: upstreamPort,
+    zone: 'outside.test',
+    lines: all(names, at => `host-${at} A ${addressOf(at)}`),
+  })
+
+async function knotZone({
+  folder,
+  port,
+  zone,
+  lines,
+}: {
+  readonly folder: string
+  readonly port: number
+  readonly zone: string
+  readonly lines: string
+}): Promise<readonly string[]> {
   const conf = join(folder, 'knot.conf')
-  const head = '$TTL 30\n@ SOA ns hostmaster 1 7200 1800 86400 30\n@ NS ns\nns A 127.0.0.1\n'
-  await writeFile(
-    join(folder, 'cluster.local.zone'),
-    `${head}${all(names, at => `service-${at}.shop.svc A ${addressOf(at)}`)}\n`,
-  )
+  const head =
+    '$TTL 30\n@ SOA ns hostmaster 1 7200 1800 86400 30\n@ NS ns\nns A 127.0.0.1\n* A 192.0.2.1\n'
+  await writeFile(join(folder, `${zone}.zone`), `${head}${lines}\n`)
   await writeFile(
     conf,
     `server:\n  listen: 127.0.0.1@${port}\n  udp-workers: 1\n  tcp-workers: 1
   background-workers: 1\n  rundir: ${folder}\ndatabase:\n  storage: ${folder}
-zone:\n  - domain: cluster.local\n    storage: ${folder}\n`,
+zone:\n  - domain: ${zone}\n    storage: ${folder}\n`,
   )
   return ['knotd', '-c', conf]
 }
 
+/** A server of the comparison. */
+export type Contender = {
+  readonly title: string
+  readonly setup: Setup
+  /** Does it ask the upstream for names that it has not? */
+  readonly forwards: boolean
+}
+
 /** The servers that are compared, ours first. */
-export const setups = (nodeplane: string): Readonly<Record<string, Setup>> => ({
-  'nodeplane, fast path': ours(nodeplane, 1),
-  'nodeplane, dgram': ours(nodeplane, 0),
-  dnsmasq,
-  unbound,
-  knot,
-})
+export const contenders = (nodeplane: string): readonly Contender[] => [
+  { title: 'nodeplane, fast path', setup: ours(nodeplane, 1), forwards: true },
+  { title: 'nodeplane, dgram', setup: ours(nodeplane, 0), forwards: true },
+  { title: 'dnsmasq', setup: dnsmasq, forwards: true },
+  { title: 'unbound', setup: unbound, forwards: true },
+  { title: 'knot', setup: knot, forwards: false },
+]
 
 /** Clock ticks in a second (getconf CLK_TCK), which Linux fixes for programs. */
 const TICKS_PER_SECOND = 100
@@ -102,12 +159,20 @@ export class RunningServer implements AsyncDisposable {
     this.#child = child
   }
 
-  static async start(command: readonly string[], port: number): Promise<RunningServer> {
-    const child = spawn('taskset', ['-c', '0', ...command], { stdio: 'ignore' })
+  /** Waits until it has an address for `name`. @param core of the processor. */
+  static async start(
+    command: readonly string[],
+    {
+      port,
+      name,
+      core = 0,
+    }: { readonly port: number; readonly name: string; readonly core?: number },
+  ): Promise<RunningServer> {
+    const child = spawn('taskset', ['-c', `${core}`, ...command], { stdio: 'ignore' })
     const server = new RunningServer(child)
     await eventually('an answer', async () => {
       if (child.exitCode !== null) throw new Error(`${command[0]} ended`)
-      return (await dig(`@127.0.0.1 -p ${port} ${nameOf(1)}`)).answers.length === 1
+      return (await dig(`@127.0.0.1 -p ${port} ${name}`)).answers.length === 1
     })
     return server
   }

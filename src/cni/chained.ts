@@ -1,3 +1,5 @@
+import { findLink, type Link } from '#linux/netlink/link.ts'
+import type { NetlinkSocket } from '#linux/netlink/socket.ts'
 import { CniError, cniCodes } from './spec/error.ts'
 import type { CniRequest } from './spec/plugin.ts'
 import type { CniInterface, CniIp, CniResult } from './spec/result.ts'
@@ -23,3 +25,13 @@ export const addressesOf = (result: CniResult, ifname: string): readonly CniIp[]
     ({ interface: index }) =>
       index === undefined || isContainerInterface(result.interfaces[index], ifname),
   )
+
+/** The interface that a plugin before this one made. @throws {CniError} code 4: the container has none of this name. */
+export async function requireInterface(container: NetlinkSocket, ifname: string): Promise<Link> {
+  const link = await findLink(container, ifname)
+  if (link !== undefined) return link
+  throw new CniError(
+    cniCodes.invalidEnvironment,
+    `CNI_IFNAME: the container has no interface ${ifname}`,
+  )
+}

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { decodeMessage } from '#dns/wire/decode.ts'
+import { exec } from '#linux/exec.ts'
 import { curl, DnsProcess, dig, freePort, writeCorefile } from '../helper/dns-process.ts'
 import { eventually } from '../helper/eventually.ts'
 import { packetOf } from '../helper/fast-block.ts'
@@ -110,6 +111,13 @@ t.test('dig gets the same answer from the fast path', async t => {
     t.match(answers[2], /status: |ANSWER|AUTHORITY/)
   }
   t.ok((await running.metric(FAST_ANSWERS)) >= variants.length, 'the last of each was from there')
+})
+
+t.test('multisocket says how many workers a listener has', async t => {
+  await using running = await Running.start({ more: 'multisocket 3' })
+  const { stdout } = await exec('ss', ['-Huln', `sport = :${running.port}`])
+  t.equal(stdout.trim().split('\n').length, 3)
+  t.match(await dig(running.port, NAME), { status: 'NOERROR' })
 })
 
 t.test('every client of many gets its answer, and every query is counted', async t => {

@@ -166,12 +166,27 @@ async function streamed(segments: readonly Uint8Array[], count: number) {
   return answers
 }
 
-t.test('queries of one connection are answered in order, however they are cut', async t => {
+t.test('queries of one connection are answered however they are cut', async t => {
   const stream = Buffer.concat([1, 2, 3].map(id => frame(asked(id))))
   const octets = [...stream].map(octet => Uint8Array.of(octet))
   const want = [1, 2, 3].map(id => ({ message: { id, rcode: 'NOERROR' } }))
   t.match(await streamed([stream], 3), want)
   t.match(await streamed(octets, 3), want)
+})
+
+t.test('a thousand idle connections keep nobody out', async t => {
+  const sockets = Array.from({ length: 1100 }, () => connect(port, '127.0.0.1'))
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+  })
+  let closed = 0
+  for (const socket of sockets) {
+    socket.on('error', () => undefined)
+    socket.on('close', () => closed++)
+  }
+  await Promise.all(sockets.map(socket => once(socket, 'connect')))
+  t.match(await dig(port, '+tcp', 'example.org'), { status: 'NOERROR' })
+  await eventually('room for it', () => closed >= 1100 - 1024)
 })
 
 const hex = (text: string) => Buffer.from(text.replaceAll(' ', ''), 'hex')

@@ -1,16 +1,40 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { bandwidthConfigFrom } from '#cni/bandwidth/config.ts'
 import { bridgeConfigFrom } from '#cni/bridge/config.ts'
+import { firewallConfigFrom } from '#cni/firewall/config.ts'
 import { hostLocalConfigFrom } from '#cni/host-local/config.ts'
 import { isPluginName, pluginNames } from '#cni/plugins.ts'
+import { portmapConfigFrom } from '#cni/portmap/config.ts'
+import { ptpConfigFrom } from '#cni/ptp/config.ts'
+import { sbrConfigFrom } from '#cni/sbr/config.ts'
 import { configObjectFrom } from '#cni/spec/config-object.ts'
 import { isCniName } from '#cni/spec/environment.ts'
 import type { CniRequest } from '#cni/spec/plugin.ts'
 import { requestFrom } from '#cni/spec/request.ts'
 import { cniVersions } from '#cni/spec/version.ts'
+import { staticResultFrom } from '#cni/static/config.ts'
+import { checkTuningConfig } from '#cni/tuning/config.ts'
+import { vrfConfigFrom } from '#cni/vrf/config.ts'
 
 const folder = join(import.meta.dirname, '../../docs/cni')
+
+/** What reads the configuration of a plugin. */
+const readers: Readonly<Record<string, (request: CniRequest) => unknown>> = {
+  bandwidth: ({ config }) => bandwidthConfigFrom(config),
+  bridge: bridgeConfigFrom,
+  firewall: ({ config }) => firewallConfigFrom(config),
+  portmap: ({ config }) => portmapConfigFrom(config),
+  ptp: ptpConfigFrom,
+  sbr: ({ config }) => sbrConfigFrom(config),
+  tuning: checkTuningConfig,
+  vrf: ({ config }) => vrfConfigFrom(config),
+}
+const ipamReaders: typeof readers = {
+  'host-local': ({ config }) => hostLocalConfigFrom(config),
+  static: staticResultFrom,
+}
 
 type Conflist = {
   readonly cniVersion: string
@@ -53,8 +77,9 @@ for (const name of pluginNames) {
       t.ok(used.every(isPluginName), 'by plugins that there are')
       for (const plugin of example.plugins) {
         const request = requestOf(example, plugin)
-        if (plugin.type === 'bridge') t.doesNotThrow(() => bridgeConfigFrom(request))
-        if (plugin.ipam) t.doesNotThrow(() => hostLocalConfigFrom(request.config))
+        t.doesNotThrow(() => readers[plugin.type]?.(request))
+        const read = plugin.ipam && ipamReaders[plugin.ipam.type]
+        if (read) t.doesNotThrow(() => read(request))
       }
     }
   })
@@ -62,7 +87,10 @@ for (const name of pluginNames) {
 
 t.test('the page of bridge names every field that the plugin reads', async t => {
   const page = readFileSync(join(folder, 'bridge.md'), 'utf8')
-  const source = readFileSync(join(import.meta.dirname, '../../src/cni/bridge/config.ts'), 'utf8')
+  const source = ['bridge', 'veth']
+    .map(name => join(import.meta.dirname, `../../src/cni/${name}/config.ts`))
+    .map(path => readFileSync(path, 'utf8'))
+    .join('')
   const read = [...source.matchAll(/Field\(fields, '(\w+)'\)/g)].map(([, field]) => field)
   t.ok(read.length > 10)
   const outside = ['args', 'runtimeConfig']

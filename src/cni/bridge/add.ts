@@ -1,17 +1,16 @@
 import { changeLink, type Link } from '#linux/netlink/link.ts'
 import { NetlinkSocket } from '#linux/netlink/socket.ts'
-import { describeError } from '#runtime/error.ts'
 import { type Attachment, attachmentOf } from '../attachment.ts'
 import { openContainer } from '../container.ts'
+import { addMasquerade, removeMasquerade } from '../masquerade/apply.ts'
 import { addIpam } from '../spec/ipam.ts'
 import type { AttachmentRequest, CniContext } from '../spec/plugin.ts'
 import type { CniDns, CniResult } from '../spec/result.ts'
-import { type BridgeConfig, bridgeConfigFrom } from './config.ts'
-import { configureContainer } from './container-link.ts'
-import { enableForwarding, ensureBridge, ensureGateway } from './host.ts'
-import { hostLinkName } from './identity.ts'
-import { addMasquerade, removeMasquerade } from './masquerade/apply.ts'
-import { withOfferedMtu } from './offered-mtu.ts'
+import { UNDO_LIMIT_MS, type Undo, undoOn } from '../undo.ts'
+import { configureContainer } from '../veth/container-link.ts'
+import { enableForwarding } from '../veth/forwarding.ts'
+import { hostLinkName } from '../veth/identity.ts'
+import { withOfferedMtu } from '../veth/offered-mtu.ts'
 import {
   createPair,
   removePair,
@@ -19,13 +18,12 @@ import {
   type Sides,
   setUpHostLink,
   waitForPort,
-} from './pair.ts'
-import { type AddressPlan, planAddresses } from './plan.ts'
+} from '../veth/pair.ts'
+import { type AddressPlan, planAddresses } from '../veth/plan.ts'
+import { type BridgeConfig, bridgeConfigFrom } from './config.ts'
+import { ensureBridge, ensureGateway } from './host.ts'
 import { addSpoofCheck, removeSpoofCheck } from './spoof/apply.ts'
-import { ensureVlanFiltering, ensureVlanGateway, withVlans } from './vlan-gateway.ts'
-
-/** How long undoing may take, which nobody can stop. */
-const UNDO_LIMIT_MS = 10_000
+import { ensureVlanFiltering, ensureVlanGateway, setPortVlans, withVlans } from './vlan-gateway.ts'
 
 /** One ADD under way: what it works with, and what is to be done should it fail. */
 type Work = {
@@ -34,8 +32,7 @@ type Work = {
   readonly config: BridgeConfig
   readonly attachment: Attachment
   readonly sides: Sides
-  /** Notes a step back, taken should the ADD fail; its own failure is only told. */
-  readonly undo: (what: string, action: () => Promise<unknown>) => void
+  readonly undo: Undo
 }
 
 /**
@@ -58,12 +55,7 @@ export async function addBridge(
     config,
     attachment: attachmentOf(request),
     sides: { host, container, namespace },
-    undo: (what, action) =>
-      undone.defer(async () => {
-        await action().catch((error: unknown) => {
-          context.warn(`undoing a failed ADD: ${what}: ${describeError(error)}`)
-        })
-      }),
+    undo: undoOn(undone, context),
   }
   const result = await addInterface(work)
   undone.move()
@@ -76,7 +68,11 @@ async function addInterface(work: Work): Promise<CniResult> {
   if (config.vlans !== undefined) await ensureVlanFiltering(sides.host, bridge)
   await createPair(sides, attachment, { ...config, masterIndex: bridge.index })
   work.undo('remove the veth pair', () => removePair(sides.host, attachment))
-  const hostLink = await setUpHostLink(sides.host, attachment, config)
+  const hostLink = await setUpHostLink(sides.host, attachment, {
+    hairpin: config.hairpinMode,
+    isolated: config.portIsolation,
+  })
+  if (config.vlans !== undefined) await setPortVlans(sides.host, hostLink.index, config.vlans)
   const containerLink = await requireLink(sides.container, attachment.ifname)
   if (config.macspoofchk) await guardPort(work, containerLink)
   const addressing =

@@ -1,15 +1,13 @@
-import { listAddresses } from '#linux/netlink/address.ts'
 import { listPortVlans } from '#linux/netlink/bridge-vlan.ts'
 import { findLink } from '#linux/netlink/link.ts'
-import { listRoutes } from '#linux/netlink/route.ts'
 import { NetlinkSocket } from '#linux/netlink/socket.ts'
 import { attachmentOf } from '../attachment.ts'
 import { openContainer } from '../container.ts'
 import { CniError, cniCodes } from '../spec/error.ts'
 import type { AttachmentRequest, CniContext } from '../spec/plugin.ts'
+import { readVethState } from '../veth/state.ts'
 import { type AttachmentState, differences } from './compare.ts'
 import { type BridgeConfig, bridgeConfigFrom } from './config.ts'
-import { masqueradedAddresses } from './masquerade/apply.ts'
 import { listSpoofChecks } from './spoof/apply.ts'
 
 /**
@@ -37,23 +35,15 @@ async function readState(
   using namespace = openContainer(request)
   using host = NetlinkSocket.open()
   using container = NetlinkSocket.open(namespace)
-  const attachment = attachmentOf(request)
-  const containerLink = await findLink(container, request.ifname)
-  const peerIndex = containerLink?.peerIndex
-  const hostLink = peerIndex === undefined ? undefined : await findLink(host, peerIndex)
-  const backend = config.ipMasqBackend
+  const { ipMasq: isMasqueraded, ipMasqBackend: backend, vlans, macspoofchk } = config
+  const wish = { isMasqueraded, backend, signal }
+  const state = await readVethState(request, { host, container }, wish)
+  const { hostLink } = state
+  const hasVlans = vlans !== undefined && hostLink !== undefined
   return {
+    ...state,
     bridge: await findLink(host, config.bridge),
-    containerLink,
-    hostLink,
-    vlans:
-      config.vlans === undefined || hostLink === undefined
-        ? []
-        : await listPortVlans(host, hostLink.index),
-    addresses:
-      containerLink === undefined ? [] : await listAddresses(container, containerLink.index),
-    routes: [...(await listRoutes(container, 4)), ...(await listRoutes(container, 6))],
-    masqueraded: config.ipMasq ? await masqueradedAddresses(attachment, { backend, signal }) : [],
-    spoofChecks: config.macspoofchk ? await listSpoofChecks(attachment, signal) : [],
+    vlans: hasVlans ? await listPortVlans(host, hostLink.index) : [],
+    spoofChecks: macspoofchk ? await listSpoofChecks(attachmentOf(request), signal) : [],
   }
 }

@@ -1,26 +1,20 @@
-import type { LinkAddress } from '#linux/netlink/address.ts'
 import type { PortVlan } from '#linux/netlink/bridge-vlan.ts'
 import type { Link } from '#linux/netlink/link.ts'
-import type { Route } from '#linux/netlink/route.ts'
-import { familyOf } from '#net/ip.ts'
-import { formatPrefix, prefixContains } from '#net/prefix.ts'
-import type { CniInterface, CniIp, CniResult, CniRoute } from '../spec/result.ts'
+import type { CniResult } from '../spec/result.ts'
+import {
+  addressDifferences,
+  containerDifferences,
+  masqueradeDifferences,
+  routeDifferences,
+  type VethState,
+} from '../veth/compare.ts'
 import type { BridgeConfig } from './config.ts'
 import type { SpoofElement } from './spoof/render.ts'
 import { DEFAULT_VLAN } from './vlans.ts'
 
 /** What the kernel has of an attachment; undefined for links that are not there. */
-export type AttachmentState = {
+export type AttachmentState = VethState & {
   readonly bridge: Link | undefined
-  readonly containerLink: Link | undefined
-  /** The other end of the container's link. */
-  readonly hostLink: Link | undefined
-  /** Of the container's link. */
-  readonly addresses: readonly LinkAddress[]
-  /** Of the container, both families. */
-  readonly routes: readonly Route[]
-  /** The addresses for which the attachment has masquerade rules. */
-  readonly masqueraded: readonly string[]
   /** Of the host's end. */
   readonly vlans: readonly PortVlan[]
   /** What guards the host's end against foreign MACs. */
@@ -73,14 +67,6 @@ function bridgeDifferences({ config, result }: AttachmentWish, { bridge }: Attac
   return found
 }
 
-function containerDifferences(recorded: CniInterface, { containerLink }: AttachmentState) {
-  const { name, mac } = recorded
-  if (containerLink === undefined) return [`interface ${name} is missing in the container`]
-  if (containerLink.kind !== 'veth') return [`interface ${name} is not a veth`]
-  const isSameMac = mac === undefined || mac.toLowerCase() === containerLink.mac
-  return isSameMac ? [] : [`interface ${name} has the MAC ${containerLink.mac}, not ${mac}`]
-}
-
 function portDifferences({ config, result }: AttachmentWish, state: AttachmentState) {
   const { bridge, hostLink, containerLink } = state
   if (bridge === undefined || containerLink === undefined) return []
@@ -93,9 +79,8 @@ function portDifferences({ config, result }: AttachmentWish, state: AttachmentSt
   if (bridgePort?.hairpin !== config.hairpinMode) {
     found.push(`hairpin mode of ${name} is not ${config.hairpinMode}`)
   }
-  if (bridgePort?.isolated !== config.portIsolation) {
-    found.push(`isolation of ${name} is not ${config.portIsolation}`)
-  }
+  // The other way round it may be the firewall plugin's doing.
+  if (config.portIsolation && bridgePort?.isolated !== true) found.push(`${name} is not isolated`)
   return found
 }
 
@@ -126,32 +111,3 @@ const spoofDifferences = (
   macspoofchk && new Set(spoofChecks.map(({ set }) => set)).size < 2
     ? ['the check of source MACs is missing']
     : []
-
-function addressDifferences({ address, gateway }: CniIp, state: AttachmentState) {
-  const text = formatPrefix(address)
-  const hasAddress = state.addresses.some(({ prefix }) => formatPrefix(prefix) === text)
-  if (!hasAddress) return [`address ${text} is missing`]
-  const isReached = (route: Route) =>
-    gateway !== undefined &&
-    route.linkIndex === state.containerLink?.index &&
-    route.gateways.length === 0 &&
-    prefixContains(route.destination, gateway)
-  if (gateway === undefined || state.routes.some(isReached)) return []
-  return [`no connected route to gateway ${gateway}`]
-}
-
-function routeDifferences({ dst, gw, table }: CniRoute, { routes }: AttachmentState) {
-  const text = formatPrefix(dst)
-  const matches = (route: Route) =>
-    formatPrefix(route.destination) === text &&
-    // Without a table any will do: a plugin later in the chain (sbr) may have moved the route.
-    (table === undefined || route.table === table) &&
-    (gw === undefined || route.gateways.includes(gw))
-  if (routes.some(matches)) return []
-  return [`route to ${text}${gw === undefined ? '' : ` via ${gw}`} is missing`]
-}
-
-function masqueradeDifferences({ address }: CniIp, { masqueraded }: AttachmentState) {
-  if (masqueraded.includes(address.address)) return []
-  return [`IPv${familyOf(address.address)} masquerading of ${address.address} is missing`]
-}

@@ -1,23 +1,20 @@
 import { type MacAddress, parseMac } from '#net/mac.ts'
+import type { MasqueradeBackend } from '../masquerade/apply.ts'
 import { parseCniArgs } from '../spec/cni-args.ts'
 import {
   booleanField,
   type ConfigObject,
-  integerField,
   invalid,
   objectField,
   stringField,
-  stringsField,
 } from '../spec/config-object.ts'
 import { CniError, cniCodes } from '../spec/error.ts'
 import { ipamTypeOf } from '../spec/ipam.ts'
 import type { CniConfig, CniRequest } from '../spec/plugin.ts'
 import type { CniDns } from '../spec/result.ts'
 import { isAtLeast } from '../spec/version.ts'
+import { dnsOf, mtuOf, wantsMasquerade } from '../veth/config.ts'
 import { type PortVlans, portVlansFrom, vlanGatewayName } from './vlans.ts'
-
-/** By which program's rules connections to the outside are masqueraded. */
-export type MasqueradeBackend = 'iptables' | 'nftables'
 
 /** What the bridge plugin does, from its configuration and the wishes that come with a call. */
 export type BridgeConfig = {
@@ -51,8 +48,6 @@ export type BridgeConfig = {
   readonly mac: MacAddress | undefined
 }
 
-/** The largest number in netlink's field; what a link takes is for the kernel to say. */
-const MAX_MTU = 0xffffffff
 /** IFNAMSIZ without its ending zero (linux/if.h). */
 const MAX_LINK_NAME_BYTES = 15
 
@@ -86,10 +81,6 @@ export function bridgeConfigFrom(request: CniRequest): BridgeConfig {
   refuseContradictions(bridge, config)
   return bridge
 }
-
-/** Are the container's connections to the outside to be masqueraded? DEL asks only this. @throws {CniError} code 6 */
-export const wantsMasquerade = ({ fields }: CniConfig): boolean =>
-  booleanField(fields, 'ipMasq') ?? false
 
 /** Are frames with a foreign MAC to be dropped? DEL asks only this. @throws {CniError} code 6 */
 export const wantsSpoofCheck = ({ fields }: CniConfig): boolean =>
@@ -138,24 +129,6 @@ function bridgeNameOf(fields: ConfigObject): string {
     throw invalid(fields, 'bridge', `'${name}' is no name of an interface`)
   }
   return name
-}
-
-function mtuOf(fields: ConfigObject): number | undefined {
-  const mtu = integerField(fields, 'mtu') ?? 0
-  if (mtu < 0 || mtu > MAX_MTU) throw invalid(fields, 'mtu', `${mtu} is no MTU`)
-  return mtu === 0 ? undefined : mtu
-}
-
-/** The configuration's `dns`, when any of its keys is set. */
-function dnsOf(fields: ConfigObject): CniDns | undefined {
-  const object = objectField(fields, 'dns')
-  if (object === undefined) return undefined
-  const nameservers = stringsField(object, 'nameservers')
-  const domain = stringField(object, 'domain') ?? ''
-  const search = stringsField(object, 'search')
-  const options = stringsField(object, 'options')
-  const isSet = domain !== '' || nameservers.length + search.length + options.length > 0
-  return isSet ? { nameservers, domain, search, options } : undefined
 }
 
 /** runtimeConfig beats args.cni, which beats CNI_ARGS. An empty text is no wish. */

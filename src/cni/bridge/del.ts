@@ -1,105 +1,31 @@
-import { findLink, listLinks, removeLink } from '#linux/netlink/link.ts'
-import { NetlinkSocket } from '#linux/netlink/socket.ts'
-import { describeError } from '#runtime/error.ts'
-import { type Attachment, attachmentOf, unwantedMarks } from '../attachment.ts'
-import { findContainer } from '../container.ts'
-import { ipamTypeOf } from '../spec/ipam.ts'
+import { attachmentOf, unwantedMarks } from '../attachment.ts'
 import type { AttachmentRequest, CniContext, GcRequest } from '../spec/plugin.ts'
-import { wantsMasquerade, wantsSpoofCheck } from './config.ts'
-import { hostLinkMark, hostLinkName } from './identity.ts'
-import { removeMasquerade, removeMasqueradeWhere } from './masquerade/apply.ts'
-import { removePair } from './pair.ts'
+import { delVeth, gcVeth, inStages } from '../veth/del.ts'
+import { wantsSpoofCheck } from './config.ts'
 import { removeSpoofCheck, removeSpoofChecksWhere } from './spoof/apply.ts'
 
-/**
- * DEL: removes what ADD made, each part looked for by itself and by the attachment's identity, so that neither the
- * namespace nor a result is needed and what is gone is no error. Only what cannot be released is.
- */
+/** DEL: the pair with all that belongs to it, and at once what guards its port, which is known by name. */
 export async function delBridge(request: AttachmentRequest, context: CniContext): Promise<void> {
-  const { config } = request
-  const attachment = attachmentOf(request)
-  const ipamType = ipamTypeOf(config)
-  const isMasqueraded = wantsMasquerade(config)
-  const isGuarded = wantsSpoofCheck(config)
+  const isGuarded = wantsSpoofCheck(request.config)
   await inStages(context, [
-    // The kernel makes each of these wait 20 ms for RCU: together they take no longer than one.
     [
-      () => removeInterface(request, attachment),
+      () => delVeth(request, context),
       async () => {
-        if (isMasqueraded) await removeMasquerade(attachment, context.signal)
-      },
-      async () => {
-        if (isGuarded) await removeSpoofCheck(attachment, context.signal)
-      },
-    ],
-    // Released last (the reference does it before the rules): what an address still has would be its next owner's.
-    [
-      async () => {
-        if (ipamType !== undefined) await context.delegate.run('DEL', ipamType, request)
+        if (isGuarded) await removeSpoofCheck(attachmentOf(request), context.signal)
       },
     ],
   ])
-}
-
-/** The pair by its end on the host; one that the reference plugin made, under a random name, by its end in the container. */
-async function removeInterface(request: AttachmentRequest, attachment: Attachment): Promise<void> {
-  using host = NetlinkSocket.open()
-  if (await removePair(host, attachment)) return
-  using namespace = findContainer(request)
-  if (namespace === undefined) return
-  using container = NetlinkSocket.open(namespace)
-  const link = await findLink(container, attachment.ifname)
-  if (link !== undefined) await removeLink(container, link.index)
 }
 
 /** GC: what is marked as this network's and belongs to no valid attachment goes. */
 export async function gcBridge(request: GcRequest, context: CniContext): Promise<void> {
-  const { config, validAttachments } = request
-  const ipamType = ipamTypeOf(config)
-  const valid = validAttachments?.map(each => ({ ...each, network: config.name }))
+  const isUnwanted = unwantedMarks(request)
   await inStages(context, [
     [
+      () => gcVeth(request, context),
       async () => {
-        if (valid !== undefined) await removeUnknownLinks(config.name, valid)
-      },
-      async () => {
-        const isUnwanted = unwantedMarks(request)
-        if (isUnwanted === undefined) return
-        await removeMasqueradeWhere(({ comment }) => isUnwanted(comment), context.signal)
-        await removeSpoofChecksWhere(isUnwanted, context.signal)
-      },
-    ],
-    [
-      async () => {
-        if (ipamType !== undefined) await context.delegate.run('GC', ipamType, request)
+        if (isUnwanted !== undefined) await removeSpoofChecksWhere(isUnwanted, context.signal)
       },
     ],
   ])
-}
-
-async function removeUnknownLinks(network: string, valid: readonly Attachment[]): Promise<void> {
-  using host = NetlinkSocket.open()
-  const names = new Set(valid.map(hostLinkName))
-  const mark = `${hostLinkMark(network)} `
-  for (const { alias, name, index } of await listLinks(host)) {
-    if (alias?.startsWith(mark) && !names.has(name)) await removeLink(host, index)
-  }
-}
-
-/**
- * Does the steps of a stage at once and the stages one after the other, also after failures; then throws the first of
- * these and tells the others.
- */
-async function inStages(
-  { warn }: CniContext,
-  stages: readonly (readonly (() => Promise<void>)[])[],
-): Promise<void> {
-  const failures: unknown[] = []
-  for (const steps of stages) {
-    for (const end of await Promise.allSettled(steps.map(step => step()))) {
-      if (end.status === 'rejected') failures.push(end.reason)
-    }
-  }
-  for (const other of failures.slice(1)) warn(describeError(other))
-  if (failures.length > 0) throw failures[0]
 }

@@ -1,12 +1,23 @@
 import { createHash } from 'node:crypto'
+import { addPortVlans, removePortVlans } from '#linux/netlink/bridge-vlan.ts'
 import { isExists, isUnsupported } from '#linux/netlink/error.ts'
 import { changeLink, createVeth, findLink, type Link } from '#linux/netlink/link.ts'
 import type { NetlinkSocket } from '#linux/netlink/socket.ts'
 import { CniError, cniCodes } from '../spec/error.ts'
+import { ignoreRouterAdvertisements } from '../veth/forwarding.ts'
+import { requireLink } from '../veth/pair.ts'
 import type { BridgeConfig } from './config.ts'
-import { ignoreRouterAdvertisements } from './host.ts'
-import { requireLink, setPortVlans } from './pair.ts'
-import { DEFAULT_VLAN, vlanGatewayName } from './vlans.ts'
+import { DEFAULT_VLAN, type PortVlans, vlanGatewayName } from './vlans.ts'
+
+/** Makes a port a member of its VLANs. Can be repeated. @throws {NetlinkError} */
+export async function setPortVlans(
+  host: NetlinkSocket,
+  port: number,
+  { add, leavesDefault }: Pick<PortVlans, 'add' | 'leavesDefault'>,
+): Promise<void> {
+  if (leavesDefault) await removePortVlans(host, port, [DEFAULT_VLAN])
+  await addPortVlans(host, port, add)
+}
 
 /**
  * The bridge keeps VLANs apart after this: without it the ports' VLANs would mean nothing. Switched on, it changes nothing

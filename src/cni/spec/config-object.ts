@@ -55,6 +55,16 @@ export function objectField(object: ConfigObject, key: string): ConfigObject | u
   return value === undefined ? undefined : configObjectFrom(value, fieldPath(object, key))
 }
 
+/** The object at a path of keys (`args`, `cni`); undefined where one of them is missing. @throws {CniError} code 6 */
+export function objectAt(
+  object: ConfigObject,
+  ...keys: readonly string[]
+): ConfigObject | undefined {
+  let found: ConfigObject | undefined = object
+  for (const key of keys) found = found && objectField(found, key)
+  return found
+}
+
 /** The strings of a list; empty when it is absent. @throws {CniError} code 6 */
 export const stringsField = (object: ConfigObject, key: string): readonly string[] =>
   listField(object, key, asString)
@@ -109,7 +119,8 @@ export function asList<T>(
   return value.map((item, index) => read(item, `${path}[${index}]`))
 }
 
-function asString(value: unknown, path: string): string {
+/** The text that a value is. `path` is the value's. @throws {CniError} code 6 */
+export function asString(value: unknown, path: string): string {
   if (typeof value !== 'string') throw wrongType(path, 'a string', value)
   return value
 }

@@ -2,23 +2,33 @@ import { addressBits, type IpAddress, ipFromNumber, ipToBytes, ipToNumber } from
 import { type IpPrefix, networkOf, parsePrefix } from '#net/prefix.ts'
 import { normalizeName } from '../name.ts'
 
+/** How queries come: plain UDP and TCP, DNS over TLS (RFC 7858), DNS over HTTPS (RFC 8484), CoreDNS's gRPC service. */
+export type Scheme = 'dns' | 'tls' | 'https' | 'grpc'
+
 /** A key of a server block: `[scheme://]zone[:port]`. */
 export type ZoneKey = {
+  readonly scheme: Scheme
   /** Lower case, ending in a dot; several for a prefix that does not end on a label. */
   readonly zones: readonly string[]
   /** undefined: the key names none. */
   readonly port: number | undefined
 }
 
-/** The schemes of CoreDNS. Only `dns` is served. */
-const SCHEMES = ['dns', 'tls', 'grpc', 'https', 'https3', 'quic']
+const schemes: ReadonlySet<string> = new Set<Scheme>(['dns', 'tls', 'https', 'grpc'])
+
+const isScheme = (text: string): text is Scheme => schemes.has(text)
+
+/** Schemes of CoreDNS that need QUIC, which Node has not, and what to serve instead. */
+const insteadOfQuic: Readonly<Record<string, string>> = { quic: 'tls', https3: 'https' }
 
 /** Reads a key. A string says what is wrong with it. */
 export function parseZoneKey(text: string): ZoneKey | string {
   const [, scheme = 'dns', rest = ''] = /^(?:([a-z0-9]+):\/\/)?(.*)$/is.exec(text) ?? []
-  if (!SCHEMES.includes(scheme)) return `${text}: unknown scheme '${scheme}', use dns://`
-  if (scheme !== 'dns') {
-    return `${text}: ${scheme}:// is known but not supported; serve dns:// and put a proxy that speaks ${scheme} before it`
+  if (Object.hasOwn(insteadOfQuic, scheme)) {
+    return `${text}: ${scheme}:// is known but not supported; serve ${insteadOfQuic[scheme]}://, or put a proxy that speaks ${scheme} before it`
+  }
+  if (!isScheme(scheme)) {
+    return `${text}: unknown scheme '${scheme}', use one of ${[...schemes].join(', ')}`
   }
   // A port is digits behind the last colon; a reverse zone of IPv6 (`2001:db8::/64`) ends in its length.
   const [, host = rest, portText] = /^(.*):([0-9]+)$/s.exec(rest) ?? []
@@ -26,7 +36,7 @@ export function parseZoneKey(text: string): ZoneKey | string {
   if (port !== undefined && port > 65535) return `${text}: ${port} is not a port, use 1 to 65535`
   if (rest.endsWith(':')) return `${text}: the port is missing`
   const zones = parseZones(host === '' ? '.' : host)
-  return zones === undefined ? `${text}: '${host}' is not a domain name` : { zones, port }
+  return zones === undefined ? `${text}: '${host}' is not a domain name` : { scheme, zones, port }
 }
 
 /** The zones that a name or a prefix in CIDR form means, or undefined when it is neither. */

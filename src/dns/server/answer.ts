@@ -40,6 +40,10 @@ export async function answerPacket(
 ): Promise<Uint8Array | undefined> {
   const start = performance.now()
   const acceptance = acceptPacket(packet)
+  if (acceptance.kind !== 'query' && origin.onRefused !== undefined) {
+    origin.onRefused()
+    return undefined
+  }
   if (acceptance.kind === 'drop') return undefined
   if (acceptance.kind === 'refuse') return acceptance.packet
   const query = queryFrom(acceptance.message, origin)
@@ -51,7 +55,7 @@ export async function answerPacket(
     )
   }
   const route = routeOf(query, answering)
-  const given = await runHandler(route?.block.handler, query, answering)
+  const given = inOneMessage(await runHandler(route?.block.handler, query, answering), origin)
   const { octets, rcode } = encode(query, given, answering)
   const exchange: Exchange = {
     query,
@@ -143,6 +147,12 @@ async function runHandler(
     return reply({ rcode: rcodeOfError(error) })
   }
 }
+
+/** Zones are copied over plain TCP and TLS: HTTPS and gRPC answer by one message (RFC 8484 section 4.2.1), and half a zone is none. */
+const inOneMessage = (given: Reply | undefined, origin: PacketOrigin): Reply | undefined =>
+  given?.following !== undefined && origin.transport === 'tcp' && origin.send === undefined
+    ? reply({ rcode: 'REFUSED' })
+    : given
 
 /** A reply that has no octets is a fault of the plugin that made it. */
 function encode(

@@ -9,10 +9,11 @@ import type { LineLog } from '../line-log.ts'
 import type { Question } from '../message.ts'
 import type { ClusterAccess, Exchange } from '../plugin.ts'
 import { answerPacket } from './answer.ts'
+import { WorkerBudget } from './fast-path-workers.ts'
 import { Generation } from './generation.ts'
 import type { PacketHandler, PacketOrigin } from './listener.ts'
 import { ListenerPool } from './listeners.ts'
-import { exchangeMetrics, panicsMetric, reloadFailures } from './metrics.ts'
+import { exchangeMetrics, httpResponses, panicsMetric, reloadFailures } from './metrics.ts'
 import { type CorefileSource, type ReadCorefile, readCorefile } from './read-corefile.ts'
 
 export type DnsServerOptions = {
@@ -51,14 +52,17 @@ export class DnsServer implements AsyncDisposable {
     this.#options = options
     const { fastPathWorkers: workers = 0, metrics } = options
     if (workers > 0) this.#fastPath = new FastPath({ maxOctets: FAST_PATH_OCTETS, metrics })
-    this.#listeners = new ListenerPool(
-      key => this.#packetHandler(key),
-      this.#fastPath && {
+    const countHttp = httpResponses(metrics)
+    this.#listeners = new ListenerPool({
+      handlerOf: key => this.#packetHandler(key),
+      onHttpStatus: (server, status) => countHttp.inc({ server, status: `${status}` }),
+      fast: this.#fastPath && {
         fastPath: this.#fastPath,
         workers,
+        budget: new WorkerBudget(),
         onFallback: error => this.#reportFallback(error),
       },
-    )
+    })
     // Whoever does not wait for the end need not hear of it.
     this.#ended.promise.catch(() => undefined)
   }
@@ -85,15 +89,14 @@ export class DnsServer implements AsyncDisposable {
     return this.#ended.promise
   }
 
-  /** Every zone that is served, as `zone:port` or `zone:port on address`, in the order of the Corefile. */
+  /** Every zone that is served, as `[scheme://]zone:port[ on address]`, in the order of the Corefile. */
   get served(): readonly string[] {
     const { blocks = [] } = this.#generation?.plan ?? {}
     return blocks.flatMap(({ keys, bind }) =>
-      keys.flatMap(({ zone, port }) =>
-        bind.length === 0
-          ? [`${zone}:${port}`]
-          : bind.map(address => `${zone}:${port} on ${address}`),
-      ),
+      keys.flatMap(({ scheme, zone, port }) => {
+        const place = `${scheme === 'dns' ? '' : `${scheme}://`}${zone}:${port}`
+        return bind.length === 0 ? [place] : bind.map(address => `${place} on ${address}`)
+      }),
     )
   }
 
@@ -219,16 +222,16 @@ export class DnsServer implements AsyncDisposable {
     await this.stop()
   }
 
-  #packetHandler(key: string): PacketHandler {
-    const server = `dns://${key}`
+  /** @param server the key of the listener. */
+  #packetHandler(server: string): PacketHandler {
     return async (packet, origin) => {
       const generation = this.#generation
       if (generation === undefined) return undefined
       try {
         return await answerPacket(packet, this.#mindful(origin, generation), {
           server,
-          takesAnyClass: generation.takesAnyClass(key),
-          route: query => generation.route(key, query),
+          takesAnyClass: generation.takesAnyClass(server),
+          route: query => generation.route(server, query),
           inFlight: generation.inFlight,
           onDropped: exchange => this.#recordDropped(exchange),
           onCrash: (error, { question }) => this.#reportCrash(error, question),

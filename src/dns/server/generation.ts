@@ -7,15 +7,10 @@ import type { Query } from '../message.ts'
 import { reply } from '../message.ts'
 import type { Handler, Plugin, SetupContext } from '../plugin.ts'
 import { bindAddresses, type Interfaces } from '../plugins/bind/plugin.ts'
+import { loadBlockTls, type TlsSettings } from '../plugins/tls/plugin.ts'
 import type { ServingBlock } from './answer.ts'
 import { InFlight } from './in-flight.ts'
-import {
-  listenerKey,
-  type PlannedBlock,
-  planServers,
-  type ServerPlan,
-  serverLabel,
-} from './plan.ts'
+import { listenerKey, type PlannedBlock, planServers, type ServerPlan } from './plan.ts'
 import { type Route, routeQuery } from './router.ts'
 import { setupBlock, stopPlugins, takesAnyClass } from './setup.ts'
 
@@ -88,12 +83,18 @@ export class Generation {
     const { defaultPort, interfaces, context, release } = options
     const problems: ConfigProblem[] = []
     const binds = new Map<ServerBlock, readonly IpAddress[]>()
+    const certificates = new Map<ServerBlock, TlsSettings>()
     for (const block of corefile.blocks) {
       const bind = await collect(problems, () => bindAddresses(block.directives, interfaces))
       binds.set(block, bind ?? [])
+      const tls = await collect(problems, () => loadBlockTls(block.directives, context.directory))
+      if (tls !== undefined) certificates.set(block, tls)
     }
-    const bindOf = (block: ServerBlock) => binds.get(block) ?? []
-    const plan = planServers(corefile.blocks, { defaultPort, bindOf })
+    const plan = planServers(corefile.blocks, {
+      defaultPort,
+      bindOf: block => binds.get(block) ?? [],
+      tlsOf: block => certificates.get(block),
+    })
     problems.push(...plan.problems)
     const sites = new HttpSiteList()
     const blocks: Generation['blocks'][number][] = []
@@ -104,7 +105,7 @@ export class Generation {
     built.promise.catch(() => undefined)
     try {
       for (const planned of plan.blocks) {
-        const { zones, key, server } = identityOf(planned)
+        const { zones, server } = identityOf(planned)
         const setup = await collect(problems, () =>
           setupBlock(planned.block.directives, {
             ...context,
@@ -112,7 +113,7 @@ export class Generation {
             server,
             view: planned.view,
             http: sites,
-            lookup: async (query, signal) => (await built.promise).lookup(key, query, signal),
+            lookup: async (query, signal) => (await built.promise).lookup(server, query, signal),
             allPlugins: () => blocks.flatMap(({ plugins }) => plugins),
             blocks: () => blocks,
           }),
@@ -175,17 +176,12 @@ const takes = ({ view, plugins }: ServingBlock, query: Query): boolean =>
 const blockTakesAnyClass = ({ blocks }: ServerPlan, index: number): boolean =>
   takesAnyClass(blocks[index]?.block.directives ?? [])
 
-/** What a block is called in metrics, and the listener that its look-ups start from: its first. */
-function identityOf({ keys, bind }: PlannedBlock): {
-  zones: string[]
-  key: string
-  server: string
-} {
-  const port = keys[0]?.port ?? 0
+/** The zones of a block, and its first listener: its name in metrics, and where its look-ups start from. */
+function identityOf({ keys, bind }: PlannedBlock): { zones: string[]; server: string } {
+  const { scheme, port } = keys[0] ?? { scheme: 'dns', port: 0 }
   return {
     zones: [...new Set(keys.map(({ zone }) => zone))],
-    key: listenerKey(bind[0], port),
-    server: serverLabel(bind[0], port),
+    server: listenerKey({ scheme, address: bind[0], port }),
   }
 }
 

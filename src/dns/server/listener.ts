@@ -2,6 +2,7 @@ import type { IpAddress } from '#net/ip.ts'
 import { errnoCode } from '#runtime/error.ts'
 import type { Answered } from '../fast/fast-path.ts'
 import type { Transport } from '../message.ts'
+import type { TlsSettings } from '../plugins/tls/plugin.ts'
 
 export type Endpoint = { readonly address: IpAddress; readonly port: number }
 
@@ -13,6 +14,8 @@ export type PacketOrigin = {
   readonly server: Endpoint
   /** Sends an answer that is not the last one to this packet; absent where an answer is one packet. Rejects when the client is gone. */
   readonly send?: (packet: Uint8Array) => Promise<void>
+  /** Told of a packet that is no query to answer, in place of an answer to it; absent where such an answer is sent. */
+  readonly onRefused?: () => void
   /** Told of an answer that the chain gave and that may be given again, before it is sent. */
   readonly onAnswered?: ((answered: Answered) => void) | undefined
 }
@@ -24,8 +27,8 @@ export type PacketHandler = (
 ) => Promise<Uint8Array | undefined>
 
 /**
- * Takes packets of one transport on one address and hands them to the handler it was started with. The dgram and TCP listeners
- * implement it; a batching one can.
+ * Takes packets of one transport on one address and hands them to the handler it was started with. There is one of them for each
+ * protocol.
  */
 export interface Listener extends AsyncDisposable {
   /** Takes no more queries; answers to those it took are still sent, until it is disposed. */
@@ -48,10 +51,14 @@ export type ListenerOptions = {
   readonly address: IpAddress | undefined
   readonly port: number
   readonly handle: PacketHandler
-  /** How many sockets shall share the queries; a listener may have fewer. 1 when it is not given. */
-  readonly sockets?: number
+  /** How many sockets shall share the queries; a listener may have fewer. Its own number when it is not given. */
+  readonly sockets?: number | undefined
   /** Asked for each connection, so that a reload changes it. */
   readonly limits?: () => Partial<StreamLimits>
+  /** What connections are encrypted with; asked for each one. */
+  readonly tls?: () => TlsSettings | undefined
+  /** Told of the status of each answer over HTTPS. */
+  readonly onHttpStatus?: (status: number) => void
 }
 
 /** One socket a family: a dual-stack socket would give IPv4 clients mapped addresses. */

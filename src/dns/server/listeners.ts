@@ -1,8 +1,18 @@
-import type { Listener, PacketHandler } from './listener.ts'
+import type { Scheme } from '../corefile/zone-key.ts'
+import type { Listener, ListenerOptions, PacketHandler } from './listener.ts'
 import type { PlannedListener } from './plan.ts'
-import { listenTcp } from './tcp.ts'
+import { listenTcp, listenTls } from './tcp.ts'
 import { listenUdp } from './udp.ts'
 import { type FastListening, listenBatched } from './udp-batched.ts'
+
+type PoolOptions = {
+  /** What answers the packets of a listener, by its key. */
+  readonly handlerOf: (key: string) => PacketHandler
+  /** Told of the status of each answer over HTTPS. */
+  readonly onHttpStatus: (key: string, status: number) => void
+  /** undefined: UDP goes by dgram. */
+  readonly fast: FastListening | undefined
+}
 
 /**
  * The open listeners. Their sockets outlive configurations, so that no query is lost in a reload; what they hand packets to
@@ -13,11 +23,12 @@ export class ListenerPool implements AsyncDisposable {
   /** What is served now. */
   #planned: ReadonlyMap<string, PlannedListener> = new Map()
   readonly #handlerOf: (key: string) => PacketHandler
+  readonly #onHttpStatus: (key: string, status: number) => void
   readonly #fast: FastListening | undefined
 
-  /** @param fast undefined: UDP goes by dgram. */
-  constructor(handlerOf: (key: string) => PacketHandler, fast?: FastListening) {
+  constructor({ handlerOf, onHttpStatus, fast }: PoolOptions) {
     this.#handlerOf = handlerOf
+    this.#onHttpStatus = onHttpStatus
     this.#fast = fast
   }
 
@@ -27,17 +38,9 @@ export class ListenerPool implements AsyncDisposable {
    */
   async open(planned: ReadonlyMap<string, PlannedListener>): Promise<void> {
     await using undo = new AsyncDisposableStack()
-    for (const [key, { address, port, sockets }] of planned) {
+    for (const [key, listener] of planned) {
       if (this.#open.has(key)) continue
-      const limits = () => this.#planned.get(key)?.limits ?? {}
-      const options = { address, port, sockets, limits, handle: this.#handlerOf(key) }
-      // TCP first: it alone notices that another process serves the same port.
-      const tcp = undo.use(await listenTcp(options))
-      const fast = this.#fast
-      const udp = undo.use(
-        fast === undefined ? await listenUdp(options) : await listenBatched(options, fast),
-      )
-      this.#open.set(key, [tcp, udp])
+      this.#open.set(key, await this.#listen(key, listener, undo))
       undo.defer(() => void this.#open.delete(key))
     }
     undo.move()
@@ -59,5 +62,46 @@ export class ListenerPool implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.keepOnly(new Map())
+  }
+
+  async #listen(
+    key: string,
+    listener: PlannedListener,
+    undo: AsyncDisposableStack,
+  ): Promise<readonly Listener[]> {
+    const now = () => this.#planned.get(key) ?? listener
+    const { address, port, sockets, scheme } = listener
+    const options: ListenerOptions = {
+      address,
+      port,
+      sockets,
+      limits: () => now().limits,
+      tls: () => now().tls,
+      onHttpStatus: status => this.#onHttpStatus(key, status),
+      handle: this.#handlerOf(key),
+    }
+    if (scheme !== 'dns') return [undo.use(await listenEncrypted(scheme, options))]
+    // TCP first: it alone notices that another process serves the same port.
+    const tcp = undo.use(await listenTcp(options))
+    const fast = this.#fast
+    const udp = undo.use(
+      fast === undefined ? await listenUdp(options) : await listenBatched(options, fast),
+    )
+    return [tcp, udp]
+  }
+}
+
+/** What only some Corefiles need is loaded when one does. */
+async function listenEncrypted(
+  scheme: Exclude<Scheme, 'dns'>,
+  options: ListenerOptions,
+): Promise<Listener> {
+  switch (scheme) {
+    case 'tls':
+      return listenTls(options)
+    case 'https':
+      return (await import('./https.ts')).listenHttps(options)
+    case 'grpc':
+      return (await import('./grpc.ts')).listenGrpc(options)
   }
 }

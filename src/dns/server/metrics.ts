@@ -73,3 +73,11 @@ export const reloadFailures = (metrics: Metrics) =>
     name: 'coredns_reload_failed_total',
     help: 'Reloads that failed and left the former configuration in place.',
   })
+
+/** Answers over HTTPS by status. */
+export const httpResponses = (metrics: Metrics) =>
+  counter(metrics, {
+    name: 'coredns_dns_https_responses_total',
+    help: 'Answers over HTTPS by status.',
+    labels: ['server', 'status'],
+  })

@@ -1,33 +1,45 @@
 import { formatHostPort, type IpAddress } from '#net/ip.ts'
 import { ConfigError, type ConfigProblem } from '#runtime/error.ts'
 import type { ServerBlock } from '../corefile/directive.ts'
-import { parseZoneKey } from '../corefile/zone-key.ts'
+import { parseZoneKey, type Scheme } from '../corefile/zone-key.ts'
 import { socketCount } from '../plugins/multisocket/plugin.ts'
 import { streamLimits } from '../plugins/timeouts/plugin.ts'
+import type { TlsSettings } from '../plugins/tls/plugin.ts'
 import type { StreamLimits } from './listener.ts'
+import { alreadyDefined, certificateProblems, mixedBinds, sharedPorts } from './plan-problems.ts'
+
+type PlannedKey = { readonly scheme: Scheme; readonly zone: string; readonly port: number }
 
 /** A server block, its keys understood. */
 export type PlannedBlock = {
   readonly block: ServerBlock
-  readonly keys: readonly { readonly zone: string; readonly port: number }[]
+  readonly keys: readonly PlannedKey[]
   /** Empty: every address of the machine. */
   readonly bind: readonly IpAddress[]
   /** The name of its `view`; empty without one. */
   readonly view: string
-  readonly sockets: number
+  /** undefined: it says nothing of them. */
+  readonly sockets: number | undefined
   readonly limits: Partial<StreamLimits>
 }
 
-/** A place to listen on, and which block answers for which zone there. */
-export type PlannedListener = {
+/** Where is listened, and how. */
+export type ListenerPlace = {
+  readonly scheme: Scheme
   /** undefined: every address of the machine. */
   readonly address: IpAddress | undefined
   readonly port: number
+}
+
+/** A place to listen on, and which block answers for which zone there. */
+export type PlannedListener = ListenerPlace & {
   /** Zone → numbers of its blocks, in file order: several where all but one have views. */
   readonly zones: ReadonlyMap<string, readonly number[]>
-  /** Sockets that share the queries (`multisocket`). */
-  readonly sockets: number
+  /** Sockets that share the queries (`multisocket`); undefined: as many as the server has for each listener. */
+  readonly sockets: number | undefined
   readonly limits: Partial<StreamLimits>
+  /** undefined: what goes over the wire is not encrypted. */
+  readonly tls: TlsSettings | undefined
 }
 
 export type ServerPlan = {
@@ -37,12 +49,17 @@ export type ServerPlan = {
   readonly problems: readonly ConfigProblem[]
 }
 
-type PlanOptions = {
-  /** For keys that name no port. */
+export type PlanOptions = {
+  /** For `dns` keys that name no port. */
   readonly defaultPort: number
   /** The addresses that the `bind` lines of a block name. Called once a block. */
   readonly bindOf: (block: ServerBlock) => readonly IpAddress[]
+  /** What the `tls` of a block names, read; undefined: it has none. */
+  readonly tlsOf?: (block: ServerBlock) => TlsSettings | undefined
 }
+
+/** For keys that name no port (CoreDNS: plugin/pkg/transport). */
+const defaultPorts = { tls: 853, https: 443, grpc: 443 } as const
 
 /** What has to listen where, and which block answers for what. Problems are collected; a plan with some must not be used. */
 export function planServers(blocks: readonly ServerBlock[], options: PlanOptions): ServerPlan {
@@ -50,13 +67,15 @@ export function planServers(blocks: readonly ServerBlock[], options: PlanOptions
   const planned = blocks.map(block => planBlock(block, options, problems))
   const listeners = new Map<string, OpenListener>()
   for (const [index, { block, keys, bind, view, sockets, limits }] of planned.entries()) {
-    for (const { zone, port } of keys) {
+    for (const { scheme, zone, port } of keys) {
       for (const address of bind.length === 0 ? [undefined] : bind) {
-        const key = listenerKey(address, port)
-        const listener = listeners.get(key) ?? newListener(address, port)
+        const place = { scheme, address, port }
+        const key = listenerKey(place)
+        const listener = listeners.get(key) ?? newListener(place)
         listeners.set(key, listener)
-        listener.sockets = Math.max(listener.sockets, sockets)
+        listener.sockets = largest(listener.sockets, sockets)
         Object.assign(listener.limits, limits)
+        if (scheme !== 'dns') listener.tls ??= options.tlsOf?.(block)
         const others = listener.zones.get(zone) ?? []
         const other = others.map(number => planned[number]).find(block => block?.view === view)
         if (other === undefined) listener.zones.set(zone, [...others, index])
@@ -64,41 +83,46 @@ export function planServers(blocks: readonly ServerBlock[], options: PlanOptions
       }
     }
   }
-  problems.push(...mixedBinds(planned))
+  problems.push(...mixedBinds(planned), ...sharedPorts(planned, listeners))
+  problems.push(...certificateProblems(planned, listeners))
   return { blocks: planned, listeners, problems }
 }
 
 type OpenListener = PlannedListener & {
-  sockets: number
+  sockets: number | undefined
+  tls: TlsSettings | undefined
   readonly zones: Map<string, readonly number[]>
 }
 
-const newListener = (address: IpAddress | undefined, port: number): OpenListener => ({
-  address,
-  port,
+const newListener = (place: ListenerPlace): OpenListener => ({
+  ...place,
   zones: new Map(),
-  sockets: 1,
+  sockets: undefined,
   limits: {},
+  tls: undefined,
 })
 
-/** `1.2.3.4:53`, or `:53` for every address. */
-export const listenerKey = (address: IpAddress | undefined, port: number): string =>
-  address === undefined ? `:${port}` : formatHostPort(address, port)
+const largest = (one: number | undefined, other: number | undefined): number | undefined =>
+  one === undefined || other === undefined ? (one ?? other) : Math.max(one, other)
 
-/** CoreDNS's `server` label of a listener: `dns://:53`. */
-export const serverLabel = (address: IpAddress | undefined, port: number): string =>
-  `dns://${listenerKey(address, port)}`
+/** CoreDNS's `server` label of a listener: `dns://:53` on every address, `tls://192.0.2.1:853` on one. */
+export const listenerKey = ({ scheme, address, port }: ListenerPlace): string =>
+  `${scheme}://${address === undefined ? `:${port}` : formatHostPort(address, port)}`
 
 function planBlock(
   block: ServerBlock,
   { defaultPort, bindOf }: PlanOptions,
   problems: ConfigProblem[],
 ): PlannedBlock {
-  const keys: { zone: string; port: number }[] = []
+  const keys: PlannedKey[] = []
+  const ports = { ...defaultPorts, dns: defaultPort }
   for (const text of block.keys) {
     const key = parseZoneKey(text)
     if (typeof key === 'string') problems.push({ ...block.position, message: key })
-    else keys.push(...key.zones.map(zone => ({ zone, port: key.port ?? defaultPort })))
+    else {
+      const { scheme, port = ports[scheme] } = key
+      keys.push(...key.zones.map(zone => ({ scheme, zone, port })))
+    }
   }
   const view = block.directives.find(({ name }) => name === 'view')?.args[0] ?? ''
   const settings = settingsOf(block, problems)
@@ -112,29 +136,6 @@ function settingsOf({ directives }: ServerBlock, problems: ConfigProblem[]) {
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     problems.push(...error.problems)
-    return { sockets: 1, limits: {} }
+    return { sockets: undefined, limits: {} }
   }
-}
-
-function alreadyDefined(zone: string, port: number, other: PlannedBlock | undefined): string {
-  const where =
-    other === undefined ? '' : ` in ${other.block.position.file}:${other.block.position.line}`
-  return `${zone}:${port} is already defined${where}; a zone and port may stand in one block only, or in several with different views`
-}
-
-/** The kernel gives a port to every address or to single ones, not to both. */
-function mixedBinds(blocks: readonly PlannedBlock[]): readonly ConfigProblem[] {
-  const unbound = new Map<number, PlannedBlock>()
-  for (const planned of blocks.filter(({ bind }) => bind.length === 0)) {
-    for (const { port } of planned.keys) unbound.set(port, planned)
-  }
-  return blocks
-    .filter(({ bind }) => bind.length > 0)
-    .flatMap(({ block, keys }) => {
-      const port = keys.find(key => unbound.has(key.port))?.port
-      if (port === undefined) return []
-      const { file, line } = (unbound.get(port) as PlannedBlock).block.position
-      const message = `this block is bound to an address, the block in ${file}:${line} listens on every address of port ${port}; bind both or none`
-      return [{ ...block.position, message }]
-    })
 }

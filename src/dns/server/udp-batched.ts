@@ -1,4 +1,5 @@
 import type { FastPath } from '../fast/fast-path.ts'
+import type { WorkerBudget } from './fast-path-workers.ts'
 import type { Listener, ListenerOptions } from './listener.ts'
 import { listenUdp } from './udp.ts'
 import { listenFast } from './udp-fast.ts'
@@ -6,8 +7,10 @@ import { listenFast } from './udp-fast.ts'
 /** The fast path as listeners use it. */
 export type FastListening = {
   readonly fastPath: FastPath
-  /** Threads of each listener. */
+  /** Threads of a listener that does not say how many. */
   readonly workers: number
+  /** Threads of all listeners. */
+  readonly budget: WorkerBudget
   /** Told every time that a listener does without. */
   readonly onFallback: (error: unknown) => void
 }

@@ -6,6 +6,7 @@ import { MessageBatch } from '#linux/udp-batch-messages.ts'
 import type { FastPath } from '../fast/fast-path.ts'
 import { type Miss, unpackMisses } from '../fast/misses.ts'
 import { READY, type WorkerData } from '../fast/worker-data.ts'
+import type { WorkerBudget } from './fast-path-workers.ts'
 import { type Listener, type ListenerOptions, wildcards } from './listener.ts'
 
 /** Room for the largest message, for answers that go the slow way, octets. */
@@ -16,8 +17,10 @@ const WORKER_LIMITS = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 16,
 
 type FastOptions = ListenerOptions & {
   readonly fastPath: FastPath
-  /** Threads, each with a socket of its own. */
+  /** Threads, each with a socket of its own, when `sockets` does not say how many. */
   readonly workers: number
+  /** Threads of all listeners: fewer may be left than are wanted. */
+  readonly budget: WorkerBudget
   /** Told when a worker failed; the listener must be disposed then. */
   readonly onFailure: (error: unknown) => void
 }
@@ -27,9 +30,15 @@ type FastOptions = ListenerOptions & {
  * @throws {SystemCallError} @throws what a worker or koffi could not be started with.
  */
 export async function listenFast(options: FastOptions): Promise<Listener> {
-  const number = options.fastPath.takeListener()
-  if (number === undefined) throw new RangeError('too many listeners')
-  const listener = new FastListener(options, number)
+  const { fastPath, budget, sockets, workers } = options
+  const count = budget.take(sockets ?? workers)
+  if (count === 0) throw new RangeError('as many workers of the fast path as there may be')
+  const number = fastPath.takeListener()
+  if (number === undefined) {
+    budget.giveBack(count)
+    throw new RangeError('too many listeners')
+  }
+  const listener = new FastListener(options, number, count)
   try {
     await listener.start()
     return listener
@@ -42,16 +51,20 @@ export async function listenFast(options: FastOptions): Promise<Listener> {
 class FastListener implements Listener {
   readonly #options: FastOptions
   readonly #number: number
+  readonly #count: number
   readonly #threads: SocketThread[] = []
+  #isDisposed = false
 
-  constructor(options: FastOptions, number: number) {
+  /** @param count of threads. */
+  constructor(options: FastOptions, number: number, count: number) {
     this.#options = options
     this.#number = number
+    this.#count = count
   }
 
   async start(): Promise<void> {
     // Every socket is there before one is asked: the kernel spreads clients over those it knows.
-    for (let count = 0; count < this.#options.workers; count++) {
+    for (let started = 0; started < this.#count; started++) {
       this.#threads.push(SocketThread.open(this.#options, this.#number))
     }
     for (const thread of this.#threads) await thread.start()
@@ -65,7 +78,10 @@ class FastListener implements Listener {
     this.stopTaking()
     for (const thread of this.#threads) await thread[Symbol.asyncDispose]()
     this.#threads.length = 0
+    if (this.#isDisposed) return
+    this.#isDisposed = true
     this.#options.fastPath.giveBackListener(this.#number)
+    this.#options.budget.giveBack(this.#count)
   }
 }
 

@@ -18,7 +18,7 @@ const RTM_GETADDR = 22
 /** IFA_… (linux/if_addr.h). */
 const Ifa = { address: 1, local: 2, broadcast: 4, flags: 8 } as const
 /** IFA_F_… */
-const IfaFlag = { noDad: 0x02, dadFailed: 0x08, tentative: 0x40 } as const
+const IfaFlag = { noDad: 0x02, dadFailed: 0x08, tentative: 0x40, noPrefixRoute: 0x200 } as const
 
 /** AF_INET, AF_INET6 */
 export const addressFamily = (family: IpFamily): number => (family === 4 ? 2 : 10)
@@ -46,11 +46,16 @@ export type AddressSettings = {
   readonly prefix: IpPrefix
   /** IPv6: look for another owner first (about a second); otherwise it can be used at once. */
   readonly duplicateDetection?: boolean
+  /** Without the route to the address's subnet. */
+  readonly isWithoutRoute?: boolean
 }
 
 /** The payload of RTM_NEWADDR and RTM_DELADDR. */
-export function encodeAddress({ linkIndex, prefix, duplicateDetection }: AddressSettings): Buffer {
-  const flags = prefix.family === 6 && duplicateDetection !== true ? IfaFlag.noDad : 0
+export function encodeAddress(settings: AddressSettings): Buffer {
+  const { linkIndex, prefix, duplicateDetection, isWithoutRoute } = settings
+  const flags =
+    (prefix.family === 6 && duplicateDetection !== true ? IfaFlag.noDad : 0) |
+    (isWithoutRoute === true ? IfaFlag.noPrefixRoute : 0)
   const bytes = ipToBytes(prefix.address)
   const attributes: Attribute[] = [
     { type: Ifa.local, value: bytes },

@@ -23,6 +23,7 @@ export const Ifla = {
   mtu: 4,
   link: 5,
   master: 10,
+  txQueueLength: 13,
   operstate: 16,
   linkinfo: 18,
   ifalias: 20,
@@ -39,7 +40,7 @@ const VETH_PEER = 1
 const Port = { mode: 4, isolated: 33 } as const
 
 /** IFF_… (linux/if.h). */
-const Iff = { up: 0x1, promisc: 0x100 } as const
+const Iff = { up: 0x1, promisc: 0x100, allMulticast: 0x200 } as const
 
 /** IF_OPER_UP (RFC 2863): frames pass. */
 const IF_OPER_UP = 6
@@ -69,6 +70,10 @@ export type Link = {
   readonly isOperational: boolean
   /** Was promiscuous mode asked for by the administrator? */
   readonly isPromiscuous: boolean
+  /** Does it take the frames of all multicast groups? */
+  readonly isAllMulticast?: boolean | undefined
+  /** Packets that may wait to be sent. */
+  readonly txQueueLength?: number | undefined
   /** Index of the bridge or bond it belongs to. */
   readonly masterIndex?: number | undefined
   /** Index of a veth's other end, in the namespace where that is. */
@@ -109,6 +114,8 @@ export type VethSettings = {
 export type LinkChange = {
   readonly isUp?: boolean
   readonly isPromiscuous?: boolean
+  readonly isAllMulticast?: boolean
+  readonly txQueueLength?: number
   readonly mac?: MacAddress
   readonly mtu?: number
   readonly alias?: string
@@ -157,18 +164,36 @@ export function encodeVeth({ name, mtu, masterIndex, peer }: VethSettings): Buff
 }
 
 export function encodeLinkChange(index: number, change: LinkChange): Buffer {
-  const { isUp, isPromiscuous, mac, mtu, alias, masterIndex, bridgePort, vlanFiltering } = change
-  const flags = (isUp === true ? Iff.up : 0) | (isPromiscuous === true ? Iff.promisc : 0)
-  const mask = (isUp === undefined ? 0 : Iff.up) | (isPromiscuous === undefined ? 0 : Iff.promisc)
+  const { mac, mtu, alias, masterIndex, bridgePort, txQueueLength, vlanFiltering } = change
+  const { flags, mask } = flagsOf(change)
   return linkMessage({ index, flags, mask }, [
     ...mtuAttribute(mtu),
     ...macAttribute(mac),
     ...(masterIndex === undefined ? [] : [u32Attribute(Ifla.master, masterIndex)]),
+    ...(txQueueLength === undefined ? [] : [u32Attribute(Ifla.txQueueLength, txQueueLength)]),
     // Without an ending zero: the kernel would count it as part of the alias.
     ...(alias === undefined ? [] : [{ type: Ifla.ifalias, value: Buffer.from(alias) }]),
     ...(bridgePort === undefined ? [] : [bridgePortInfo(bridgePort)]),
     ...(vlanFiltering === undefined ? [] : [bridgeInfo(vlanFiltering)]),
   ])
+}
+
+/** The flags to set, and which of them the kernel is to look at. */
+function flagsOf({ isUp, isPromiscuous, isAllMulticast }: LinkChange): {
+  flags: number
+  mask: number
+} {
+  let [flags, mask] = [0, 0]
+  const wishes = [
+    [Iff.up, isUp],
+    [Iff.promisc, isPromiscuous],
+    [Iff.allMulticast, isAllMulticast],
+  ] as const
+  for (const [flag, wish] of wishes) {
+    if (wish !== undefined) mask |= flag
+    if (wish === true) flags |= flag
+  }
+  return { flags, mask }
 }
 
 /** The link that an RTM_NEWLINK message describes. */
@@ -186,6 +211,8 @@ export function decodeLink(payload: Buffer): Link {
     isUp: (flags & Iff.up) !== 0,
     isOperational: readUint(attributes, Ifla.operstate) === IF_OPER_UP,
     isPromiscuous: (flags & Iff.promisc) !== 0,
+    isAllMulticast: (flags & Iff.allMulticast) !== 0,
+    txQueueLength: readUint(attributes, Ifla.txQueueLength),
     masterIndex: readUint(attributes, Ifla.master),
     peerIndex: readUint(attributes, Ifla.link),
     alias: readText(attributes, Ifla.ifalias),

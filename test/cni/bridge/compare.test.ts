@@ -154,7 +154,7 @@ const cases: readonly {
   {
     title: 'the port has other flags',
     wish: { config: { ...config, hairpinMode: true, portIsolation: true } },
-    want: ['hairpin mode of veth1 is not true', 'isolation of veth1 is not true'],
+    want: ['hairpin mode of veth1 is not true', 'veth1 is not isolated'],
   },
   {
     title: 'promiscuous mode is wanted and off',

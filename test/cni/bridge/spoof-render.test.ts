@@ -1,12 +1,12 @@
 import t from 'tap'
 import { type Attachment, attachmentMark } from '#cni/attachment.ts'
-import { hostLinkName } from '#cni/bridge/identity.ts'
 import { renderReferenceSpoofRemoval } from '#cni/bridge/spoof/reference.ts'
 import {
   parseSpoofListing,
   renderSpoofElements,
   renderSpoofRemoval,
 } from '#cni/bridge/spoof/render.ts'
+import { hostLinkName } from '#cni/veth/identity.ts'
 import { type MacAddress, parseMac } from '#net/mac.ts'
 
 const attachment: Attachment = { network: 'net', containerId: 'abc', ifname: 'eth0' }

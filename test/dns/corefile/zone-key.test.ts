@@ -2,11 +2,19 @@ import t from 'tap'
 import { parseZoneKey, reverseZones } from '../../../src/dns/corefile/zone-key.ts'
 import { parsePrefix } from '../../../src/net/prefix.ts'
 
-const keys: readonly { key: string; zones: readonly string[]; port?: number }[] = [
+const keys: readonly {
+  key: string
+  scheme?: string
+  zones: readonly string[]
+  port?: number
+}[] = [
   { key: '.', zones: ['.'] },
   { key: '.:53', zones: ['.'], port: 53 },
   { key: ':1053', zones: ['.'], port: 1053 },
   { key: 'dns://.:5300', zones: ['.'], port: 5300 },
+  { key: 'tls://example.org', scheme: 'tls', zones: ['example.org.'] },
+  { key: 'https://.:8443', scheme: 'https', zones: ['.'], port: 8443 },
+  { key: 'grpc://10.0.0.0/8', scheme: 'grpc', zones: ['10.in-addr.arpa.'] },
   { key: 'Example.ORG', zones: ['example.org.'] },
   { key: 'example.org.:53', zones: ['example.org.'], port: 53 },
   { key: '10.0.0.0/24', zones: ['0.0.10.in-addr.arpa.'] },
@@ -18,15 +26,18 @@ const keys: readonly { key: string; zones: readonly string[]; port?: number }[] 
   { key: '0.0.0.0/0', zones: ['in-addr.arpa.'] },
   { key: 'a\\.b.org', zones: ['a\\.b.org.'] },
 ]
-for (const { key, zones, port } of keys) {
+for (const { key, scheme = 'dns', zones, port } of keys) {
   t.test(`the key ${key} is ${zones.join(' and ')}, port ${port ?? 'of the server'}`, async t => {
-    t.strictSame(parseZoneKey(key), { zones, port })
+    t.strictSame(parseZoneKey(key), { scheme, zones, port })
   })
 }
 
 const wrong: readonly { key: string; message: string }[] = [
-  { key: 'tls://.', message: 'tls:// is known but not supported' },
-  { key: 'https://example.org:443', message: 'https:// is known but not supported' },
+  { key: 'quic://.', message: 'quic:// is known but not supported; serve tls://' },
+  {
+    key: 'https3://example.org:443',
+    message: 'https3:// is known but not supported; serve https://',
+  },
   { key: 'ftp://.', message: "unknown scheme 'ftp'" },
   { key: '.:70000', message: '70000 is not a port' },
   { key: '.:', message: 'the port is missing' },

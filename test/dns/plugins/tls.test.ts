@@ -1,8 +1,8 @@
+import { basename } from 'node:path'
 import t from 'tap'
-import { loadTls, tls } from '../../../src/dns/plugins/tls/plugin.ts'
+import { loadBlockTls, loadTls } from '../../../src/dns/plugins/tls/plugin.ts'
 import { TestAuthority } from '../../helper/certificates.ts'
-import { directive } from '../../helper/dns.ts'
-import { testedPlugin } from '../../helper/plugin.ts'
+import { directive, directives } from '../../helper/dns.ts'
 
 await using authority = await TestAuthority.create()
 const pair = await authority.issue('dns.example.org', 'DNS:dns.example.org')
@@ -20,6 +20,11 @@ t.test('what a TLS server is started with', async t => {
     context: { minVersion: 'TLSv1.2', cert: Buffer.from(pair.cert) },
   })
   t.match(await loadTls(directive(`tls ${files}`), '/'), { requestCert: false })
+  t.match(await loadTls(directive(`tls ${files}\nclient_auth verify_if_given`), '/'), {
+    requestCert: true,
+    rejectUnauthorized: false,
+    rejectBad: true,
+  })
 })
 
 const refused: readonly [string, RegExp][] = [
@@ -34,6 +39,14 @@ const refused: readonly [string, RegExp][] = [
 ]
 for (const [text, message] of refused) {
   t.test(`refuses ${text.replaceAll('\n', ' ').slice(0, 30)}`, t =>
-    t.rejects(testedPlugin(tls, text), { message }),
+    t.rejects(loadBlockTls(directives(text), '/'), { message }),
   )
 }
+
+t.test('relative paths start at the root of the block', async t => {
+  const block = directives(
+    `root ${authority.folder}\ntls ${basename(pair.certPath)} ${basename(pair.keyPath)}`,
+  )
+  t.match(await loadBlockTls(block, '/nowhere'), { context: { cert: Buffer.from(pair.cert) } })
+  t.equal(await loadBlockTls(directives('whoami'), '/'), undefined)
+})

@@ -4,6 +4,7 @@ import type { Exchange, Handler, Plugin } from '../../../src/dns/plugin.ts'
 import { chain } from '../../../src/dns/plugin.ts'
 import { type Answering, answerPacket, type ServingBlock } from '../../../src/dns/server/answer.ts'
 import { InFlight } from '../../../src/dns/server/in-flight.ts'
+import type { PacketOrigin } from '../../../src/dns/server/listener.ts'
 import { routeQuery } from '../../../src/dns/server/router.ts'
 import { Unanswered } from '../../../src/dns/unanswered.ts'
 import { decodeMessage } from '../../../src/dns/wire/decode.ts'
@@ -43,8 +44,11 @@ function server(handler: Handler, parts: Partial<Answering> = {}) {
     onCrash: error => void crashes.push(error),
     ...parts,
   }
-  const ask = async (asked: Partial<Message> = {}): Promise<Message | undefined> => {
-    const packet = await answerPacket(encodeMessage(message(asked)), origin, answering)
+  const ask = async (
+    asked: Partial<Message> = {},
+    from: PacketOrigin = origin,
+  ): Promise<Message | undefined> => {
+    const packet = await answerPacket(encodeMessage(message(asked)), from, answering)
     if (packet === undefined) return undefined
     const decoded = decodeMessage(packet)
     if (decoded.kind === 'malformed') throw new Error(decoded.reason)
@@ -97,6 +101,30 @@ t.test('another class than IN is refused, unless the listener takes any', async 
   const asked = { question: question({ class: 'CH', type: 'TXT' }) }
   t.match(await server(answering).ask(asked), { rcode: 'REFUSED' })
   t.match(await server(() => reply(), { takesAnyClass: true }).ask(asked), { rcode: 'NOERROR' })
+})
+
+t.test('a transport that has its own word for what is no query is told', async t => {
+  const { ask, observed } = server(answering)
+  let refused = 0
+  const from = { ...origin, onRefused: () => refused++ }
+  t.equal(await ask({ opcode: 'UPDATE' }, from), undefined)
+  t.equal(await ask({ isResponse: true }, from), undefined)
+  t.equal(await ask({ question: undefined }, from), undefined)
+  t.equal(refused, 3)
+  t.match(await ask({}, from), { rcode: 'NOERROR' })
+  t.equal(refused, 3)
+  t.equal(observed.length, 1)
+})
+
+t.test('a zone is not copied where an answer is one message', async t => {
+  const answers = [addressRecord('10.0.0.1')]
+  const { ask } = server(() => reply({ answers, following: [answers] }))
+  const stream = { ...origin, transport: 'tcp' } as const
+  t.match(await ask({}, stream), { rcode: 'REFUSED', answers: [] })
+  const sent: Uint8Array[] = []
+  const send = async (packet: Uint8Array) => void sent.push(packet)
+  t.match(await ask({}, { ...stream, send }), { rcode: 'NOERROR', answers })
+  t.equal(sent.length, 1)
 })
 
 t.test('EDNS version 1 is BADVERS, version 0, and asks no plugin', async t => {

@@ -22,6 +22,12 @@ const encodings: readonly { title: string; settings: AddressSettings; want: stri
     want: '0a400200 07000000 14000200 fd000000000000000000000000000005 14000100 fd000000000000000000000000000005 08000800 02000000',
   },
   {
+    title:
+      'without the route to its subnet: IFA_F_NOPREFIXROUTE 0x200, which only IFA_FLAGS has room for',
+    settings: { linkIndex: 7, prefix: prefix('10.22.0.4/31'), isWithoutRoute: true },
+    want: '021f0000 07000000 08000200 0a160004 08000100 0a160004 08000800 00020000',
+  },
+  {
     title: 'IPv6 with duplicate detection',
     settings: { linkIndex: 7, prefix: prefix('fd00::5/64'), duplicateDetection: true },
     want: '0a400000 07000000 14000200 fd000000000000000000000000000005 14000100 fd000000000000000000000000000005',

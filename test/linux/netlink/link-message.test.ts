@@ -72,6 +72,11 @@ const encodings: readonly { title: string; bytes: Buffer; want: readonly string[
     want: ['00000000 07000000 00000000 01010000'],
   },
   {
+    title: 'all multicast frames (IFF_ALLMULTI), and a queue (IFLA_TXQLEN 13)',
+    bytes: encodeLinkChange(7, { isAllMulticast: true, txQueueLength: 500 }),
+    want: ['00000000 07000000 00020000 00020000', '0800 0d00 f4010000'],
+  },
+  {
     title: 'an alias (IFLA_IFALIAS 20) has no ending zero',
     bytes: encodeLinkChange(7, { alias: 'abcd' }),
     want: ['00000000 07000000 00000000 00000000', '0800 1400 61626364'],
@@ -96,7 +101,8 @@ for (const { title, bytes, want } of encodings) {
 
 t.test('a description of a link is read', async t => {
   const bytes = [
-    '00000100 07000000 43100000 00000000',
+    '00000100 07000000 43120000 00000000',
+    '0800 0d00 e8030000',
     '0900 0300 6574683000 000000',
     '0800 0400 dc050000',
     '0500 1000 06 000000',
@@ -116,6 +122,8 @@ t.test('a description of a link is read', async t => {
     isUp: true,
     isOperational: true,
     isPromiscuous: false,
+    isAllMulticast: true,
+    txQueueLength: 1000,
     masterIndex: 3,
     peerIndex: 8,
     alias: 'tag',
@@ -134,6 +142,8 @@ t.test('what a link does not have is undefined', async t => {
     isUp: false,
     isOperational: false,
     isPromiscuous: false,
+    isAllMulticast: false,
+    txQueueLength: undefined,
     masterIndex: undefined,
     peerIndex: undefined,
     alias: undefined,

@@ -1,6 +1,6 @@
 import type { MacAddress } from '#net/mac.ts'
 import { type Attachment, attachmentComment } from '../../attachment.ts'
-import { hostLinkName } from '../identity.ts'
+import { hostLinkName } from '../../veth/identity.ts'
 
 /*
  * Two sets of one table: the guarded ports, and which MACs may come in by them. A frame costs two look-ups however many

@@ -1,6 +1,14 @@
-import { ExecError, exec, isProgramMissing } from '#linux/exec.ts'
+import { ExecError, exec } from '#linux/exec.ts'
 import { type IpFamily, ipFamilies } from '#net/ip.ts'
-import { type Attachment } from '../../attachment.ts'
+import type { Attachment } from '../../attachment.ts'
+import {
+  LOCK_WAIT,
+  programOf,
+  requireChain,
+  restoreTable,
+  saveTable,
+  saveTableIfAny,
+} from '../../iptables.ts'
 import type { PortmapConfig } from '../config.ts'
 import type { FamilyPlan } from '../plan.ts'
 import {
@@ -14,11 +22,6 @@ import {
   sharedChains,
 } from './render.ts'
 
-/** How long iptables may wait for others that hold its lock, in seconds. */
-const LOCK_WAIT = ['-w', '10']
-
-const program = (family: IpFamily): string => (family === 4 ? 'iptables' : 'ip6tables')
-
 /** Maps the ports of an attachment, in place of what it had before. @throws {ExecError} */
 export async function addIptablesMappings(
   attachment: Attachment,
@@ -27,8 +30,8 @@ export async function addIptablesMappings(
 ): Promise<void> {
   for (const plan of plans) {
     await ensureShared(plan.family, signal)
-    const saved = await save(plan.family, signal)
-    await restore(plan.family, renderAdd(attachment, plan, { ...config, saved }), signal)
+    const saved = await saveTable('nat', plan.family, signal)
+    await restoreTable(plan.family, renderAdd(attachment, plan, { ...config, saved }), signal)
   }
 }
 
@@ -56,21 +59,20 @@ export async function missingIptablesMappings(
   const chain = attachmentChain(attachment)
   const missing: string[] = []
   for (const { family, mappings } of plans) {
-    const saved = await save(family, signal)
+    const saved = await saveTable('nat', family, signal)
     const count = (pattern: RegExp) => saved.match(pattern)?.length ?? 0
     const entries = count(new RegExp(`^-A CNI-HOSTPORT-DNAT .* -j ${chain}$`, 'gm'))
     const targets = count(new RegExp(`^-A ${chain} .* -j DNAT `, 'gm'))
     if (entries < mappings.length || targets < mappings.length) {
-      missing.push(`chain ${chain} of ${program(family)} lacks rules`)
+      missing.push(`chain ${chain} of ${programOf(family)} lacks rules`)
     }
   }
   return missing
 }
 
 /** Is there an iptables that can list its nat table? @throws {ExecError} */
-export async function requireIptables(signal: AbortSignal): Promise<void> {
-  await exec('iptables', [...LOCK_WAIT, '-t', 'nat', '-S', 'POSTROUTING'], { signal })
-}
+export const requireIptables = (signal: AbortSignal): Promise<void> =>
+  requireChain('nat', 'POSTROUTING', signal)
 
 async function ensureShared(family: IpFamily, signal: AbortSignal): Promise<void> {
   for (const chain of sharedChains) {
@@ -87,7 +89,7 @@ async function ensureJump(
 ): Promise<void> {
   const rule = [chain, ...words.split(' ')]
   if (await attempt(family, ['-C', ...rule], signal)) return
-  await exec(program(family), [...LOCK_WAIT, '-t', 'nat', place, ...rule], { signal })
+  await exec(programOf(family), [...LOCK_WAIT, '-t', 'nat', place, ...rule], { signal })
 }
 
 /** Did it work? Exit status 1 means that the thing is there already, or is not. */
@@ -97,7 +99,7 @@ async function attempt(
   signal: AbortSignal,
 ): Promise<boolean> {
   try {
-    await exec(program(family), [...LOCK_WAIT, '-t', 'nat', ...words], { signal })
+    await exec(programOf(family), [...LOCK_WAIT, '-t', 'nat', ...words], { signal })
     return true
   } catch (error) {
     if (error instanceof ExecError && error.exitCode === 1) return false
@@ -110,19 +112,8 @@ async function removeFrom(
   signal: AbortSignal,
 ): Promise<void> {
   for (const family of ipFamilies) {
-    const saved = await save(family, signal).catch(error => {
-      // Without the program, or the kernel's support for it, nothing is there.
-      const isRefused = error instanceof ExecError && error.exitCode !== undefined
-      if (isRefused || isProgramMissing(error)) return ''
-      throw error
-    })
+    const saved = await saveTableIfAny('nat', family, signal)
     const input = renderRemoval(saved, chainsIn(saved))
-    if (input !== undefined) await restore(family, input, signal)
+    if (input !== undefined) await restoreTable(family, input, signal)
   }
 }
-
-const save = async (family: IpFamily, signal: AbortSignal): Promise<string> =>
-  (await exec(`${program(family)}-save`, ['-t', 'nat'], { signal })).stdout
-
-const restore = (family: IpFamily, input: string, signal: AbortSignal) =>
-  exec(`${program(family)}-restore`, ['--noflush', ...LOCK_WAIT], { input, signal })

@@ -4,6 +4,9 @@ import type { CacheOptions } from './options.ts'
 
 type AnswerType = 'success' | 'denial'
 
+/** Entries, and their octets. */
+type Size = { readonly size: number; readonly octets: number }
+
 /** The metrics of one cache, by CoreDNS's names. */
 export type CacheMetrics = ReturnType<typeof cacheMetrics>
 
@@ -36,6 +39,11 @@ export function cacheMetrics(
     help: 'Answers in the cache.',
     labels: labelNames,
   })
+  const octets = gauge(metrics, {
+    name: 'nodeplane_dns_cache_bytes',
+    help: 'What the answers in the cache take of memory, about.',
+    labels: labelNames,
+  })
   // No answer here can belong to another question than its query; the counter is there for dashboards.
   plain('drops', 'Answers that were not kept because they belong to another question.')
   return {
@@ -45,9 +53,10 @@ export function cacheMetrics(
     prefetched: plain('prefetch', 'Refreshes of popular entries.'),
     servedStale: plain('served_stale', 'Queries that were answered from an entry past its end.'),
     evicted: typed('evictions', 'Entries that made room for others.'),
-    sized(sizes: Readonly<Record<AnswerType, number>>): void {
+    sized(stores: Readonly<Record<AnswerType, Size>>): void {
       for (const type of ['success', 'denial'] as const) {
-        entries.set({ ...labels, type }, sizes[type])
+        entries.set({ ...labels, type }, stores[type].size)
+        octets.set({ ...labels, type }, stores[type].octets)
       }
     },
   }

@@ -32,6 +32,8 @@ export type StaleOptions = {
   readonly verifyTimeoutMs: number
   /** Seconds; that of the records. */
   readonly ttl: number
+  /** After a refresh that failed, how long none is tried. */
+  readonly recheckMs: number
 }
 
 /** What a `cache` directive says. */
@@ -45,6 +47,8 @@ export type CacheOptions = {
   readonly keepTtl: boolean
   readonly prefetch: PrefetchOptions | undefined
   readonly stale: StaleOptions | undefined
+  /** Does an answer past its end go before a denial that is not? */
+  readonly prefersPositive: boolean
 }
 
 type Draft = { -readonly [Option in keyof CacheOptions]: CacheOptions[Option] }
@@ -53,6 +57,8 @@ type Reading = { readonly draft: Draft; readonly problems: DirectiveProblems }
 const MAX_TTL = 2 ** 31 - 1
 const MAX_CAPACITY = 10_000_000
 const MAX_SERVFAIL_MS = 5 * 60_000
+/** RFC 8767 section 5: a failed refresh should be tried again within 5 minutes. */
+const MAX_RECHECK_MS = 5 * 60_000
 
 /** CoreDNS's shards: capacities are multiples of their number. */
 const SHARDS = 256
@@ -80,22 +86,16 @@ export function parseCache(directive: Directive, blockZones: readonly string[]):
     keepTtl: false,
     prefetch: undefined,
     stale: undefined,
+    prefersPositive: false,
   }
   for (const option of directive.block ?? []) {
     const read = Object.hasOwn(optionReaders, option.name) ? optionReaders[option.name] : undefined
-    if (read === undefined) problems.add(option, refusals.get(option.name) ?? 'unknown option')
+    if (read === undefined) problems.add(option, 'unknown option')
     else read(option, { draft, problems })
   }
   problems.throwIfAny()
   return draft
 }
-
-const refusals: ReadonlyMap<string, string> = new Map([
-  [
-    'serve_stale_policy',
-    'not supported yet: a valid denial is preferred to a stale answer; remove it',
-  ],
-])
 
 const optionReaders: Readonly<Record<string, (option: Directive, reading: Reading) => void>> = {
   success: (option, reading) => readStore('success', option, reading),
@@ -135,19 +135,33 @@ const optionReaders: Readonly<Record<string, (option: Directive, reading: Readin
     const [first, ...others] = option.args
     const duration = first === undefined || isStaleMode(first) ? undefined : parseSpan(first)
     const [mode = 'immediate', ...more] = duration === undefined ? option.args : others
-    const [timeout, ttl, ...rest] = mode === 'verify' ? more : ['0', ...more]
-    const verifyTimeoutMs = parseSpan(timeout ?? '0')
-    const ttlMs = parseSpan(ttl ?? '0')
-    if (!isStaleMode(mode) || verifyTimeoutMs === undefined || ttlMs === undefined) {
-      problems.add(option, 'needs [DURATION] [immediate [TTL] | verify [TIMEOUT [TTL]]]')
-    } else if (rest.length > 0)
-      problems.add(option, 'a recheck time is not supported yet: remove it')
-    draft.stale = {
-      maxAgeMs: duration ?? 3_600_000,
-      mode: isStaleMode(mode) ? mode : 'immediate',
-      verifyTimeoutMs: verifyTimeoutMs ?? 0,
-      ttl: Math.floor((ttlMs ?? 0) / 1000),
+    const [timeout = '0', ttl = '0', recheck = '0', ...rest] =
+      mode === 'verify' ? more : ['0', ...more]
+    const [verifyTimeoutMs, ttlMs, recheckMs] = [timeout, ttl, recheck].map(parseSpan)
+    const isWhole = isStaleMode(mode) && rest.length === 0
+    if (
+      !isWhole ||
+      verifyTimeoutMs === undefined ||
+      ttlMs === undefined ||
+      recheckMs === undefined
+    ) {
+      problems.add(
+        option,
+        'needs [DURATION] [immediate [TTL [RECHECK]] | verify [TIMEOUT [TTL [RECHECK]]]]',
+      )
+      return
     }
+    if (recheckMs > MAX_RECHECK_MS) problems.add(option, 'RECHECK is at most 5m')
+    if (ttlMs % 1000 !== 0) problems.add(option, 'TTL is a whole number of seconds')
+    const maxAgeMs = duration ?? 3_600_000
+    draft.stale = { maxAgeMs, mode, verifyTimeoutMs, ttl: ttlMs / 1000, recheckMs }
+  },
+  serve_stale_policy(option, { draft, problems }) {
+    const [policy, ...more] = option.args
+    if (policy !== 'prefer_positive' || more.length > 0) {
+      problems.add(option, 'needs prefer_positive, the one policy')
+    }
+    draft.prefersPositive = true
   },
 }
 

@@ -2,6 +2,7 @@ import type { Clock } from '#runtime/clock.ts'
 import { describeError } from '#runtime/error.ts'
 import type { Query, Reply } from '../../message.ts'
 import { isInZone } from '../../name.ts'
+import { untilAborted } from '../../until-aborted.ts'
 import type { ForwardMetrics } from './forward-metrics.ts'
 import { firstWanted } from './hedge.ts'
 import type { ForwardOptions } from './options.ts'
@@ -132,14 +133,4 @@ function questionKey(query: Query): string {
     [recursionDesired, checkingDisabled, authenticData],
     edns && [edns.udpSize, edns.dnssecOk, options],
   ])
-}
-
-/** The promise, for one who waits no longer than until the signal is aborted. */
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason)
-    if (signal.aborted) onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
 }

@@ -16,12 +16,15 @@ export function shuffleSection(
   const others: ResourceRecord[] = []
   for (const record of records) {
     if (record.type === 'CNAME') cnames.push(record)
-    else if (record.type === 'A' || record.type === 'AAAA') addresses.push(record)
+    else if (isAddress(record)) addresses.push(record)
     else if (record.type === 'MX') exchanges.push(record)
     else others.push(record)
   }
   return [...cnames, ...others, ...shuffle(addresses, random), ...shuffle(exchanges, random)]
 }
+
+/** A and AAAA records. */
+export const isAddress = ({ type }: ResourceRecord): boolean => type === 'A' || type === 'AAAA'
 
 /** Fisher and Yates's shuffle, in place: every order is as likely. */
 function shuffle<T>(items: T[], random: () => number): T[] {

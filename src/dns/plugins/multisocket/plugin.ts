@@ -11,10 +11,10 @@ export const multisocket: PluginDefinition = {
   setup: () => ({ name: 'multisocket' }),
 }
 
-/** Sockets that the `multisocket` of a block asks for: as many as processors without a number; 1 without the directive. @throws {ConfigError} */
-export function socketCount(directives: readonly Directive[]): number {
+/** Sockets that the `multisocket` of a block asks for: as many as processors without a number; undefined without it. @throws {ConfigError} */
+export function socketCount(directives: readonly Directive[]): number | undefined {
   const directive = directives.findLast(({ name }) => name === 'multisocket')
-  if (directive === undefined) return 1
+  if (directive === undefined) return undefined
   const [text, ...more] = directive.args
   const count = text === undefined ? availableParallelism() : parseInteger(text, 1, 1024)
   if (count !== undefined && more.length === 0 && directive.block === undefined) return count

@@ -5,16 +5,16 @@ import { describeError } from '#runtime/error.ts'
 import type { Directive } from '../../corefile/directive.ts'
 import { DirectiveProblems, directiveError } from '../../corefile/problem.ts'
 import type { PluginDefinition } from '../../plugin.ts'
+import { rootDirectory } from '../root/plugin.ts'
 
-/** `tls`: the certificate of a block that is served encrypted. Read and checked at set-up, so that a bad one stops a reload. */
+/**
+ * `tls`: the certificate of a block that is served encrypted. The server reads it before it plans its listeners, so that a bad one
+ * stops a reload; nothing is left to set up.
+ */
 export const tls: PluginDefinition = {
   name: 'tls',
   repeatable: false,
-  async setup([directive], { directory }) {
-    if (directive === undefined) throw new TypeError('tls: set up without directive')
-    await loadTls(directive, directory)
-    return { name: 'tls' }
-  },
+  setup: () => ({ name: 'tls' }),
 }
 
 /** What a TLS server is started with (node:tls). */
@@ -23,19 +23,33 @@ export type TlsSettings = {
   /** Are clients asked for a certificate, and turned away without a good one? */
   readonly requestCert: boolean
   readonly rejectUnauthorized: boolean
+  /** May a client come without a certificate, but not with a bad one? */
+  readonly rejectBad: boolean
   /** Keys of sessions are written there, for debugging. */
   readonly keylog: string | undefined
 }
 
+type ClientAuth = Pick<TlsSettings, 'requestCert' | 'rejectUnauthorized' | 'rejectBad'>
+
+const noClientAuth: ClientAuth = { requestCert: false, rejectUnauthorized: false, rejectBad: false }
+
 /** How Go's names of client authentication map to node:tls. `require` checks nothing in Go; here no client is let in unchecked. */
-const clientAuth: Readonly<
-  Record<string, Pick<TlsSettings, 'requestCert' | 'rejectUnauthorized'>>
-> = {
-  nocert: { requestCert: false, rejectUnauthorized: false },
-  request: { requestCert: true, rejectUnauthorized: false },
-  verify_if_given: { requestCert: true, rejectUnauthorized: false },
-  require: { requestCert: true, rejectUnauthorized: true },
-  require_and_verify: { requestCert: true, rejectUnauthorized: true },
+const clientAuth: Readonly<Record<string, ClientAuth>> = {
+  nocert: noClientAuth,
+  request: { ...noClientAuth, requestCert: true },
+  verify_if_given: { ...noClientAuth, requestCert: true, rejectBad: true },
+  require: { ...noClientAuth, requestCert: true, rejectUnauthorized: true },
+  require_and_verify: { ...noClientAuth, requestCert: true, rejectUnauthorized: true },
+}
+
+/** Reads the `tls` of a block, where relative paths start at its `root`; undefined without one. @throws {ConfigError} */
+export async function loadBlockTls(
+  directives: readonly Directive[],
+  directory: string,
+): Promise<TlsSettings | undefined> {
+  const directive = directives.find(({ name }) => name === 'tls')
+  if (directive === undefined) return undefined
+  return loadTls(directive, rootDirectory(directives, directory))
 }
 
 /** Reads a `tls CERT KEY [CA]` directive and its files. @throws {ConfigError} */
@@ -68,7 +82,7 @@ export async function loadTls(directive: Directive, directory: string): Promise<
   check(directive, context)
   return {
     context,
-    ...(clientAuth[auth] ?? { requestCert: false, rejectUnauthorized: false }),
+    ...(clientAuth[auth] ?? noClientAuth),
     keylog,
   }
 }

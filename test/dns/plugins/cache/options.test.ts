@@ -36,6 +36,10 @@ t.test('what a cache directive means', async t => {
     ['cache\nserve_stale 1m immediate 30s', { stale: { maxAgeMs: 60_000, ttl: 30 } }],
     ['cache\nserve_stale verify', { stale: { maxAgeMs: 3_600_000, mode: 'verify' } }],
     ['cache\nserve_stale 1m verify 2s 5s', { stale: { verifyTimeoutMs: 2000, ttl: 5 } }],
+    ['cache\nserve_stale 1m verify 2s 5s 30s', { stale: { ttl: 5, recheckMs: 30_000 } }],
+    ['cache\nserve_stale immediate 30s 5m', { stale: { ttl: 30, recheckMs: 300_000 } }],
+    ['cache\nserve_stale', { stale: { recheckMs: 0 }, prefersPositive: false }],
+    ['cache\nserve_stale_policy prefer_positive', { prefersPositive: true }],
   ] as const) {
     t.match(parse(text), want, text)
   }
@@ -54,13 +58,16 @@ t.test('what is wrong is said with file, line and option', async t => {
     ['cache\nprefetch', 'Corefile:3: cache prefetch: needs a number of hits'],
     ['cache\nprefetch 1 1m 95%', 'Corefile:3: cache prefetch: needs a number of hits'],
     ['cache\nserve_stale 1h later', 'Corefile:3: cache serve_stale: needs [DURATION]'],
+    ['cache\nserve_stale 1h verify 1s 5s 1m 1m', 'Corefile:3: cache serve_stale: needs [DURATION]'],
     [
-      'cache\nserve_stale 1h verify 1s 5s 1m',
-      'Corefile:3: cache serve_stale: a recheck time is not',
+      'cache\nserve_stale 1h immediate 5s 6m',
+      'Corefile:3: cache serve_stale: RECHECK is at most 5m',
     ],
+    ['cache\nserve_stale 1h immediate 1500ms', 'Corefile:3: cache serve_stale: TTL is a whole'],
+    ['cache\nserve_stale_policy', 'Corefile:3: cache serve_stale_policy: needs prefer_positive'],
     [
-      'cache\nserve_stale_policy prefer_positive',
-      'Corefile:3: cache serve_stale_policy: not supported',
+      'cache\nserve_stale_policy any',
+      'Corefile:3: cache serve_stale_policy: needs prefer_positive',
     ],
     ['cache\nkeepttl 5', 'Corefile:3: cache keepttl: takes no argument'],
     ['cache\nttl 5', 'Corefile:3: cache ttl: unknown option'],

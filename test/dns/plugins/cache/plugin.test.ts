@@ -1,48 +1,13 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { type Query, type Reply, type ResourceRecord, reply } from '#dns/message.ts'
-import type { Handler } from '#dns/plugin.ts'
-import { cachePlugin } from '#dns/plugins/cache/plugin.ts'
-import { soaRecord } from '#dns/zone/records.ts'
-import type { IpAddress } from '#net/ip.ts'
-import { directive, edns, patience, queryFor, setupContext } from '../../../helper/dns.ts'
+import { type Reply, reply } from '#dns/message.ts'
+import { a, denial, serveCached, ttlOf } from '../../../helper/cache.ts'
+import { edns } from '../../../helper/dns.ts'
 import { eventually } from '../../../helper/eventually.ts'
-import { HeldClock } from '../../../helper/held-clock.ts'
-
-const NAME = 'www.example.org.'
-const a = (ttl: number, name = NAME): ResourceRecord => ({
-  name,
-  type: 'A',
-  class: 'IN',
-  ttl,
-  data: '192.0.2.1' as IpAddress,
-})
-const soa = (ttl: number, minimum: number): ResourceRecord => {
-  const record = soaRecord('example.org.', minimum, 1)
-  return { ...record, ttl }
-}
-const denial = (rcode: string, ttl = 60, minimum = 60) =>
-  reply({ rcode, authorities: [soa(ttl, minimum)] })
-
-/** A cache before an upstream that counts how often it is asked. */
-async function serve(text: string, upstream: (query: Query, count: number) => Reply | undefined) {
-  const clock = new HeldClock()
-  const context = setupContext()
-  const plugin = await cachePlugin(clock).setup([directive(text)], context)
-  t.teardown(() => plugin.stop?.())
-  let count = 0
-  const handler = plugin.wrap?.(async asked => upstream(asked, ++count)) as Handler
-  const ask = (parts: Partial<Query> & { name?: string; type?: string } = {}) =>
-    Promise.resolve(handler(queryFor(parts.name ?? NAME, parts.type ?? 'A', parts), patience()))
-  return { ask, clock, context, asked: () => count }
-}
-
-const ttlOf = (got: Reply | undefined) =>
-  [...(got?.answers ?? []), ...(got?.authorities ?? [])][0]?.ttl
 
 t.test('an answer is kept for its smallest TTL and counts it down', async t => {
   const both = reply({ answers: [a(100), a(60)], additionals: [a(90, 'x.')] })
-  const { ask, clock, asked } = await serve('cache', () => both)
+  const { ask, clock, asked } = await serveCached(t, 'cache', () => both)
   const first = await ask()
   t.match(first, {
     authoritative: false,
@@ -77,7 +42,7 @@ t.test('how long an answer is kept', async t => {
       60,
     ],
   ] as const) {
-    const { ask, clock, asked } = await serve(options, () => upstream)
+    const { ask, clock, asked } = await serveCached(t, options, () => upstream)
     t.equal(ttlOf(await ask()), ttl, fact)
     clock.advance(ttl * 1000 - 1)
     await ask()
@@ -104,26 +69,28 @@ t.test('answers that say nothing lasting are not kept', async t => {
     ['failures with servfail 0', 'cache\nservfail 0', reply({ rcode: 'SERVFAIL' }), {}],
     ['TTL 0 with minimum 0', 'cache\nsuccess 1024 60 0', reply({ answers: [a(0)] }), {}],
   ] as const) {
-    const { ask, asked } = await serve(options, () => upstream)
+    const { ask, asked } = await serveCached(t, options, () => upstream)
     await ask(parts)
     await ask(parts)
     t.equal(asked(), 2, fact)
   }
-  const { ask, asked } = await serve('cache\ndisable success example.com', () => kept)
+  const { ask, asked } = await serveCached(t, 'cache\ndisable success example.com', () => kept)
   await ask()
   await ask()
   t.equal(asked(), 1, 'disabled in another zone')
 })
 
 t.test('what is disabled has the capped TTL all the same', async t => {
-  const { ask } = await serve('cache 30\ndisable success', () => reply({ answers: [a(60)] }))
+  const { ask } = await serveCached(t, 'cache 30\ndisable success', () =>
+    reply({ answers: [a(60)] }),
+  )
   t.equal(ttlOf(await ask()), 30)
 })
 
 t.test(
   'questions that differ in type, DO or CD are kept apart; letter case does not matter',
   async t => {
-    const { ask, asked } = await serve('cache', asked =>
+    const { ask, asked } = await serveCached(t, 'cache', asked =>
       reply({ answers: [a(60, asked.question.name)] }),
     )
     await ask()
@@ -140,7 +107,9 @@ t.test(
 )
 
 t.test('AD is for those who asked for it', async t => {
-  const { ask } = await serve('cache', () => reply({ answers: [a(60)], authenticData: true }))
+  const { ask } = await serveCached(t, 'cache', () =>
+    reply({ answers: [a(60)], authenticData: true }),
+  )
   t.equal((await ask())?.authenticData, false, 'miss')
   t.equal((await ask())?.authenticData, false, 'hit')
   t.equal((await ask({ authenticData: true }))?.authenticData, true, 'AD')
@@ -148,7 +117,7 @@ t.test('AD is for those who asked for it', async t => {
 })
 
 t.test('a failure is kept 5 s, and never hides an answer', async t => {
-  const failing = await serve('cache', () => reply({ rcode: 'SERVFAIL' }))
+  const failing = await serveCached(t, 'cache', () => reply({ rcode: 'SERVFAIL' }))
   await failing.ask()
   failing.clock.advance(4999)
   await failing.ask()
@@ -164,7 +133,7 @@ t.test('a new denial takes the place of an answer, and the other way round', asy
     denial('NXDOMAIN', 100, 100),
     reply({ answers: [a(10)] }),
   ]
-  const { ask, clock } = await serve('cache', (_, count) => answers[count - 1])
+  const { ask, clock } = await serveCached(t, 'cache', (_, count) => answers[count - 1])
   await ask()
   clock.advance(10_000)
   t.equal((await ask())?.rcode, 'NXDOMAIN')
@@ -174,14 +143,14 @@ t.test('a new denial takes the place of an answer, and the other way round', asy
 })
 
 t.test('keepttl does not count down', async t => {
-  const { ask, clock } = await serve('cache\nkeepttl', () => reply({ answers: [a(60)] }))
+  const { ask, clock } = await serveCached(t, 'cache\nkeepttl', () => reply({ answers: [a(60)] }))
   await ask()
   clock.advance(30_000)
   t.equal(ttlOf(await ask()), 60)
 })
 
 t.test('a popular entry is refreshed before its end', async t => {
-  const { ask, clock, asked, context } = await serve('cache\nprefetch 2 1m 50%', () =>
+  const { ask, clock, asked, context } = await serveCached(t, 'cache\nprefetch 2 1m 50%', () =>
     reply({ answers: [a(60)] }),
   )
   await ask()
@@ -195,7 +164,7 @@ t.test('a popular entry is refreshed before its end', async t => {
 })
 
 t.test('an entry past its end is served while a refresh runs', async t => {
-  const { ask, clock, asked } = await serve('cache\nserve_stale 1m', () =>
+  const { ask, clock, asked } = await serveCached(t, 'cache\nserve_stale 1m', () =>
     reply({ answers: [a(60)] }),
   )
   await ask()
@@ -209,7 +178,7 @@ t.test('an entry past its end is served while a refresh runs', async t => {
 
 t.test('verify serves an entry past its end only when there is no new one', async t => {
   let upstream: Reply = reply({ answers: [a(60)] })
-  const { ask, clock, asked } = await serve('cache\nserve_stale 1h verify', () => upstream)
+  const { ask, clock, asked } = await serveCached(t, 'cache\nserve_stale 1h verify', () => upstream)
   await ask()
   clock.advance(61_000)
   upstream = reply({ rcode: 'SERVFAIL' })
@@ -225,12 +194,12 @@ t.test('verify serves an entry past its end only when there is no new one', asyn
 })
 
 t.test('no answer is no answer', async t => {
-  const { ask } = await serve('cache', () => undefined)
+  const { ask } = await serveCached(t, 'cache', () => undefined)
   t.equal(await ask(), undefined)
 })
 
 t.test('never more entries than the capacity; the oldest makes room', async t => {
-  const { ask, asked, context } = await serve('cache\nsuccess 1024', ({ question }) =>
+  const { ask, asked, context } = await serveCached(t, 'cache\nsuccess 1024', ({ question }) =>
     reply({ answers: [a(60, question.name)] }),
   )
   for (let host = 0; host < 1500; host++) await ask({ name: `h${host}.example.org.` })
@@ -248,7 +217,7 @@ t.test('never more entries than the capacity; the oldest makes room', async t =>
 })
 
 t.test('hits and misses are counted', async t => {
-  const { ask, context } = await serve('cache', () => reply({ answers: [a(60)] }))
+  const { ask, context } = await serveCached(t, 'cache', () => reply({ answers: [a(60)] }))
   await ask()
   await ask()
   await ask()
@@ -265,7 +234,7 @@ t.test(
     const ttls = fc.array(fc.integer({ min: 0, max: 100_000 }), { minLength: 1, maxLength: 5 })
     await fc.assert(
       fc.asyncProperty(ttls, fc.integer({ min: 0, max: 4999 }), async (records, waitMs) => {
-        const { ask, clock } = await serve('cache', () =>
+        const { ask, clock } = await serveCached(t, 'cache', () =>
           reply({ answers: records.map(ttl => a(ttl)) }),
         )
         await ask()

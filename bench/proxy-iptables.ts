@@ -64,6 +64,7 @@ const backendOn = (iptables: Iptables): IptablesBackend =>
     metrics: { wrote: () => {}, restoreFailed: () => {} },
     clock: systemClock,
     checkPeriodMs: 30_000,
+    watch: undefined,
   })
 
 /** One connection through the last Service: the numbers are of rules that work. */

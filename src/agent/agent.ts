@@ -6,20 +6,24 @@ import { Store } from '#cluster/store.ts'
 import type { AttachedPods } from '#cni/pods/attached-pods.ts'
 import { runCniService } from '#cni/service.ts'
 import type { LineLog } from '#dns/line-log.ts'
+import type { LocalPods } from '#dns/plugin.ts'
+import type { KubeletDns } from '#dns/policy/kubelet-dns.ts'
 import type { DnsServer } from '#dns/server/dns-server.ts'
 import { startDns } from '#dns/start.ts'
-import type { IpFamily } from '#net/ip.ts'
+import type { IpAddress, IpFamily } from '#net/ip.ts'
 import { usableFamilies } from '#proxy/config/families.ts'
 import type { ProxyConfig } from '#proxy/config/schema.ts'
 import { runProxyService, wantedByProxyService } from '#proxy/service.ts'
 import { type RoutesConfig, routesSettings } from '#routes/config.ts'
 import { runRoutes, wantedByRoutes } from '#routes/main.ts'
+import { systemClock } from '#runtime/clock.ts'
 import { metricsRoute, startHttpServer } from '#runtime/http-server.ts'
 import type { Logger } from '#runtime/log.ts'
 import { createMetrics, type Metrics } from '#runtime/metrics.ts'
 import { type Part, runTogether, untilAborted } from '#runtime/run-together.ts'
 import { AgentCluster } from './cluster.ts'
-import { type KubeletDns, NodePods } from './node-pods.ts'
+import { localPodsFrom } from './local-pods.ts'
+import { serveNodeLocal } from './node-local/serve.ts'
 import { PublishGate } from './publish-gate.ts'
 import { type ReadinessCheck, readinessRoute, reasonInLine } from './readiness.ts'
 
@@ -35,7 +39,15 @@ export type AgentOptions = {
   readonly configWatch?: Part | undefined
   /** undefined: no DNS server. */
   readonly dns:
-    | { readonly corefile: string; readonly port: number; readonly fastPathWorkers: number }
+    | {
+        readonly corefile: string
+        readonly port: number
+        readonly fastPathWorkers: number
+        /** Stands in every server block with these settings; undefined: where the Corefile says so. */
+        readonly podsPolicy: KubeletDns | undefined
+        /** Addresses whose queries are caught on this node; empty: none. */
+        readonly nodeLocal: readonly IpAddress[]
+      }
     | undefined
   /** undefined: plugin executables do their calls alone. */
   readonly cni:
@@ -85,6 +97,7 @@ class Agent {
   readonly #missing = new Set<IpFamily>(usableFamilies())
   #dns: DnsServer | undefined
   #pods: AttachedPods | undefined
+  #local: Promise<LocalPods> | undefined
   #whyNoRoutes: string | undefined = 'not in the kernel yet'
 
   constructor(options: AgentOptions, metrics: Metrics) {
@@ -130,7 +143,7 @@ class Agent {
     await cluster.watch(this.#wanted())
     if (proxy !== undefined) parts.push(signal => this.#runProxy(proxy, signal))
     if (dns !== undefined) parts.push(signal => this.#runDns(dns, cluster, signal))
-    if (cni !== undefined) parts.push(signal => this.#runCni(cni, onFailure, signal))
+    if (cni !== undefined) parts.push(signal => this.#runCni(cni, cluster, signal))
     if (routes !== undefined) parts.push(signal => this.#runRoutes(routes, signal))
     if (configWatch !== undefined) parts.push(configWatch)
     parts.push(async signal => {
@@ -179,7 +192,20 @@ class Agent {
   }
 
   async #runDns(
-    { corefile, port, fastPathWorkers }: NonNullable<AgentOptions['dns']>,
+    config: NonNullable<AgentOptions['dns']>,
+    cluster: AgentCluster,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { nodeLocal: addresses } = config
+    const serve: Part = signal => this.#serveDns(config, cluster, signal)
+    if (addresses.length === 0) return serve(signal)
+    const log = this.#options.log.child({ component: 'dns' })
+    const isReady = () => this.#dns?.isReady() ?? false
+    await serveNodeLocal({ addresses, clock: systemClock, log, serve, isReady }, signal)
+  }
+
+  async #serveDns(
+    { corefile, port, fastPathWorkers, podsPolicy }: NonNullable<AgentOptions['dns']>,
     cluster: AgentCluster,
     signal: AbortSignal,
   ): Promise<void> {
@@ -188,7 +214,8 @@ class Agent {
     const server = await startDns({
       corefile,
       defaultPort: port,
-      cluster: cluster.accessThrough(reader),
+      cluster: cluster.accessThrough(reader, () => this.#localPods(cluster)),
+      podsPolicy: podsPolicy !== undefined,
       log: log.child({ component: 'dns' }),
       metrics: this.#metrics,
       lines,
@@ -201,23 +228,31 @@ class Agent {
     await server.ended
   }
 
+  /** For every `pods_policy` of every Corefile. */
+  #localPods(cluster: AgentCluster): Promise<LocalPods> {
+    const { nodeName, dns, cni } = this.#options
+    const attached = cni && (() => this.#pods)
+    const settings = { kubelet: dns?.podsPolicy, nodeLocal: dns?.nodeLocal ?? [] }
+    this.#local ??= cluster
+      .podsOf(nodeName)
+      .then(({ store }) => localPodsFrom({ store, nodeName, attached, ...settings }))
+    return this.#local
+  }
+
   async #runCni(
     { socket, stateDir, journalDir, podDns }: NonNullable<AgentOptions['cni']>,
-    onFailure: (error: unknown) => void,
+    cluster: AgentCluster,
     signal: AbortSignal,
   ): Promise<void> {
-    const { connection, nodeName } = this.#options
     const log = this.#options.log.child({ component: 'cni' })
-    const pods =
-      podDns &&
-      (await NodePods.watch({ connection, nodeName, kubelet: podDns, log, onFailure }, signal))
+    const pods = podDns && (await cluster.podsOf(this.#options.nodeName))
     await runCniService(
       {
         socket,
         stateDir,
         journalDir,
         whyNotReady: () => reasonInLine(this.#checksButCni),
-        dnsOf: pod => pods?.dnsOf(pod),
+        dnsOf: pod => podDns && pods?.dnsOf(pod, podDns),
         onServing: attached => {
           this.#pods = attached
         },

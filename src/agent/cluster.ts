@@ -2,9 +2,10 @@ import type { Kind } from '#cluster/objects.ts'
 import { type Connection, openSource } from '#cluster/open-source.ts'
 import type { Wanted } from '#cluster/source.ts'
 import type { Store, StoreReader } from '#cluster/store.ts'
-import type { ClusterAccess } from '#dns/plugin.ts'
+import type { ClusterAccess, LocalPods } from '#dns/plugin.ts'
 import { ConfigError } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
+import { NodePods } from './node-pods.ts'
 
 type AgentClusterOptions = {
   readonly connection: Connection
@@ -19,6 +20,7 @@ export class AgentCluster {
   readonly #options: AgentClusterOptions
   readonly #signal: AbortSignal
   readonly #watched = new Set<Kind>()
+  #nodePods: Promise<NodePods> | undefined
 
   constructor(options: AgentClusterOptions, signal: AbortSignal) {
     this.#options = options
@@ -45,15 +47,25 @@ export class AgentCluster {
     })
   }
 
+  /** The Pods of the node, read from the first call on. @throws {ConfigError} the connection makes no sense. */
+  podsOf(nodeName: string): Promise<NodePods> {
+    const { connection, log, onFailure } = this.#options
+    this.#nodePods ??= NodePods.watch({ connection, nodeName, log, onFailure }, this.#signal)
+    return this.#nodePods
+  }
+
   /**
    * The store for the `kubernetes` plugin, as far as `reader` shows it. The connection options of the Corefile are not looked at:
-   * the agent has one view of one cluster.
+   * the agent has one view of one cluster. `localPods` is for `pods_policy`.
    */
-  accessThrough(reader: StoreReader): ClusterAccess {
+  accessThrough(reader: StoreReader, localPods: () => Promise<LocalPods>): ClusterAccess {
     return {
+      localPods,
       open: async (_connection, wanted) => {
+        // Namespaces keep all their labels, so the plugin selects among all of them.
         const narrowed = Object.entries(wanted).filter(
-          ([kind, selection]) => selection?.labelSelector !== undefined && kind !== 'Node',
+          ([kind, selection]) =>
+            selection?.labelSelector !== undefined && kind !== 'Node' && kind !== 'Namespace',
         )
         if (narrowed.length > 0) {
           const kinds = narrowed.map(([kind]) => kind).join(', ')

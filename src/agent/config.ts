@@ -1,7 +1,7 @@
 import { dirname, isAbsolute, resolve } from 'node:path'
 import * as z from 'zod'
 import { DEFAULT_FAST_PATH_WORKERS, MAX_FAST_PATH_WORKERS } from '#dns/server/fast-path-workers.ts'
-import { parseIp } from '#net/ip.ts'
+import { isLoopback, parseIp } from '#net/ip.ts'
 import { routesSchema } from '#routes/config.ts'
 import { parseConfig } from '#runtime/config-file.ts'
 import { ConfigError, type ConfigProblem } from '#runtime/error.ts'
@@ -24,8 +24,14 @@ const absolutePath = z.string().startsWith('/', 'must be an absolute path')
 
 const ipAddress = z.string().refine(text => parseIp(text) !== undefined, 'must be an IP address')
 
-/** The kubelet's settings of the same names: what pods get as DNS settings follows from them. */
-const podDnsSchema = z.strictObject({
+/** Bound to the loopback link beside what is there. An IPv6 link-local address means another host on each link. */
+const nodeLocalAddress = ipAddress.refine(text => {
+  const ip = parseIp(text)
+  return ip === undefined || !(isLoopback(ip) || ip.startsWith('fe80:'))
+}, 'must be neither a loopback nor an IPv6 link-local address')
+
+/** The kubelet's settings of the same names: pods' DNS settings follow from them. */
+const kubeletDnsSchema = z.strictObject({
   clusterDNS: z.array(ipAddress).default([]),
   clusterDomain: z.string().default(''),
   resolvConf: z.string().default('/etc/resolv.conf'),
@@ -56,6 +62,8 @@ const schema = z.strictObject({
         .min(0)
         .max(MAX_FAST_PATH_WORKERS)
         .default(DEFAULT_FAST_PATH_WORKERS),
+      podsPolicy: kubeletDnsSchema.optional(),
+      nodeLocal: z.strictObject({ addresses: z.array(nodeLocalAddress).min(1) }).optional(),
     }),
   ]),
   cni: z
@@ -65,7 +73,7 @@ const schema = z.strictObject({
         socket: absolutePath.default('/run/nodeplane/cni.sock'),
         stateDir: absolutePath.default('/run/nodeplane/pods'),
         journalDir: absolutePath.default('/var/lib/nodeplane/cni'),
-        podDNS: podDnsSchema.optional(),
+        podDNS: kubeletDnsSchema.optional(),
       }),
     ])
     .default(false),
@@ -76,6 +84,7 @@ const schema = z.strictObject({
 
 /** What the agent is told. Paths are absolute: the file's own are relative to its folder. */
 export type AgentConfig = z.infer<typeof schema>
+export type KubeletDnsConfig = z.infer<typeof kubeletDnsSchema>
 
 /**
  * Reads an agent's configuration.

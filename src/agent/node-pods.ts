@@ -1,33 +1,24 @@
 import { readFileSync } from 'node:fs'
 import { type Connection, openSource } from '#cluster/open-source.ts'
-import { Store } from '#cluster/store.ts'
+import { Store, type StoreReader } from '#cluster/store.ts'
 import type { PodName } from '#cni/pods/pod-attachment.ts'
 import type { CniDns } from '#cni/spec/result.ts'
+import type { KubeletDns } from '#dns/policy/kubelet-dns.ts'
 import { podDns } from '#dns/policy/pod-dns.ts'
 import { type NodeResolver, parseResolvConf } from '#dns/policy/resolv-conf.ts'
-import type { IpAddress } from '#net/ip.ts'
 import { describeError } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
-
-/** The kubelet's settings of these names. */
-export type KubeletDns = {
-  readonly clusterDns: readonly IpAddress[]
-  readonly clusterDomain: string
-  /** A path; empty for none. */
-  readonly resolvConf: string
-}
 
 type NodePodsOptions = {
   readonly connection: Connection
   readonly nodeName: string
-  readonly kubelet: KubeletDns
   readonly log: Logger
   /** The source ended though nobody stopped it. */
   readonly onFailure: (error: unknown) => void
 }
 
 /**
- * The pods that are scheduled to this node, with the DNS settings of each. They are in a store of their own: DNS may want
+ * The pods that are scheduled to this node. They are in a store of their own: DNS may want
  * all the cluster's pods, or none.
  */
 export class NodePods {
@@ -50,11 +41,15 @@ export class NodePods {
     return pods
   }
 
-  /** What the kubelet would give the pod by its dnsPolicy; undefined for a pod that is not known. */
-  dnsOf({ namespace, name }: PodName): CniDns | undefined {
+  get store(): StoreReader {
+    return this.#store
+  }
+
+  /** What this kubelet would give the pod by its dnsPolicy; undefined for a pod that is not known. */
+  dnsOf({ namespace, name }: PodName, kubelet: KubeletDns): CniDns | undefined {
     const pod = this.#store.get('Pod', `${namespace}/${name}`)
     if (pod === undefined) return undefined
-    const { clusterDns, clusterDomain, resolvConf } = this.#options.kubelet
+    const { clusterDns, clusterDomain, resolvConf } = kubelet
     try {
       const resolver = resolvConf === '' ? undefined : readResolver(resolvConf)
       const dns = podDns(pod, { clusterDns, clusterDomain, resolver, nodeIPs: [] })

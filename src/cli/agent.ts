@@ -3,7 +3,8 @@ import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { Command } from 'commander'
 import { runAgent } from '#agent/agent.ts'
-import { type AgentConfig, parseAgentConfig } from '#agent/config.ts'
+import { type AgentConfig, type KubeletDnsConfig, parseAgentConfig } from '#agent/config.ts'
+import { unbindAddresses } from '#agent/node-local/bound-addresses.ts'
 import { createLineLog } from '#dns/line-log.ts'
 import { parseIp } from '#net/ip.ts'
 import { configFromFile, configFromFlags, type LoadedConfig } from '#proxy/config/load.ts'
@@ -27,7 +28,10 @@ export function run(args: readonly string[], io: CommandIo): Promise<number> {
       'Runs the service proxy, the DNS server, the routes and the CNI plugins of a node in one process.',
     )
     .option('--config <file>', "the agent's configuration, see docs/agent.md")
-    .option('--cleanup', 'remove all rules, routes and tunnels that agents left, and exit')
+    .option(
+      '--cleanup',
+      'remove all rules, routes, tunnels and addresses that agents left, and exit',
+    )
     .addHelpText('after', '\nExample:\n  nodeplane agent --config /etc/nodeplane/agent.yaml')
   return runCommand<Options>(command, args, io, async options => {
     if (options.cleanup === true) {
@@ -47,7 +51,7 @@ export function run(args: readonly string[], io: CommandIo): Promise<number> {
         connection: { ...config.cluster, env: io.env },
         proxy: proxy?.config,
         configWatch: proxy?.watch && watchPart({ ...proxy.watch, config: proxy.config, log }),
-        dns: config.dns === false ? undefined : config.dns,
+        dns: config.dns === false ? undefined : dnsOptions(config.dns),
         cni: config.cni === false ? undefined : cniOptions(config.cni),
         routes: config.routes === false ? undefined : config.routes,
         http: splitAddress(config.http.address),
@@ -68,7 +72,11 @@ function configFileOf({ config }: Options): string {
 
 /** Everything is tried, whatever fails. */
 async function cleanUp(log: Logger, signal: AbortSignal): Promise<void> {
-  const results = await Promise.allSettled([cleanupProxy(log, signal), cleanupRoutes({}, signal)])
+  const results = await Promise.allSettled([
+    cleanupProxy(log, signal),
+    cleanupRoutes({}, signal),
+    unbindAddresses(signal),
+  ])
   const failed = results.find(({ status }) => status === 'rejected')
   if (failed?.status === 'rejected') throw failed.reason as Error
 }
@@ -114,6 +122,13 @@ function nodeNameOf(
   throw new ConfigError([{ field: 'nodeName', message }])
 }
 
+const dnsOptions = ({ podsPolicy, nodeLocal, ...dns }: Exclude<AgentConfig['dns'], false>) => ({
+  ...dns,
+  // The schema has checked them.
+  nodeLocal: (nodeLocal?.addresses ?? []).flatMap(text => parseIp(text) ?? []),
+  podsPolicy: podsPolicy && kubeletDns(podsPolicy),
+})
+
 const cniOptions = ({
   socket,
   stateDir,
@@ -123,12 +138,14 @@ const cniOptions = ({
   socket,
   stateDir,
   journalDir,
-  podDns: podDNS && {
-    // The schema has checked them.
-    clusterDns: podDNS.clusterDNS.flatMap(text => parseIp(text) ?? []),
-    clusterDomain: podDNS.clusterDomain,
-    resolvConf: podDNS.resolvConf,
-  },
+  podDns: podDNS && kubeletDns(podDNS),
+})
+
+const kubeletDns = ({ clusterDNS, clusterDomain, resolvConf }: KubeletDnsConfig) => ({
+  // The schema has checked them.
+  clusterDns: clusterDNS.flatMap(text => parseIp(text) ?? []),
+  clusterDomain,
+  resolvConf,
 })
 
 /** The schema has checked that there is a port. */

@@ -6,6 +6,8 @@ import type { Directive } from './corefile/directive.ts'
 import type { HttpSites } from './http-sites.ts'
 import type { LineLog } from './line-log.ts'
 import type { Metadata, Query, Reply, ResourceRecord } from './message.ts'
+import type { KubeletDns } from './policy/kubelet-dns.ts'
+import type { PodsByAddress } from './policy/pods-by-address.ts'
 import { Unanswered } from './unanswered.ts'
 import type { ZoneIndex } from './zone/zone-index.ts'
 import type { ZoneOptions } from './zone/zone-options.ts'
@@ -149,7 +151,12 @@ export type ClusterAccess = {
    * live as long as the server.
    */
   lease?(): ClusterAccess & Disposable
+  /** What the process knows of this node's Pods; absent outside the agent. For `pods_policy`. */
+  localPods?(): Promise<LocalPods>
 }
+
+/** The Pods of this node, and what its kubelet is told about DNS. */
+export type LocalPods = { readonly pods: PodsByAddress; readonly kubelet: KubeletDns }
 
 /** The connection options of a `kubernetes` block. All absent: the in-cluster service account. */
 export type ClusterConnection = {

@@ -48,23 +48,30 @@ type Name = (typeof names)[number]
 
 /**
  * The iptables to write with: that in which the kubelet has left its hint (a chain in the mangle table, as the
- * Kubernetes images look for it), else the one that `iptables` in PATH is.
+ * Kubernetes images look for it), else the one that `iptables` in PATH is. `onWrite` gets the process id of each program
+ * that is to write, before it has done anything.
  * @throws {IptablesError} there is none, or it is too old.
  */
-export async function openIptables(family: IpFamily): Promise<Iptables> {
-  const all = await installedIptables(family)
+export async function openIptables(
+  family: IpFamily,
+  onWrite?: (pid: number) => void,
+): Promise<Iptables> {
+  const all = await installedIptables(family, onWrite)
   if (all.length > 1) {
     for (const iptables of all) if (await hasHint(iptables)) return iptables
   }
-  return await open(family, 'iptables')
+  return await open(family, 'iptables', onWrite)
 }
 
 /** The iptables of each flavour that is installed; none is no error. */
-export async function installedIptables(family: IpFamily): Promise<readonly Iptables[]> {
+export async function installedIptables(
+  family: IpFamily,
+  onWrite?: (pid: number) => void,
+): Promise<readonly Iptables[]> {
   const found = new Map<IptablesFlavour, Iptables>()
   for (const name of names) {
     try {
-      const iptables = await open(family, name)
+      const iptables = await open(family, name, onWrite)
       if (!found.has(iptables.flavour)) found.set(iptables.flavour, iptables)
     } catch (error) {
       if (!(error instanceof IptablesError)) throw error
@@ -83,7 +90,11 @@ async function hasHint(iptables: Iptables): Promise<boolean> {
   return false
 }
 
-async function open(family: IpFamily, name: Name): Promise<Iptables> {
+async function open(
+  family: IpFamily,
+  name: Name,
+  onStart: ((pid: number) => void) | undefined,
+): Promise<Iptables> {
   const program = family === 4 ? name : name.replace('ip', 'ip6')
   const { stdout } = await run(program, ['--version'], { timeoutMs: QUICK_TIMEOUT_MS })
   const { version, flavour } = parseVersion(program, stdout)
@@ -97,7 +108,7 @@ async function open(family: IpFamily, name: Name): Promise<Iptables> {
       const input = await toBytes(text)
       if (input.length === 0) return
       const args = ['--noflush', '--counters', '--wait', String(LOCK_WAIT_SECONDS)]
-      await run(`${program}-restore`, args, { signal, input })
+      await run(`${program}-restore`, args, { signal, input, onStart })
     },
     async hasChain(table, chain, signal) {
       try {
@@ -133,6 +144,7 @@ type RunOptions = {
   readonly signal?: AbortSignal
   readonly input?: Uint8Array
   readonly timeoutMs?: number
+  readonly onStart?: ((pid: number) => void) | undefined
 }
 
 async function run(

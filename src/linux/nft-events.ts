@@ -23,6 +23,13 @@ const NEWGEN = 15
 const GenAttribute = { pid: 2, name: 3 } as const
 /** NFTA_…_TABLE is the first attribute of each of these. */
 const TABLE_ATTRIBUTE = 1
+/** NFTA_RULE_CHAIN and NFTA_CHAIN_NAME. */
+const chainAttributes: Partial<Record<NftEvent, number>> = {
+  'chain added': 3,
+  'chain deleted': 3,
+  'rule added': 2,
+  'rule deleted': 2,
+}
 
 /** NFT_MSG_… */
 const events: Readonly<Record<number, NftEvent>> = {
@@ -42,19 +49,28 @@ const events: Readonly<Record<number, NftEvent>> = {
   24: 'flowtable deleted',
 }
 
+/** Where something happened; a chain when it was a chain or a rule. */
+export type NftPlace = { readonly table: string; readonly chain: string | undefined }
+
+/** The tables of a family, or what of them is of interest. */
+export type NftInterest = {
+  readonly family: IpFamily
+  readonly concerns: (event: NftEvent, place: NftPlace) => boolean
+}
+
 /** The port id of whoever made the transaction that a datagram of events is of. */
 export const senderOf = (datagram: Buffer): number | undefined =>
   datagram.length < 16 ? undefined : datagram.readUInt32LE(12)
 
 /**
- * What a datagram of nftables events tells: of one table what happened to it, and of any transaction its end.
+ * What a datagram of nftables events tells: what happened that is of interest, and of any transaction its end.
  * @throws {RangeError} a length leads outside it.
  */
 export function* parseNftEvents(
   datagram: Buffer,
-  table: { readonly family: IpFamily; readonly name: string },
+  interest: NftInterest,
 ): Generator<NftEvent | NftCommit> {
-  const family = addressFamily(table.family)
+  const family = addressFamily(interest.family)
   for (const { type, payload } of decodeMessages(datagram)) {
     if (type >> 8 !== SUBSYSTEM || payload.length < NFGENMSG_BYTES) continue
     const number = type & 0xff
@@ -65,6 +81,11 @@ export function* parseNftEvents(
       const pid = attributes.get(GenAttribute.pid)
       const program = readText(attributes, GenAttribute.name) ?? ''
       yield { program, pid: pid?.length === 4 ? pid.readUInt32BE() : 0 }
-    } else if (readText(attributes, TABLE_ATTRIBUTE) === table.name) yield event
+      continue
+    }
+    const table = readText(attributes, TABLE_ATTRIBUTE) ?? ''
+    const chainAttribute = chainAttributes[event]
+    const chain = chainAttribute === undefined ? undefined : readText(attributes, chainAttribute)
+    if (interest.concerns(event, { table, chain })) yield event
   }
 }

@@ -1,10 +1,15 @@
 import { readdirSync } from 'node:fs'
 import type { RawNetlinkSocket } from 'netlink/dist/raw.js'
-import type { IpFamily } from '#net/ip.ts'
 import { attachFilter, forceReceiveBuffer, netlinkPort, socketProtocol } from './libc.ts'
 import { openRawSocket } from './netlink/raw-socket.ts'
 import { encodeSenderFilter, MAX_FILTERED_PORTS } from './netlink/sender-filter.ts'
-import { type NftCommit, type NftEvent, parseNftEvents, senderOf } from './nft-events.ts'
+import {
+  type NftCommit,
+  type NftEvent,
+  type NftInterest,
+  parseNftEvents,
+  senderOf,
+} from './nft-events.ts'
 
 const NETLINK_NETFILTER = 12
 /** NFNLGRP_NFTABLES (linux/netfilter/nfnetlink.h). */
@@ -15,7 +20,7 @@ const RECEIVE_BUFFER_BYTES = 16 * 1024 * 1024
 /** How many of those who changed a table are named. */
 const MAX_NAMED = 3
 
-/** What others did to a table since the last look; of several transactions the sum. */
+/** What others did since the last look; of several transactions the sum. */
 export type ForeignChange = {
   /** `nft (pid 17): 1 table deleted, 3 elements added` */
   readonly reason: string
@@ -24,12 +29,12 @@ export type ForeignChange = {
 }
 
 /**
- * Watches one nftables table for changes by others. Transactions of this process are told by the netlink port they come
+ * Watches nftables for changes by others to what is of interest. Transactions of this process are told by the netlink port they come
  * through, which every event carries, and those of children by {@link ignore}; the kernel does not even deliver them.
  * Process ids would not do: events carry those of the initial namespace, and a thread's instead of its process's.
  */
 export class NftMonitor implements Disposable {
-  readonly #table: { readonly family: IpFamily; readonly name: string }
+  readonly #interest: NftInterest
   readonly #socket: RawNetlinkSocket
   readonly #fd: number
   /** Ports of ours, the latest last. */
@@ -41,8 +46,8 @@ export class NftMonitor implements Disposable {
   #areEventsLost = false
   #changed = Promise.withResolvers<void>()
 
-  private constructor(table: { readonly family: IpFamily; readonly name: string }) {
-    this.#table = table
+  private constructor(interest: NftInterest) {
+    this.#interest = interest
     const { socket, fd } = openRawSocket(NETLINK_NETFILTER)
     this.#socket = socket
     this.#fd = fd
@@ -64,11 +69,11 @@ export class NftMonitor implements Disposable {
   }
 
   /** Watches from now on, in the calling thread's network namespace. @throws {SystemCallError} */
-  static open(table: { readonly family: IpFamily; readonly name: string }): NftMonitor {
-    return new NftMonitor(table)
+  static open(interest: NftInterest): NftMonitor {
+    return new NftMonitor(interest)
   }
 
-  /** The child process with this id is ours: what it will do to the table is no foreign change. */
+  /** The child process with this id is ours: what it will do is no foreign change. */
   ignore(pid: number): void {
     // A program's first netlink socket has its process id for a port, unless another socket has it.
     this.#filter([pid])
@@ -102,7 +107,7 @@ export class NftMonitor implements Disposable {
     const sender = senderOf(bytes)
     if (sender === undefined || this.#ignored.includes(sender)) return
     try {
-      for (const event of parseNftEvents(bytes, this.#table)) {
+      for (const event of parseNftEvents(bytes, this.#interest)) {
         if (typeof event === 'object') this.#commit(event, sender)
         else this.#open.set(event, (this.#open.get(event) ?? 0) + 1)
       }

@@ -49,9 +49,12 @@ export type BackendModule = {
   cleanup(options: CleanupOptions, signal: AbortSignal): Promise<void>
   /**
    * What a family's kernel would hold for these Services, for people: a line each, `# …` before what they explain.
-   * Reads and writes nothing.
+   * Writes nothing; of the machine it reads no more than its addresses.
    */
-  describe?(options: BackendOptions, states: ServiceStates): Iterable<string>
+  describe?(
+    options: BackendOptions,
+    states: ServiceStates,
+  ): Iterable<string> | AsyncIterable<string>
   /**
    * How the kernel differs from what it should hold for these Services; empty when all is right. Writes nothing.
    * @throws {NodeplaneError} the kernel could not be read.

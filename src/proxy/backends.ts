@@ -1,10 +1,13 @@
 import type { BackendModule } from './backend.ts'
 import type { ProxyMode } from './settings.ts'
 
-/** Imported when its mode is used: what is not used costs no memory. */
+/**
+ * Imported when its mode is used: what is not used costs no memory. In the order in which leftovers go: rules of ipvs lead
+ * to chains that it has in common with iptables.
+ */
 const modules: Readonly<Partial<Record<ProxyMode, () => Promise<BackendModule>>>> = {
-  iptables: async () => (await import('./iptables/module.ts')).iptables,
   ipvs: async () => (await import('./ipvs/module.ts')).ipvs,
+  iptables: async () => (await import('./iptables/module.ts')).iptables,
   nftables: async () => (await import('./nftables/module.ts')).nftables,
 }
 

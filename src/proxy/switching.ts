@@ -18,20 +18,19 @@ export type Modes = {
 export type Leftover = Pick<CleanupOptions, 'inUse' | 'foreignOnly'> & { readonly mode: ProxyMode }
 
 /**
- * What has to go when `inUse` programs the kernel, in the order of the modes: everything of the other modes, and in mode
- * nftables kube-proxy's tables; in the others its rules have the names of ours, and were made ours.
+ * What has to go when `inUse` programs the kernel, in the order of the modes: everything of the other modes, and of this
+ * one what kube-proxy left: in mode nftables its tables, in mode iptables what lies in the other flavour of iptables. All
+ * else has the names of ours, and was made ours.
  *
- * Mode ipvs made what it has in common with iptables its own, too: chains that nothing leads to may stay behind there until
- * `--cleanup`. kube-proxy leaves these two modes to each other altogether, and cleans up before its own work, which
- * leaves a gap.
+ * kube-proxy leaves modes iptables and ipvs to each other, and cleans up before its own work, which leaves a gap.
  */
 export function leftoversBeside(
   inUse: ProxyMode,
   modes: readonly ProxyMode[],
 ): readonly Leftover[] {
   return modes.flatMap((mode): readonly Leftover[] => {
-    if (mode === inUse) return mode === 'nftables' ? [{ mode, inUse, foreignOnly: true }] : []
-    return mode === 'iptables' && inUse === 'ipvs' ? [] : [{ mode, inUse }]
+    if (mode !== inUse) return [{ mode, inUse }]
+    return mode === 'ipvs' ? [] : [{ mode, inUse, foreignOnly: true }]
   })
 }
 

@@ -41,6 +41,23 @@ t.test('CNI alone is enough; its paths have defaults', async t => {
   })
 })
 
+t.test('DNS by the policy of pods, and on the node', async t => {
+  const { dns } = parse(`
+dns:
+  corefile: /Corefile
+  podsPolicy: { clusterDNS: [10.96.0.10], clusterDomain: cluster.local }
+  nodeLocal: { addresses: [10.96.0.10, 169.254.20.10] }
+`)
+  t.match(dns, {
+    podsPolicy: {
+      clusterDNS: ['10.96.0.10'],
+      clusterDomain: 'cluster.local',
+      resolvConf: '/etc/resolv.conf',
+    },
+    nodeLocal: { addresses: ['10.96.0.10', '169.254.20.10'] },
+  })
+})
+
 t.test('routes: what is not said has defaults', async t => {
   t.strictSame(parse('dns: false\nproxy: false\nroutes: {}\n').routes, {
     mode: 'auto',
@@ -53,6 +70,11 @@ t.test('routes: what is not said has defaults', async t => {
 })
 
 const wrong: readonly { title: string; text: string; want: RegExp }[] = [
+  ...['127.0.0.1', '::1', 'fe80::1'].map(address => ({
+    title: `${address} as an address of the node's DNS`,
+    text: `dns: { corefile: C, nodeLocal: { addresses: ["${address}"] } }`,
+    want: /nodeLocal\.addresses\[0\]: must be neither a loopback nor an IPv6 link-local address/,
+  })),
   {
     title: 'an unknown field',
     text: 'dns: false\nprxy: {}\n',

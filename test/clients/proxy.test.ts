@@ -96,6 +96,15 @@ async function inspect(...args: readonly string[]) {
   return { code: await ended, stdout }
 }
 
+/** The scripts for iptables-restore that a description has, by program. */
+const scriptsOf = (text: string): ReadonlyMap<string, string> => {
+  const [, first = '', second = ''] = /^([^]*?)(# ip6tables[^]*)$/.exec(text) ?? []
+  return new Map([
+    ['iptables', first],
+    ['ip6tables', second],
+  ])
+}
+
 const exitCode = async ({ child }: { child: ChildProcess }): Promise<number | null> => {
   if (child.exitCode !== null) return child.exitCode
   const [code] = (await once(child, 'exit')) as [number | null]
@@ -207,6 +216,33 @@ t.test('after SIGTERM the rules stay, and the next start adopts them', async t =
   t.ok(await isServed())
   t.equal(await rules(), before)
   t.equal(await stop(proxy), 0)
+})
+
+t.test('mode iptables: --dry-run makes rules that diff finds right, then what is lost', async t => {
+  const objects = ['--proxy-mode=iptables', '--hostname-override=node-a']
+  const given = [...objects, '--manifests', `${directory}/manifests`]
+  const { code, stdout } = await inspect('--dry-run', ...given)
+  t.equal(code, 0)
+  t.match(stdout, /^# KUBE-SVC-\S+: shop\/web\/TCP: one of the endpoints of policy Cluster$/m)
+  for (const [program, script] of scriptsOf(stdout)) {
+    await net.node.exec(`${program}-restore`, ['--noflush'], { input: script })
+  }
+  const right = 'no difference (iptables, IPv4 and IPv6)\n'
+  t.strictSame(await inspect('diff', ...given), { code: 0, stdout: right })
+  await net.node.exec('ip6tables', ['-t', 'nat', '-F', 'KUBE-MARK-MASQ'])
+  await net.node.exec('iptables', ['-t', 'nat', '-A', 'KUBE-NODEPORTS', '-j', 'RETURN'])
+  t.strictSame(await inspect('diff', ...given), {
+    code: 1,
+    stdout:
+      '- iptables nat KUBE-NODEPORTS: -j RETURN\n' +
+      '+ ip6tables nat KUBE-MARK-MASQ: -j MARK --set-xmark 0x4000/0x4000\n',
+  })
+  t.match(await inspect('--cleanup'), { code: 0 })
+  for (const save of ['iptables-save', 'ip6tables-save']) {
+    t.notMatch((await net.node.exec(save, [])).stdout, 'KUBE-')
+  }
+  // The tables of iptables itself, which stay empty.
+  await net.node.exec('nft', ['flush', 'ruleset'])
 })
 
 t.test('an address in use ends it with bindAddressHardFail', async t => {

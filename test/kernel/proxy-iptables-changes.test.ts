@@ -4,6 +4,7 @@ import { rename, writeFile } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import t from 'tap'
 import { portChain } from '../../src/proxy/iptables/names.ts'
+import type { ProxySettings } from '../../src/proxy/settings.ts'
 import { eventually } from '../helper/eventually.ts'
 import { environmentOf, restoreRules, savedRules } from '../helper/iptables.ts'
 import { numbered, outcomesOn, settings, slices } from '../helper/numbered-services.ts'
@@ -22,8 +23,11 @@ const way = (number: number) => ({ number, family: 4, protocol: 'tcp' }) as cons
 const answer = (number: number) => outcomes(client.namespace, 'clusterIP', way(number), 1)
 
 /** A proxy that has programmed Service 1 on pod a, and Service 2 where everything said comes back. */
-async function start(env: NodeJS.ProcessEnv): Promise<ProxyProcess> {
-  const proxy = new ProxyProcess(net.node, ipv4, env)
+async function start(
+  env: NodeJS.ProcessEnv,
+  options: Partial<ProxySettings> = {},
+): Promise<ProxyProcess> {
+  const proxy = new ProxyProcess(net.node, { ...ipv4, ...options }, env)
   proxy.set(numbered(1, { affinityTimeoutSeconds: 600 }), ...slices(1, [podA]))
   proxy.set(numbered(2), ...slices(2, [echo]))
   proxy.sync()
@@ -163,16 +167,40 @@ for (const flavour of ['nft', 'legacy'] as const) {
     await proxy.stop('SIGTERM')
   })
 
+  t.test(
+    `${flavour}: kill -9 at any moment: connections go on, the same rules at last`,
+    async t => {
+      let proxy = await start(env)
+      const before = (await rules()).toSorted()
+      const talk = client.namespace.spawn('ncat', ['10.96.0.2', '80'])
+      const say = async (text: string) => {
+        talk.stdin?.write(`${text}\n`)
+        return String((await once(talk.stdout as Readable, 'data'))[0])
+      }
+      t.equal(await say('first'), 'first\n')
+      const many = Array.from({ length: 50 }, (_, index) => numbered(100 + index))
+      for (let round = 0; round < 5; round++) {
+        proxy.set(...many, ...slices(1, round % 2 ? [] : [podA, echo]))
+        await new Promise(resolve => setTimeout(resolve, Math.random() * 200))
+        await proxy.stop('SIGKILL')
+        proxy = await start(env)
+      }
+      t.strictSame((await rules()).toSorted(), before)
+      t.equal(await say('second'), 'second\n')
+      talk.stdin?.end()
+      await proxy.stop('SIGTERM')
+    },
+  )
+
   t.test(`${flavour}: programs that fail, and then work`, async t => {
     const folder = (env['PATH'] as string).split(':')[0] as string
     const proxy = await start(env)
     const restore = `${folder}/iptables-restore`
     await net.node.exec('mv', [restore, `${restore}.away`])
-    // Fails, dies, cannot be started.
+    // Fails, dies. (One that cannot be started is looked for further on in PATH, where the real one is.)
     const faults = [
       { script: '/bin/false', pods: [] },
       { script: '/bin/sh\nkill -9 $$', pods: [echo] },
-      { script: '/missing', pods: [podA, echo] },
     ]
     for (const { script, pods } of faults) {
       // In one step: half written it would be an empty script, which succeeds.
@@ -190,6 +218,44 @@ for (const flavour of ['nft', 'legacy'] as const) {
     await iptables('-F')
   })
 }
+
+t.test('nft: what others change is repaired at once, and the log says who it was', async t => {
+  const env = await environmentOf('nft')
+  const iptables = (...args: string[]) => net.node.exec('iptables-nft', args)
+  const proxy = await start(env, { syncPeriodMs: 600_000 })
+  const warnings = () => proxy.log.filter(line => line.includes('changed by somebody else'))
+  const before = await savedRules(net.node, 'nft')
+  const faults: readonly (() => Promise<unknown>)[] = [
+    () => iptables('-t', 'nat', '-F', 'KUBE-SERVICES'),
+    () => iptables('-t', 'nat', '-F', 'PREROUTING'),
+    () => iptables('-t', 'nat', '-A', 'KUBE-MARK-MASQ', '-j', 'RETURN'),
+    () => iptables('-t', 'nat', '-F'),
+    () => net.node.exec('nft', ['delete', 'table', 'ip', 'nat']),
+  ]
+  for (const [round, fault] of faults.entries()) {
+    await fault()
+    await eventually('the repair', async () => {
+      const now = await savedRules(net.node, 'nft')
+      return now.toSorted().join('\n') === before.toSorted().join('\n')
+    })
+    t.strictSame(await answer(1), [`a ${client.ip4}`])
+    const said = await eventually('a warning', () => warnings()[round])
+    t.match(said, /\b(iptables|nft) \(pid \d+\): /)
+  }
+  const count = warnings().length
+  // What others do beside ours, and what the proxy writes itself, is no loss.
+  await iptables('-t', 'nat', '-I', 'PREROUTING', '-s', '192.0.2.1', '-j', 'RETURN')
+  await iptables('-t', 'nat', '-D', 'PREROUTING', '-s', '192.0.2.1', '-j', 'RETURN')
+  for (const pods of [[], [podA], [], [podA]]) {
+    proxy.set(...slices(1, pods))
+    await proxy.programmed()
+  }
+  await iptables('-t', 'nat', '-F', 'KUBE-NODEPORTS')
+  await eventually('a warning', () => warnings().length > count)
+  t.equal(warnings().length, count + 1)
+  await proxy.stop('SIGTERM')
+  await cleanup(net.node, env)
+})
 
 t.test('legacy: a lock that others hold is waited for', async t => {
   const env = await environmentOf('legacy')

@@ -4,14 +4,14 @@ import type { BackendModule, CleanupOptions } from '../../src/proxy/backend.ts'
 import type { ProxyMode } from '../../src/proxy/settings.ts'
 import { leftoversBeside, removeLeftovers } from '../../src/proxy/switching.ts'
 
-const modes = ['iptables', 'ipvs', 'nftables'] as const
+const modes = ['ipvs', 'iptables', 'nftables'] as const
 
 const cases = [
   {
     inUse: 'nftables',
     want: [
-      { mode: 'iptables', inUse: 'nftables' },
       { mode: 'ipvs', inUse: 'nftables' },
+      { mode: 'iptables', inUse: 'nftables' },
       { mode: 'nftables', inUse: 'nftables', foreignOnly: true },
     ],
   },
@@ -19,11 +19,17 @@ const cases = [
     inUse: 'iptables',
     want: [
       { mode: 'ipvs', inUse: 'iptables' },
+      { mode: 'iptables', inUse: 'iptables', foreignOnly: true },
       { mode: 'nftables', inUse: 'iptables' },
     ],
   },
-  // The chains of iptables are those of ipvs.
-  { inUse: 'ipvs', want: [{ mode: 'nftables', inUse: 'ipvs' }] },
+  {
+    inUse: 'ipvs',
+    want: [
+      { mode: 'iptables', inUse: 'ipvs' },
+      { mode: 'nftables', inUse: 'ipvs' },
+    ],
+  },
 ] as const
 for (const { inUse, want } of cases) {
   t.test(`in mode ${inUse}: what goes, and what stays since it is in use`, async t => {

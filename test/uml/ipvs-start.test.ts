@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { parsePrefix } from '#net/prefix.ts'
 import { systemClock } from '#runtime/clock.ts'
@@ -8,6 +8,7 @@ import { ipvs } from '../../src/proxy/ipvs/module.ts'
 import { createProxyMetrics } from '../../src/proxy/metrics.ts'
 import type { IpvsSettings } from '../../src/proxy/settings.ts'
 import { numbered, slices } from '../helper/numbered-services.ts'
+import { statesOf } from '../proxy/ipvs/states.ts'
 import { client, destinationsOf, podA, podB, run, settings, target } from './fixture.ts'
 import { RunningProxy } from './proxy.ts'
 
@@ -91,6 +92,40 @@ await t.test('start', async t => {
     t.notMatch(await run('ipvsadm -Sn'), '10.96.0.99')
     t.notMatch(await run('ip -br address show dev kube-ipvs0'), '10.96.0.99')
     t.notMatch(await run('ipset save'), '10.96.0.99')
+  })
+
+  await t.test('what differs is named, and the description makes what is wanted', async t => {
+    const inspected = { family: 4, settings, metrics, log, clock: systemClock } as const
+    const states = statesOf([numbered(1), ...slices(1, [podA], [podB])])
+    const signal = AbortSignal.timeout(120_000)
+    const differences = async () =>
+      ((await ipvs.diff?.(inspected, states, signal)) ?? []).map(
+        ({ place, wanted = '', found = '' }) => [place, wanted, found],
+      )
+    t.strictSame(await differences(), [])
+    for (const command of [
+      `ipvsadm -d -t 10.96.0.1:80 -r ${podB.ip4}:8080`,
+      'ipvsadm -E -t 203.0.113.1:80 -s lc',
+      'ip address add 10.96.0.99/32 dev kube-ipvs0',
+      'ipset del KUBE-CLUSTER-IP 10.96.0.1,tcp:80',
+      'iptables -t nat -F KUBE-MARK-MASQ',
+    ])
+      await run(command)
+    t.strictSame(await differences(), [
+      ['ipvs', '-t 203.0.113.1:80 -s rr', '-t 203.0.113.1:80 -s lc'],
+      ['ipvs', `-t 10.96.0.1:80 -r ${podB.ip4}:8080 -m -w 1`, ''],
+      ['link kube-ipvs0', '', '10.96.0.99'],
+      ['ipset', 'KUBE-CLUSTER-IP 10.96.0.1,tcp:80', ''],
+      ['iptables nat KUBE-MARK-MASQ', '-j MARK --set-xmark 0x4000/0x4000', ''],
+    ])
+    const lines: string[] = []
+    for await (const line of ipvs.describe?.(inspected, states) ?? []) lines.push(line)
+    await ipvs.cleanup({ log }, signal)
+    const rules = lines.indexOf('*nat')
+    for (const command of lines.slice(0, rules)) if (!command.startsWith('#')) await run(command)
+    writeFileSync('/run/rules', `${lines.slice(rules).join('\n')}\n`)
+    await run('iptables-restore --noflush /run/rules')
+    t.strictSame(await differences(), [])
   })
 
   await t.test('the clean-up leaves nothing, and nothing of others goes', async t => {

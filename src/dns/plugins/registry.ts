@@ -58,6 +58,8 @@ export const registry: readonly RegistryEntry[] = [
   supported('rewrite', async () => (await import('./rewrite/plugin.ts')).rewrite),
   supported('autopath', async () => (await import('./autopath/plugin.ts')).autopath),
   supported('acl', async () => (await import('./acl/plugin.ts')).acl),
+  // Behind acl, which judges every client; before cache, whose answers are for all of them.
+  supported('pods_policy', async () => (await import('./pods_policy/plugin.ts')).podsPolicy()),
   supported('cache', async () => (await import('./cache/plugin.ts')).cachePlugin()),
   supported('header', async () => (await import('./header/plugin.ts')).header),
   unsupported('dnssec', 'serve signed zone files by file, or sign in the upstream of forward'),

@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises'
 import { describeError, formatProblem } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
 import type { Metrics } from '#runtime/metrics.ts'
+import { withInEveryBlock } from '../corefile/every-block.ts'
 import { FastPath } from '../fast/fast-path.ts'
 import { HttpPool } from '../http-sites.ts'
 import type { LineLog } from '../line-log.ts'
@@ -30,6 +31,8 @@ export type DnsServerOptions = {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Threads of the fast path for each address and port; 0 and undefined: it is off. */
   readonly fastPathWorkers?: number | undefined
+  /** Has every server block the plugin `pods_policy`, also where the Corefile does not say it? */
+  readonly podsPolicy?: boolean | undefined
 }
 
 /** Memory for ready answers of the fast path, octets: some 15 000 names. It is taken as it is filled. */
@@ -160,8 +163,10 @@ export class DnsServer implements AsyncDisposable {
     }
   }
 
-  #read(): Promise<ReadCorefile> {
-    return readCorefile(this.#options.corefile, this.#options.env)
+  async #read(): Promise<ReadCorefile> {
+    const { corefile: source, env, podsPolicy = false } = this.#options
+    const read = await readCorefile(source, env)
+    return podsPolicy ? { ...read, corefile: withInEveryBlock(read.corefile, 'pods_policy') } : read
   }
 
   async #serve({ corefile, directory, hash }: ReadCorefile): Promise<void> {

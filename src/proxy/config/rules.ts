@@ -91,6 +91,12 @@ function* checkDetector(config: Checked): Generator<RuleProblem> {
       message: 'missing for detectLocalMode InterfaceNamePrefix',
     }
   }
+  for (const [field, name] of Object.entries(detectLocal)) {
+    if (name !== '' && !isLinkName(name)) {
+      const message = `${JSON.stringify(name)} is not the name of a network interface, nor the beginning of one`
+      yield { path: `detectLocal.${field}`, message }
+    }
+  }
   if (detectLocalMode !== 'ClusterCIDR' || clusterCIDR === '') return
   const path = 'clusterCIDR'
   const cidrs = clusterCIDR.split(',')
@@ -114,6 +120,13 @@ function* checkNodePortAddresses(list: readonly string[]): Generator<RuleProblem
     else if (!isCidr(entry)) yield { path, message: `${notCidr(entry)}, nor 'primary'` }
   }
 }
+
+/**
+ * Can a link's name begin like this, and be written into rules? The kernel refuses some characters (dev_valid_name of
+ * net/core/dev.c) and more than 15 bytes; quotes and wildcards mean something to nft and iptables.
+ */
+const isLinkName = (name: string): boolean =>
+  /^(?![-!])[!-~]{1,15}$/.test(name) && !/[/:"'*+\\]/.test(name) && name !== '.' && name !== '..'
 
 const notCidr = (text: string): string => `'${text}' is not a CIDR like 10.0.0.0/8`
 

@@ -1,19 +1,19 @@
 import assert from 'node:assert'
 import type { Iptables } from '#linux/iptables.ts'
+import type { ForeignChange } from '#linux/nft-monitor.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { Pace } from '#runtime/pace.ts'
 import type { Backend, ServiceStates } from '../backend.ts'
 import type { ServicePortState } from '../change-tracker.ts'
-import type { ChainState } from './chain-state.ts'
+import { guardTable, type TableWatch } from '../foreign-changes.ts'
+import { type ChainState, stateOf } from './chain-state.ts'
+import { countEndpoints, MAX_COMMENTED_ENDPOINTS } from './endpoint-count.ts'
 import {
   CANARY,
   constantChains,
   type FixedOptions,
-  guardRules,
-  jumpRules,
   type NodePortAddresses,
   nodePortTail,
-  type SharedRule,
   tables,
 } from './fixed.ts'
 import type { IptablesMetrics } from './metrics.ts'
@@ -22,6 +22,7 @@ import { type PortRulesOptions, portRules } from './port-rules.ts'
 import { chainsUsedByOthers, isOwnChain } from './removal.ts'
 import { missingShared, renderRestore, type SharedChanges, writtenRules } from './render.ts'
 import { parseSaved, type Saved } from './saved.ts'
+import { sharedRules } from './wanted.ts'
 
 export type IptablesOptions = PortRulesOptions &
   FixedOptions & {
@@ -30,15 +31,20 @@ export type IptablesOptions = PortRulesOptions &
     readonly nodePortAddresses: () => NodePortAddresses
     readonly metrics: IptablesMetrics
     readonly clock: Clock
+    /** What others do to these tables; the legacy flavour tells nobody. */
+    readonly watch: TableWatch | undefined
     /** How often to look whether the chains are still there, milliseconds. */
     readonly checkPeriodMs: number
   }
 
-/** With more endpoints than these (kube-proxy's number) most rules go without a comment: it takes time and memory. */
-const MAX_COMMENTED_ENDPOINTS = 1000
+const NO_RULES = stateOf([])
 
 /** How often even large rulesets are compared (kube-proxy writes everything anew as often), milliseconds. */
 const COMPARE_PERIOD_MS = 3_600_000
+
+/** Reading the kernel while something is written says nothing: so many attempts, with waits. */
+const UNDISTURBED_ATTEMPTS = 10
+const UNDISTURBED_WAIT_MS = 50
 
 /**
  * Service rules as chains of iptables, shaped as kube-proxy's. The kernel is read in {@link replace} only, otherwise it is
@@ -50,8 +56,10 @@ export class IptablesBackend implements Backend {
   #plan: IptablesPlan | undefined
   /** Those that node ports answer on in the rules. */
   #addresses: string | undefined
-  /** Chains that were not as written when they were compared, and what they held. */
-  #differing: ReadonlyMap<string, ChainState | undefined> = new Map()
+  /** Chains that the kernel prints in other words than they were written in, and how. */
+  #reworded: ReadonlyMap<string, ChainState> = new Map()
+  /** Has a comparison found differences since everything was written? */
+  #isLost = false
   /** How many writes there were. */
   #writes = 0
 
@@ -65,8 +73,10 @@ export class IptablesBackend implements Backend {
     const plan = new IptablesPlan(constantChains(this.#options), saved.chains)
     await this.#setAll(plan, all)
     plan.deleteStale(chainsUsedByOthers(saved))
-    const shared = missingShared(this.#sharedRules, saved)
+    const shared = missingShared(sharedRules(this.#options), saved)
     await this.#write(plan, { full: true, shared }, signal)
+    if (this.#isLost) this.#reworded = rewordedIn(plan, await this.#save(signal))
+    this.#isLost = false
     this.#plan = plan
   }
 
@@ -86,10 +96,38 @@ export class IptablesBackend implements Backend {
   }
 
   /**
-   * Compares the kernel with what was written, and the addresses of this node with those in the rules. In large clusters
-   * it looks, as kube-proxy does, for the empty chains that go away when somebody flushes a table, and compares hourly.
+   * Compares the kernel with what was written, and the addresses of this node with those in the rules: periodically, and
+   * where the kernel tells of changes by others at once.
    */
   async guard(lost: (reason: string) => void, signal: AbortSignal): Promise<void> {
+    await Promise.all([this.#guardPeriodically(lost, signal), this.#guardByEvents(lost, signal)])
+  }
+
+  async #guardByEvents(lost: (reason: string) => void, signal: AbortSignal): Promise<void> {
+    const { watch, clock } = this.#options
+    if (watch === undefined) return
+    const onChange = async ({ reason }: ForeignChange) => {
+      const difference = await this.#undisturbedDifference(signal)
+      if (difference !== undefined) lost(`${difference}; ${reason}`)
+    }
+    await guardTable({ watch, clock, onChange }, signal)
+  }
+
+  /** What differs, or what may, since it could not be read. */
+  async #undisturbedDifference(signal: AbortSignal): Promise<string | undefined> {
+    for (let attempt = 0; attempt < UNDISTURBED_ATTEMPTS; attempt++) {
+      const result = this.#plan && (await this.#compare(this.#plan, signal).catch(() => undefined))
+      if (result !== undefined) return result.difference
+      await this.#options.clock.sleep(UNDISTURBED_WAIT_MS, signal)
+    }
+    return 'the rules could not be compared'
+  }
+
+  /**
+   * In large clusters it looks, as kube-proxy does, for the empty chains that go away when somebody flushes a table, and
+   * compares hourly.
+   */
+  async #guardPeriodically(lost: (reason: string) => void, signal: AbortSignal): Promise<void> {
     const { clock, checkPeriodMs } = this.#options
     let comparedMs = clock.monotonic()
     while (!signal.aborted) {
@@ -100,36 +138,39 @@ export class IptablesBackend implements Backend {
       const isDue = clock.monotonic() - comparedMs >= COMPARE_PERIOD_MS
       const compares = isDue || plan.endpointCount <= MAX_COMMENTED_ENDPOINTS
       if (compares) comparedMs = clock.monotonic()
-      const check = compares ? this.#difference(plan, signal) : this.#missingCanary(signal)
+      const check = compares
+        ? this.#compare(plan, signal).then(result => result?.difference)
+        : this.#missingCanary(signal)
       // What cannot be read now is read the next time, or written and then complained of.
       const reason = (await check.catch(() => undefined)) ?? this.#addressChange()
       if (reason !== undefined) lost(reason)
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {}
-
-  async #difference(plan: IptablesPlan, signal: AbortSignal): Promise<string | undefined> {
-    const writes = this.#writes
-    const saved = await this.#save(signal)
-    // What was read is of no use when something was written meanwhile.
-    if (this.#plan !== plan || this.#writes !== writes) return undefined
-    const [chain] = this.#news(plan.differencesFrom(saved.chains))
-    if (chain !== undefined) return `chain ${chain} is not as it was written`
-    const [jump] = missingShared(this.#sharedRules, saved).rules
-    return jump && `a rule is gone: -t ${jump.table} ${jump.chain} ${jump.rule}`
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#options.watch?.[Symbol.dispose]()
   }
 
-  /**
-   * The chains that differ in another way than at the last look. What differs in the same way although it was written
-   * again is right: another version of iptables prints rules in other words.
-   */
-  #news(differences: ReturnType<IptablesPlan['differencesFrom']>): readonly string[] {
-    const former = this.#differing
-    this.#differing = new Map(differences)
-    const isNew = ([chain, state]: (typeof differences)[number]) =>
-      state === undefined || former.get(chain) !== state
-    return differences.filter(isNew).map(([chain]) => chain)
+  /** What differs; undefined when something was written meanwhile. @throws {IptablesError} it could not be read. */
+  async #compare(
+    plan: IptablesPlan,
+    signal: AbortSignal,
+  ): Promise<{ readonly difference: string | undefined } | undefined> {
+    const writes = this.#writes
+    const saved = await this.#save(signal)
+    if (this.#plan !== plan || this.#writes !== writes) return undefined
+    const difference = this.#differenceFrom(plan, saved)
+    this.#isLost ||= difference !== undefined
+    return { difference }
+  }
+
+  #differenceFrom(plan: IptablesPlan, saved: Saved): string | undefined {
+    for (const [chain, state] of plan.differencesFrom(saved.chains)) {
+      const isReworded = state !== undefined && this.#reworded.get(chain) === state
+      if (!isReworded) return `chain ${chain} is not as it was written`
+    }
+    const [jump] = missingShared(sharedRules(this.#options), saved).rules
+    return jump && `a rule is gone: -t ${jump.table} ${jump.chain} ${jump.rule}`
   }
 
   async #missingCanary(signal: AbortSignal): Promise<string | undefined> {
@@ -143,10 +184,6 @@ export class IptablesBackend implements Backend {
   #addressChange(): string | undefined {
     const isSame = String(this.#options.nodePortAddresses()) === this.#addresses
     return isSame || this.#plan === undefined ? undefined : 'the addresses of the node changed'
-  }
-
-  get #sharedRules(): readonly SharedRule[] {
-    return this.#options.hasLocalhostNodePorts ? [...jumpRules, ...guardRules] : jumpRules
   }
 
   async #save(signal: AbortSignal): Promise<Saved> {
@@ -211,5 +248,14 @@ export class IptablesBackend implements Backend {
   }
 }
 
-const countEndpoints = (ports: readonly ServicePortState[]): number =>
-  ports.reduce((count, { allEndpoints }) => count + allEndpoints.length, 0)
+/**
+ * The chains that differ although they have just been written: another version of iptables prints rules in other words.
+ * One that is empty was emptied again.
+ */
+function rewordedIn(plan: IptablesPlan, { chains }: Saved): ReadonlyMap<string, ChainState> {
+  const reworded = new Map<string, ChainState>()
+  for (const [chain, state] of plan.differencesFrom(chains)) {
+    if (state !== undefined && state !== NO_RULES) reworded.set(chain, state)
+  }
+  return reworded
+}

@@ -12,8 +12,8 @@ export type SharedRule = { readonly table: Table; readonly chain: string; readon
 /** Empty; who flushes a table takes it away as well, and that is seen (kube-proxy's name). */
 export const CANARY = 'KUBE-PROXY-CANARY'
 
-/** Shared with the kubelet: never emptied, never removed. */
-const GUARD_CHAIN = 'KUBE-FIREWALL'
+/** Shared with the kubelet: never emptied, and removed only where no kubelet has been. */
+export const GUARD_CHAIN = 'KUBE-FIREWALL'
 
 const isNew = '-m conntrack --ctstate NEW'
 const jump = (table: Table, chain: string, parts: RuleParts): SharedRule => ({

@@ -1,4 +1,5 @@
 import { type Iptables, IptablesError, installedIptables, openIptables } from '#linux/iptables.ts'
+import { NftMonitor } from '#linux/nft-monitor.ts'
 import {
   ensureSysctl,
   interfaceSysctl,
@@ -9,15 +10,38 @@ import {
 import { familyOf, ipFamilies } from '#net/ip.ts'
 import { describeError } from '#runtime/error.ts'
 import { Pace } from '#runtime/pace.ts'
-import type { Backend, BackendModule, BackendOptions, CleanupOptions } from '../backend.ts'
+import type {
+  Backend,
+  BackendModule,
+  BackendOptions,
+  CleanupOptions,
+  ServiceStates,
+} from '../backend.ts'
 import { localDetector } from '../local-detector.ts'
+import type { ProxyMode } from '../settings.ts'
 import { IptablesBackend } from './backend.ts'
+import { describeRules, diffRules } from './describe.ts'
+import type { FixedOptions } from './fixed.ts'
+import { isLoss } from './loss.ts'
 import { selectedAddresses, wantsLocalhostNodePorts } from './node-port-addresses.ts'
+import type { PortRulesOptions } from './port-rules.ts'
 import { isOwnChain, planRemoval } from './removal.ts'
 import { parseSaved } from './saved.ts'
+import { type WantedRules, wantedRules } from './wanted.ts'
 
 /** Mode iptables: chains in the tables that kube-proxy uses. */
-export const iptables: BackendModule = { open, cleanup }
+export const iptables: BackendModule = {
+  open,
+  cleanup,
+  describe: (options, states) => describeRules(wanted(options, states), options.family),
+  async diff(options, states, signal) {
+    const { family } = options
+    const text = await (await openIptables(family)).save(signal)
+    // No chain is to be kept as a digest only.
+    const saved = await parseSaved(text, () => false, new Pace())
+    return diffRules(wanted(options, states), saved, family)
+  },
+}
 
 const DEFAULT_MASQUERADE_BIT = 14
 const DEFAULT_CHECK_PERIOD_MS = 30_000
@@ -26,22 +50,46 @@ const ROUTE_LOCALNET = interfaceSysctl('ipv4', 'all', 'route_localnet')
 
 async function open(options: BackendOptions): Promise<Backend> {
   const { family, settings, metrics, log, clock } = options
-  const programs = await openIptables(family)
+  const rules = ruleOptions(options)
+  let watch: NftMonitor | undefined
+  const programs = await openIptables(family, pid => watch?.ignore(pid))
+  if (programs.flavour === 'nft') watch = openWatch(options)
   log.info({ flavour: programs.flavour, version: programs.version }, 'using iptables')
   return new IptablesBackend({
-    family,
-    detector: localDetector(settings, family),
-    masqueradeAll: settings.masqueradeAll,
-    nodeIPs: (settings.nodeIPs ?? []).filter(ip => familyOf(ip) === family),
-    masqueradeBit: settings.masqueradeBit ?? DEFAULT_MASQUERADE_BIT,
-    dropsInvalid: !isLiberal(),
-    hasLocalhostNodePorts: wantsLocalhostNodePorts(settings, family) && canRouteLocalhost(options),
+    ...rules,
+    hasLocalhostNodePorts: rules.hasLocalhostNodePorts && canRouteLocalhost(options),
     iptables: programs,
     nodePortAddresses: () => selectedAddresses(settings, family),
     metrics: metrics.iptables,
     clock,
+    watch,
     checkPeriodMs: settings.syncPeriodMs ?? DEFAULT_CHECK_PERIOD_MS,
   })
+}
+
+function wanted(options: BackendOptions, states: ServiceStates): WantedRules {
+  const nodePortAddresses = selectedAddresses(options.settings, options.family)
+  return wantedRules({ ...ruleOptions(options), nodePortAddresses }, states)
+}
+
+const ruleOptions = ({ family, settings }: BackendOptions): PortRulesOptions & FixedOptions => ({
+  family,
+  detector: localDetector(settings, family),
+  masqueradeAll: settings.masqueradeAll,
+  nodeIPs: (settings.nodeIPs ?? []).filter(ip => familyOf(ip) === family),
+  masqueradeBit: settings.masqueradeBit ?? DEFAULT_MASQUERADE_BIT,
+  dropsInvalid: !isLiberal(),
+  hasLocalhostNodePorts: wantsLocalhostNodePorts(settings, family),
+})
+
+/** Without it chains that are lost are found periodically. */
+function openWatch({ family, log }: BackendOptions): NftMonitor | undefined {
+  try {
+    return NftMonitor.open({ family, concerns: isLoss })
+  } catch (error) {
+    log.warn({ reason: describeError(error) }, 'changes by others will be noticed later')
+    return undefined
+  }
 }
 
 /** Does conntrack accept TCP segments outside the window, so that none of a Service's is INVALID? */
@@ -70,35 +118,43 @@ function canRouteLocalhost({ log }: BackendOptions): boolean {
 }
 
 /**
- * Chains and jumps bear the same names as kube-proxy's, which cannot be told from ours: we take them over. With
- * `foreignOnly` what is left in the other flavour goes, where a former kube-proxy may have had its rules.
+ * Chains and jumps bear the same names as kube-proxy's, which cannot be told from ours: we take them over. When this mode
+ * is in use (and `foreignOnly` says that it may be) what goes is that in the other flavour, where a former kube-proxy may
+ * have had its rules.
  */
 async function cleanup(
-  { foreignOnly = false, log }: CleanupOptions,
+  { inUse, foreignOnly = false }: CleanupOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const failures: unknown[] = []
+  const user = foreignOnly ? 'iptables' : inUse
+  const errors: unknown[] = []
+  const failures: string[] = []
   for (const family of ipFamilies) {
     const all = await installedIptables(family)
-    if (all.length === 0) continue
-    const inUse = foreignOnly ? (await openIptables(family)).flavour : undefined
     for (const programs of all) {
-      if (programs.flavour === inUse) continue
+      const { flavour } = programs
       try {
-        await removeFrom(programs, signal)
+        const isUsed = user !== undefined && (await openIptables(family)).flavour === flavour
+        if (!(isUsed && user === 'iptables')) {
+          await removeFrom(programs, isUsed ? user : undefined, signal)
+        }
       } catch (error) {
-        const { flavour } = programs
-        log.warn({ flavour, family, reason: describeError(error) }, 'iptables clean-up failed')
-        failures.push(error)
+        if (signal.aborted) throw error
+        errors.push(error)
+        failures.push(`IPv${family} ${flavour}: ${describeError(error)}`)
       }
     }
   }
-  if (failures.length > 0) throw failures[0] as Error
+  if (errors.length > 0) throw new AggregateError(errors, failures.join('; '))
 }
 
-async function removeFrom(programs: Iptables, signal: AbortSignal): Promise<void> {
+async function removeFrom(
+  programs: Iptables,
+  user: ProxyMode | undefined,
+  signal: AbortSignal,
+): Promise<void> {
   const saved = await parseSaved(await programs.save(signal), isOwnChain, new Pace())
-  const { text, inUse } = planRemoval(saved)
+  const { text, inUse } = planRemoval(saved, user)
   await programs.restore([text], signal)
   if (inUse.length > 0) {
     const names = inUse.join(', ')

@@ -51,9 +51,12 @@ function quote(text: string): string {
 /** The words of a rule, a quoted text being one word. */
 const wordsOf = (rule: string): readonly string[] => rule.match(/"(?:[^"\\]|\\.)*"|\S+/g) ?? []
 
-/** Do two rules say the same, in whatever order? Versions of iptables differ in it. */
+/** Equal for rules that say the same in whatever order; versions of iptables differ in it. */
+export const sortedWords = (rule: string): string => wordsOf(rule).toSorted().join('\n')
+
+/** Do two rules say the same? */
 export const isSameRule = (a: string, b: string): boolean =>
-  a === b || wordsOf(a).toSorted().join('\n') === wordsOf(b).toSorted().join('\n')
+  a === b || sortedWords(a) === sortedWords(b)
 
 /** The chain or target that a rule leads to. */
 export function targetOf(rule: string): string | undefined {

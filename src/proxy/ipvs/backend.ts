@@ -51,7 +51,7 @@ export class IpvsBackend implements Backend {
       const { kernel } = this.#options
       this.#programmed = undefined
       await kernel.prepare()
-      const context = this.#context(await kernel.addresses())
+      const context = planContext(this.#options, await kernel.addresses())
       const plan = new IpvsPlan()
       const pace = new Pace()
       for (const some of plansOf(all, context)) {
@@ -126,18 +126,6 @@ export class IpvsBackend implements Backend {
     await kernel.removeMembers(changes.members.remove)
   }
 
-  #context({ machine }: Addresses): PlanContext {
-    const { family, node, nodePortAddresses } = this.#options
-    const isSelected = (ip: IpAddress) =>
-      nodePortAddresses.length === 0 || nodePortAddresses.some(prefix => prefixContains(prefix, ip))
-    return {
-      ...node,
-      family,
-      machineAddresses: machine,
-      nodePortAddresses: [...machine].filter(ip => isSelected(ip) && !isLoopback(ip)),
-    }
-  }
-
   async #exclusive<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#last.then(work)
     this.#last = result.catch(() => {})
@@ -145,7 +133,22 @@ export class IpvsBackend implements Backend {
   }
 }
 
-function* plansOf(
+/** What plans depend on, on a machine with these addresses. */
+export function planContext(
+  { family, node, nodePortAddresses }: Pick<IpvsOptions, 'family' | 'node' | 'nodePortAddresses'>,
+  { machine }: Addresses,
+): PlanContext {
+  const isSelected = (ip: IpAddress) =>
+    nodePortAddresses.length === 0 || nodePortAddresses.some(prefix => prefixContains(prefix, ip))
+  return {
+    ...node,
+    family,
+    machineAddresses: machine,
+    nodePortAddresses: [...machine].filter(ip => isSelected(ip) && !isLoopback(ip)),
+  }
+}
+
+export function* plansOf(
   states: ServiceStates,
   context: PlanContext,
 ): Generator<readonly [string, readonly PortPlan[]]> {

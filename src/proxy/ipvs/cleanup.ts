@@ -1,6 +1,5 @@
-import { ExecError } from '#linux/exec.ts'
 import { Ipsets } from '#linux/ipset.ts'
-import { restoreIptables, saveIptables } from '#linux/iptables-restore.ts'
+import { installedIptables } from '#linux/iptables.ts'
 import { Ipvs } from '#linux/ipvs.ts'
 import { isNotFound } from '#linux/netlink/error.ts'
 import { removeLink } from '#linux/netlink/link.ts'
@@ -9,8 +8,9 @@ import { type IpFamily, ipFamilies } from '#net/ip.ts'
 import { describeError } from '#runtime/error.ts'
 import type { CleanupOptions } from '../backend.ts'
 import type { ProxyMode } from '../settings.ts'
-import { jumpRule, jumps, ownChains, type Table, tables } from './iptables-render.ts'
+import { isSharedJump, jumpRule, jumps, ownChains, type Table } from './iptables-render.ts'
 import { findDummy } from './machine.ts'
+import { savedLines } from './saved-lines.ts'
 import { setKinds, setOf } from './sets.ts'
 
 /**
@@ -49,16 +49,10 @@ async function removeRules(
   inUse: ProxyMode | undefined,
   signal: AbortSignal,
 ): Promise<void> {
-  const present = new Map<Table, readonly string[]>()
-  try {
-    for (const table of tables) present.set(table, await saveIptables(family, table, signal))
-  } catch (error) {
-    // The program is not there, or the kernel has no such table: there are no rules.
-    if (error instanceof ExecError && !signal.aborted) return
-    throw error
+  for (const programs of await installedIptables(family)) {
+    const present = savedLines(await programs.save(signal))
+    await programs.restore([renderRemoval(present, inUse)], signal)
   }
-  const text = renderRemoval(present, inUse)
-  if (text !== '') await restoreIptables(family, text, signal)
 }
 
 /** Mode iptables leads to its node ports from here; this mode has no such chain. */
@@ -77,7 +71,7 @@ export function renderRemoval(
   return [...present]
     .map(([table, lines]) => {
       const there = new Set(lines)
-      const unwanted = jumps.filter(jump => !(isShared && jump.isShared === true))
+      const unwanted = jumps.filter(jump => !(isShared && isSharedJump(jump)))
       const deleted = unwanted.filter(
         jump => jump.table === table && there.has(`-A ${jumpRule(jump)}`),
       )

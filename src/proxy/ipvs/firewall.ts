@@ -1,4 +1,4 @@
-import { restoreIptables, saveIptables } from '#linux/iptables-restore.ts'
+import type { Iptables } from '#linux/iptables.ts'
 import {
   type IptablesOptions,
   jumpRule,
@@ -9,32 +9,34 @@ import {
   tables,
 } from './iptables-render.ts'
 import type { Facts } from './plan.ts'
+import { savedLines } from './saved-lines.ts'
+
+export type FirewallOptions = IptablesOptions & { readonly iptables: Iptables }
 
 /** The iptables rules of one family: the chains of this mode, and the jumps to them. */
 export class Firewall {
-  readonly #options: IptablesOptions
+  readonly #options: FirewallOptions
   /** What is ours of the tables, as it was listed when it was right. */
   #listed: string | undefined
 
-  constructor(options: IptablesOptions) {
+  constructor(options: FirewallOptions) {
     this.#options = options
   }
 
-  /** Writes all rules, with one run of iptables-restore. @throws {ExecError} */
+  /** Writes all rules, with one run of iptables-restore. @throws {IptablesError} */
   async write(facts: Facts, signal: AbortSignal): Promise<void> {
     this.#listed = undefined
     const chains = renderChains(this.#options, facts)
-    const { family } = this.#options
-    const texts: string[] = []
-    for (const table of tables) {
-      const present = await saveIptables(family, table, signal)
-      texts.push(renderTable(table, chains[table], new Set(present)))
-    }
-    await restoreIptables(family, texts.join(''), signal)
+    const { iptables } = this.#options
+    const present = savedLines(await iptables.save(signal))
+    const texts = tables.map(table =>
+      renderTable(table, chains[table], new Set(present.get(table))),
+    )
+    await iptables.restore(texts, signal)
     this.#listed = await this.#list(signal)
   }
 
-  /** Is all as it was written? @throws {ExecError} */
+  /** Is all as it was written? @throws {IptablesError} */
   async isIntact(signal: AbortSignal): Promise<boolean> {
     return this.#listed === undefined || this.#listed === (await this.#list(signal))
   }
@@ -42,9 +44,10 @@ export class Firewall {
   /** What is ours: how iptables prints a rule is its business, so it is compared with itself. */
   async #list(signal: AbortSignal): Promise<string> {
     const lines: string[] = []
+    const present = savedLines(await this.#options.iptables.save(signal))
     for (const table of tables) {
       const own = new Set(ownChains(table))
-      for (const line of await saveIptables(this.#options.family, table, signal)) {
+      for (const line of present.get(table) ?? []) {
         if (isOurs(line, table, own)) lines.push(`${table} ${line}`)
       }
     }

@@ -1,6 +1,7 @@
 import type { IpFamily } from '#net/ip.ts'
 import { formatPrefix } from '#net/prefix.ts'
 import type { LocalDetector } from '../local-detector.ts'
+import { sharedChains, sharedTargets } from '../shared-chains.ts'
 import type { Facts } from './plan.ts'
 import { type SetKind, setName } from './sets.ts'
 
@@ -12,8 +13,6 @@ export type IptablesOptions = {
   readonly masqueradeAll: boolean
   /** The bit of the packet mark that means "masquerade", 0 to 31. */
   readonly masqueradeBit: number
-  /** May masquerading choose source ports at random (iptables 1.6.2)? */
-  readonly randomPorts: boolean
 }
 
 export type Table = 'nat' | 'filter'
@@ -25,8 +24,6 @@ export type Jump = {
   readonly from: string
   readonly to: string
   readonly comment: string
-  /** Mode iptables has the same one. */
-  readonly isShared?: boolean
 }
 
 /** In the order in which they are put at the head of their chains: the last of a chain comes first. */
@@ -36,21 +33,18 @@ export const jumps: readonly Jump[] = [
     from,
     to: 'KUBE-SERVICES',
     comment: 'kubernetes service portals',
-    isShared: true,
   })),
   {
     table: 'nat',
     from: 'POSTROUTING',
     to: 'KUBE-POSTROUTING',
     comment: 'kubernetes postrouting rules',
-    isShared: true,
   },
   {
     table: 'filter',
     from: 'FORWARD',
     to: 'KUBE-FORWARD',
     comment: 'kubernetes forwarding rules',
-    isShared: true,
   },
   {
     table: 'filter',
@@ -78,18 +72,12 @@ export const jumps: readonly Jump[] = [
   },
 ]
 
+/** Has mode iptables the same one? */
+export const isSharedJump = ({ table, to }: Jump): boolean => sharedTargets.has(`${table} ${to}`)
+
 /** The rule of a jump as iptables-save prints it, without the command before it. */
 export const jumpRule = ({ from, to, comment }: Jump): string =>
   `${from} -m comment --comment "${comment}" -j ${to}`
-
-/** Chains that mode iptables has under the same names. */
-const sharedChains: ReadonlySet<string> = new Set([
-  'KUBE-SERVICES',
-  'KUBE-POSTROUTING',
-  'KUBE-MARK-MASQ',
-  'KUBE-FORWARD',
-  'KUBE-PROXY-FIREWALL',
-])
 
 const chainNames: Readonly<Record<Table, readonly string[]>> = {
   nat: [
@@ -111,7 +99,7 @@ const chainNames: Readonly<Record<Table, readonly string[]>> = {
 
 /** The names of a table's chains, or of those that only this mode has. */
 export const ownChains = (table: Table, onlyOurs = false): readonly string[] =>
-  chainNames[table].filter(chain => !(onlyOurs && sharedChains.has(chain)))
+  chainNames[table].filter(chain => !(onlyOurs && sharedChains.has(`${table} ${chain}`)))
 
 /** Rules by chain, without the `-A CHAIN` before each; a chain that is empty is there. */
 export type Chains = Readonly<Record<string, readonly string[]>>
@@ -135,7 +123,6 @@ const inSet = (set: SetKind, family: IpFamily, sides: string): string =>
 function natChains(options: IptablesOptions, facts: Facts): Chains {
   const when = whenOf(options, facts)
   const mark = markText(options)
-  const masquerade = `-j MASQUERADE${options.randomPorts ? ' --random-fully' : ''}`
   const nodePorts = (['TCP', 'UDP', 'SCTP'] as const).flatMap(protocol => {
     const suffix = protocol === 'SCTP' ? ('SCTP-HASH' as const) : protocol
     const sides = protocol === 'SCTP' ? 'dst,dst' : 'dst'
@@ -156,7 +143,7 @@ function natChains(options: IptablesOptions, facts: Facts): Chains {
       ...when('LOOP-BACK', 'dst,dst,src', '-j MASQUERADE'),
       `-m mark ! --mark ${mark}/${mark} -j RETURN`,
       `-j MARK --set-xmark ${mark}/0x0`,
-      `-m comment --comment "kubernetes service traffic requiring SNAT" ${masquerade}`,
+      `-m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE --random-fully`,
     ],
     'KUBE-MARK-MASQ': [`-j MARK --set-xmark ${mark}/${mark}`],
   }
@@ -215,6 +202,7 @@ function filterChains(options: IptablesOptions, facts: Facts): Chains {
     'EXTERNAL-IP-LOCAL',
   ] as const satisfies readonly SetKind[]
   const healthCheck = inSet('HEALTH-CHECK-NODE-PORT', family, 'dst')
+  const unreachable = family === 4 ? 'icmp-port-unreachable' : 'icmp6-port-unreachable'
   return {
     'KUBE-FORWARD': [
       `-m comment --comment "kubernetes forwarding rules" -m mark --mark ${mark}/${mark} -j ACCEPT`,
@@ -233,7 +221,7 @@ function filterChains(options: IptablesOptions, facts: Facts): Chains {
     'KUBE-IPVS-FILTER': [
       ...passing.map(set => `${inSet(set, family, 'dst,dst')}-j RETURN`),
       `-p tcp ${healthCheck}-j RETURN`,
-      `-m conntrack --ctstate NEW ${inSet('IPVS-IPS', family, 'dst')}-j REJECT`,
+      `-m conntrack --ctstate NEW ${inSet('IPVS-IPS', family, 'dst')}-j REJECT --reject-with ${unreachable}`,
     ],
     'KUBE-IPVS-OUT-FILTER': facts.barred.map(
       ({ protocol, address, port }) =>

@@ -1,21 +1,43 @@
 import { release } from 'node:os'
-import { iptablesVersion } from '#linux/iptables-restore.ts'
+import { openIptables } from '#linux/iptables.ts'
 import type { Ipvs } from '#linux/ipvs.ts'
 import { isNotFound } from '#linux/netlink/error.ts'
+import { NetlinkSocket } from '#linux/netlink/socket.ts'
 import { ensureSysctl } from '#linux/sysctl.ts'
 import { familyOf, type IpAddress, type IpFamily } from '#net/ip.ts'
 import { describeError, NodeplaneError } from '#runtime/error.ts'
 import type { Backend, BackendModule, BackendOptions } from '../backend.ts'
 import { localDetector } from '../local-detector.ts'
 import type { IpvsSettings } from '../settings.ts'
-import { IpvsBackend } from './backend.ts'
+import { IpvsBackend, planContext } from './backend.ts'
 import { cleanup } from './cleanup.ts'
+import { type DescribeOptions, describeIpvs, diffIpvs } from './describe.ts'
 import { Firewall } from './firewall.ts'
-import { IpvsKernel } from './kernel.ts'
+import type { IptablesOptions } from './iptables-render.ts'
+import { IpvsKernel, type KernelOptions } from './kernel.ts'
+import { type Addresses, findDummy, readAddresses } from './machine.ts'
+import { savedLines } from './saved-lines.ts'
 import { wantedSysctls } from './sysctls.ts'
 
 /** Mode ipvs: Services become virtual servers of the kernel's IPVS. */
-export const ipvs: BackendModule = { open, cleanup }
+export const ipvs: BackendModule = {
+  open,
+  cleanup,
+  async *describe(options, states) {
+    using route = NetlinkSocket.open()
+    const addresses = await readAddresses(route, options.family, await findDummy(route))
+    yield* describeIpvs(described(options, addresses), states)
+  },
+  async diff(options, states, signal) {
+    const { family } = options
+    using kernel = await IpvsKernel.open(kernelOptions(options))
+    const iptables = await openIptables(family)
+    return await diffIpvs(described(options, await kernel.addresses()), states, async isWanted => ({
+      kernel: await kernel.read(isWanted),
+      rules: savedLines(await iptables.save(signal)),
+    }))
+  },
+}
 
 /** The kernel does not have the scheduler that is configured. */
 export class SchedulerError extends NodeplaneError {
@@ -29,36 +51,23 @@ const DEFAULT_SCHEDULER = 'rr'
 const DEFAULT_PERIOD_MS = 30_000
 const DEFAULT_MASQUERADE_BIT = 14
 
-async function open({ family, settings, log, clock }: BackendOptions): Promise<Backend> {
-  const {
-    scheduler = DEFAULT_SCHEDULER,
-    excludeCIDRs = [],
-    strictARP = false,
-  } = settings.ipvs ?? {}
+async function open(options: BackendOptions): Promise<Backend> {
+  const { family, settings, log, clock } = options
+  const { strictARP = false } = settings.ipvs ?? {}
   await using opened = new AsyncDisposableStack()
-  const ofFamily = <T extends { readonly family: number }>(prefixes: readonly T[]) =>
-    prefixes.filter(prefix => prefix.family === family)
-  const kernel = opened.use(await IpvsKernel.open({ family, excludeCIDRs: ofFamily(excludeCIDRs) }))
-  await probeScheduler(kernel.ipvs, scheduler, family)
+  const kernel = opened.use(await IpvsKernel.open(kernelOptions(options)))
+  const node = nodeOptions(options)
+  await probeScheduler(kernel.ipvs, node.node.scheduler, family)
   for (const [path, value] of wantedSysctls(release(), strictARP)) ensureSysctl(path, value)
   await setTimeouts(kernel.ipvs, settings.ipvs).catch((error: unknown) => {
     log.warn({ reason: describeError(error) }, 'the IPVS time-outs stay as they are')
   })
   const firewall = new Firewall({
-    family,
-    detector: localDetector(settings, family),
-    masqueradeAll: settings.masqueradeAll,
-    masqueradeBit: settings.masqueradeBit ?? DEFAULT_MASQUERADE_BIT,
-    randomPorts: canChoosePorts(await iptablesVersion(family)),
+    ...ruleOptions(options),
+    iptables: await openIptables(family),
   })
   const backend = new IpvsBackend({
-    family,
-    node: {
-      nodeName: settings.nodeName,
-      nodeIPs: (settings.nodeIPs ?? []).filter(ip => familyOf(ip) === family),
-      scheduler,
-    },
-    nodePortAddresses: ofFamily(settings.nodePortAddresses),
+    ...node,
     kernel,
     firewall,
     periodMs: settings.syncPeriodMs ?? DEFAULT_PERIOD_MS,
@@ -68,6 +77,33 @@ async function open({ family, settings, log, clock }: BackendOptions): Promise<B
   opened.move()
   return backend
 }
+
+const described = (options: BackendOptions, addresses: Addresses): DescribeOptions => ({
+  rules: ruleOptions(options),
+  context: planContext(nodeOptions(options), addresses),
+})
+
+const kernelOptions = ({ family, settings }: BackendOptions): KernelOptions => ({
+  family,
+  excludeCIDRs: (settings.ipvs?.excludeCIDRs ?? []).filter(prefix => prefix.family === family),
+})
+
+const ruleOptions = ({ family, settings }: BackendOptions): IptablesOptions => ({
+  family,
+  detector: localDetector(settings, family),
+  masqueradeAll: settings.masqueradeAll,
+  masqueradeBit: settings.masqueradeBit ?? DEFAULT_MASQUERADE_BIT,
+})
+
+const nodeOptions = ({ family, settings }: BackendOptions) => ({
+  family,
+  node: {
+    nodeName: settings.nodeName,
+    nodeIPs: (settings.nodeIPs ?? []).filter(ip => familyOf(ip) === family),
+    scheduler: settings.ipvs?.scheduler ?? DEFAULT_SCHEDULER,
+  },
+  nodePortAddresses: settings.nodePortAddresses.filter(prefix => prefix.family === family),
+})
 
 /** Addresses for documentation (RFC 5737, RFC 3849), where nothing is; one for each family, which probe at the same time. */
 const probes = { 4: '198.51.100.0', 6: '2001:db8::' } as Record<IpFamily, IpAddress>
@@ -90,10 +126,4 @@ async function setTimeouts(ipvs: Ipvs, settings: IpvsSettings = {}): Promise<voi
   const { tcpTimeoutSeconds: tcp = 0, tcpFinTimeoutSeconds: tcpFin = 0 } = settings
   const { udpTimeoutSeconds: udp = 0 } = settings
   if (tcp > 0 || tcpFin > 0 || udp > 0) await ipvs.setTimeouts({ tcp, tcpFin, udp })
-}
-
-/** From iptables 1.6.2 on. */
-function canChoosePorts(version: string): boolean {
-  const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number)
-  return major * 1e6 + minor * 1e3 + patch >= 1_006_002
 }

@@ -30,7 +30,8 @@ export const nftables: BackendModule = {
 async function open(options: BackendOptions): Promise<Backend> {
   const layout = layoutOptions(options)
   if (layout.localhostNodePorts && options.family === 4) ensureSysctl(ROUTE_LOCALNET, '1')
-  const watch = NftMonitor.open(layout.table)
+  const { family, name } = layout.table
+  const watch = NftMonitor.open({ family, concerns: (_, { table }) => table === name })
   return new NftablesBackend({
     ...layout,
     node: ownNode(options),

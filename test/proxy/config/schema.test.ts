@@ -223,6 +223,12 @@ const refused: readonly { body: string; says: RegExp }[] = [
     says: /^kp\.yaml:4:36: ipvs\.excludeCIDRs\[1\]: 'x' is not a CIDR/,
   },
   { body: 'detectLocalMode: Magic', says: /detectLocalMode: .*NodeCIDR/ },
+  ...['a"b', 'veth*', 'cali+', 'a b', 'a/b', '-i', '!', '..', 'sixteen-bytes-xx', 'é'].map(
+    name => ({
+      body: `detectLocalMode: InterfaceNamePrefix\ndetectLocal: { interfaceNamePrefix: '${name}' }`,
+      says: /detectLocal\.interfaceNamePrefix: ".*" is not the name of a network interface/,
+    }),
+  ),
   { body: 'detectLocalMode: BridgeInterface', says: /detectLocal\.bridgeInterface: missing/ },
   {
     body: 'detectLocalMode: InterfaceNamePrefix',

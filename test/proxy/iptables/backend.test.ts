@@ -228,3 +228,63 @@ t.test('new addresses of the node are noticed', async t => {
   const reasons = await lossAfter(t, options, () => addresses.push('192.0.2.2'))
   t.strictSame(reasons, ['the addresses of the node changed'])
 })
+
+/** A backend that is told of changes as soon as `ring` says so. */
+async function guarded(iptables: FakeIptables) {
+  let rings = Promise.withResolvers<void>()
+  const watch = {
+    async next(signal: AbortSignal) {
+      const aborted = new Promise<never>((_, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason as Error))
+      })
+      await Promise.race([rings.promise, aborted])
+      rings = Promise.withResolvers()
+      return { reason: 'iptables (pid 7): 1 rule deleted', isElementsOnly: false }
+    },
+    [Symbol.dispose]: () => {},
+  }
+  const backend = backendOn(iptables, { watch })
+  const states = statesOf(...web('a', 1, 1))
+  await backend.replace(states, noSignal)
+  const stop = new AbortController()
+  const reasons: string[] = []
+  const guard = backend.guard(reason => reasons.push(reason), stop.signal)
+  return {
+    backend,
+    states,
+    reasons,
+    ring: () => rings.resolve(),
+    end: () => {
+      stop.abort()
+      return guard
+    },
+  }
+}
+
+t.test('where the kernel tells of changes, what is lost is noticed at once, each time', async t => {
+  const iptables = new FakeIptables()
+  const { backend, states, reasons, ring, end } = await guarded(iptables)
+  for (let round = 1; round <= 3; round++) {
+    iptables.tables.get('nat')?.set('KUBE-SERVICES', [])
+    ring()
+    await eventually('the guard to tell', () => reasons.length === round)
+    await backend.replace(states, noSignal)
+  }
+  t.match(reasons[2], /^chain nat KUBE-SERVICES is not as it was written; iptables \(pid 7\)/)
+  await end()
+})
+
+t.test('what another iptables prints in other words is written once more, then known', async t => {
+  const iptables = new FakeIptables()
+  const save = iptables.save.bind(iptables)
+  iptables.save = async () => (await save()).replace('--random-fully', '--random-full')
+  const { backend, states, reasons, ring, end } = await guarded(iptables)
+  ring()
+  await eventually('the guard to tell', () => reasons.length === 1)
+  await backend.replace(states, noSignal)
+  ring()
+  iptables.tables.get('nat')?.set('KUBE-MARK-MASQ', [])
+  await eventually('the guard to tell', () => reasons.length === 2)
+  t.match(reasons, [/^chain nat KUBE-POSTROUTING /, /^chain nat KUBE-MARK-MASQ /])
+  await end()
+})

@@ -27,6 +27,7 @@ export const backendOn = (
     nodePortAddresses: () => 'all',
     metrics: { wrote: () => {}, restoreFailed: () => {} },
     clock: systemClock,
+    watch: undefined,
     checkPeriodMs: 30_000,
     ...options,
   })

@@ -54,3 +54,61 @@ t.test("chains that others' rules lead to are emptied, and named", async t => {
   t.strictSame(inUse, ['nat KUBE-MARK-MASQ'])
   t.strictSame(iptables.rules('nat', 'KUBE-MARK-MASQ'), [])
 })
+
+t.test('what mode ipvs has in common stays while that is in use', async t => {
+  const iptables = withOthers()
+  await backendOn(iptables).replace([], noSignal)
+  // Mode ipvs writes its own rules before others' go.
+  iptables.tables.get('nat')?.set('KUBE-SERVICES', [])
+  const { text } = planRemoval(
+    await parseSaved(await iptables.save(), isOwnChain, new Pace()),
+    'ipvs',
+  )
+  await iptables.restore([text])
+  const left = [...iptables.tables].flatMap(([table, chains]) =>
+    [...chains].flatMap(([chain, rules]) => [
+      ...(chain.startsWith('KUBE-') ? [`${table} ${chain}`] : []),
+      ...rules.flatMap(rule => {
+        const target = / -j (KUBE-(?!FIREWALL)\S+)/.exec(rule)?.[1]
+        return target === undefined ? [] : [`${table} ${chain} → ${target}`]
+      }),
+    ]),
+  )
+  t.strictSame(left.sort(), [
+    'filter FORWARD → KUBE-FORWARD',
+    'filter KUBE-FIREWALL',
+    'filter KUBE-FORWARD',
+    'filter KUBE-PROXY-FIREWALL',
+    'mangle KUBE-IPTABLES-HINT',
+    'mangle KUBE-KUBELET-CANARY',
+    'nat KUBE-MARK-MASQ',
+    'nat KUBE-POSTROUTING',
+    'nat KUBE-SERVICES',
+    'nat OUTPUT → KUBE-SERVICES',
+    'nat POSTROUTING → KUBE-POSTROUTING',
+    'nat PREROUTING → KUBE-SERVICES',
+  ])
+})
+
+t.test('the guard of localhost goes where no kubelet has been, and nobody added to it', async t => {
+  const guarded = async (prepare: (iptables: FakeIptables) => void) => {
+    const iptables = new FakeIptables()
+    prepare(iptables)
+    await backendOn(iptables, { hasLocalhostNodePorts: true }).replace([], noSignal)
+    await iptables.restore([(await removalFrom(iptables)).text])
+    return iptables.tables.get('filter')?.has('KUBE-FIREWALL')
+  }
+  t.equal(await guarded(() => {}), false)
+  t.equal(
+    await guarded(({ tables }) => {
+      tables.get('mangle')?.set('KUBE-KUBELET-CANARY', [])
+    }),
+    true,
+  )
+  t.equal(
+    await guarded(({ tables }) => {
+      tables.get('filter')?.set('KUBE-FIREWALL', ['-m mark --mark 0x8000/0x8000 -j DROP'])
+    }),
+    true,
+  )
+})

@@ -18,7 +18,6 @@ const options: IptablesOptions = {
   detector: pods,
   masqueradeAll: false,
   masqueradeBit: 14,
-  randomPorts: true,
 }
 const facts = (...sets: readonly SetKind[]): Facts => ({ sets: new Set(sets), barred: [] })
 const rulesOf = (
@@ -84,7 +83,7 @@ t.test('the way of a connection to a Service, every set in use', async t => {
       name => `${set(name, 'dst,dst')} -j RETURN`,
     ),
     `-p tcp ${set('HEALTH-CHECK-NODE-PORT', 'dst')} -j RETURN`,
-    `-m conntrack --ctstate NEW ${set('IPVS-IPS', 'dst')} -j REJECT`,
+    `-m conntrack --ctstate NEW ${set('IPVS-IPS', 'dst')} -j REJECT --reject-with icmp-port-unreachable`,
   ])
 })
 

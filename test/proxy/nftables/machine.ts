@@ -4,8 +4,8 @@ import type { IpAddress } from '#net/ip.ts'
 import { systemClock } from '#runtime/clock.ts'
 import type { ServiceStates } from '../../../src/proxy/backend.ts'
 import { ChangeTracker } from '../../../src/proxy/change-tracker.ts'
+import type { TableWatch } from '../../../src/proxy/foreign-changes.ts'
 import { NftablesBackend } from '../../../src/proxy/nftables/backend.ts'
-import type { TableWatch } from '../../../src/proxy/nftables/guard.ts'
 import { FakeKernel } from './fake-kernel.ts'
 
 const table = { family: 4, name: 'np' } as const

@@ -5,10 +5,10 @@ import { describeError } from '#runtime/error.ts'
 import { readZones } from '../../corefile/arguments.ts'
 import type { Directive } from '../../corefile/directive.ts'
 import { DirectiveProblems, directiveError } from '../../corefile/problem.ts'
-import { type Query, type Reply, type ResourceRecord } from '../../message.ts'
 import { counter } from '../../metric.ts'
-import { isInZone, joinName, longestZone, normalizeName } from '../../name.ts'
-import type { ClusterZone, Handler, PluginDefinition, SetupContext } from '../../plugin.ts'
+import { joinName, longestZone, normalizeName } from '../../name.ts'
+import type { ClusterZone, PluginDefinition, SetupContext } from '../../plugin.ts'
+import { baseUnder, walkSearch } from '../../search-walk.ts'
 
 /** Elements of a search list that are walked: what resolvers take (Kubernetes: 32). */
 const MAX_SEARCHES = 32
@@ -31,60 +31,19 @@ export const autopath: PluginDefinition = {
         const name = query.question.name.toLowerCase()
         const search =
           longestZone(zones, name) === undefined ? undefined : searchOf(query.client.address)
-        const [first] = search ?? []
-        if (search === undefined || first === undefined || first === '.') return next(query, signal)
-        if (name === first || !isInZone(name, first)) return next(query, signal)
-        const base = query.question.name.slice(0, -first.length)
-        return walk(base, search, {
+        const base = baseUnder(query.question.name, search ?? [])
+        if (search === undefined || base === undefined) return next(query, signal)
+        return walkSearch({
           query,
-          next: asked => next(asked, signal),
+          base,
+          suffixes: [...search, '.'],
+          askFirst: () => next(query, signal),
+          askOther: other => next(other, signal),
           onFound: () => found.inc({ server: context.server }),
         })
       },
     }
   },
-}
-
-type Walking = {
-  readonly query: Query
-  readonly next: (query: Query) => ReturnType<Handler>
-  readonly onFound: () => void
-}
-
-/** The first answer that does not deny its name, else the first of all. `base` ends in a dot. */
-async function walk(
-  base: string,
-  search: readonly string[],
-  { query, next, onFound }: Walking,
-): Promise<Reply | undefined> {
-  let first: Reply | undefined
-  for (const [index, suffix] of [...search, '.'].entries()) {
-    const name = suffix === '.' ? base : joinName(base.slice(0, -1), suffix)
-    // What the list makes longer than a name can be does not exist.
-    if (normalizeName(name) === undefined) continue
-    const asked = index === 0 ? query : { ...query, question: { ...query.question, name } }
-    const answer = await next(asked)
-    if (answer === undefined) return undefined
-    if (index === 0) first = answer
-    if (answer.rcode === 'NXDOMAIN') continue
-    onFound()
-    return aliased(answer, query.question.name)
-  }
-  return first
-}
-
-/** An answer to another name needs an alias from the one that was asked. */
-function aliased(answer: Reply, asked: string): Reply {
-  const [first] = answer.answers
-  if (first === undefined || first.name.toLowerCase() === asked.toLowerCase()) return answer
-  const alias: ResourceRecord = {
-    name: asked,
-    type: 'CNAME',
-    class: 'IN',
-    ttl: first.ttl,
-    data: first.name,
-  }
-  return { ...answer, answers: [alias, ...answer.answers] }
 }
 
 /** The search list of a client; undefined: none is known. */

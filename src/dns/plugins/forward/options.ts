@@ -86,8 +86,7 @@ async function parseOne(
     ...defaults,
     from: readZones(directive, [fromText ?? '.'], problems)[0] ?? '.',
     upstreams,
-    // One server is tried twice as well: a datagram may be lost.
-    maxAttempts: 2 * upstreams.length,
+    maxAttempts: attemptsFor(upstreams),
   }
   for (const option of directive.block ?? []) {
     const read = Object.hasOwn(optionReaders, option.name) ? optionReaders[option.name] : undefined
@@ -96,6 +95,17 @@ async function parseOne(
   }
   return draft
 }
+
+/** What `forward . UPSTREAMS` says, without options. */
+export const plainForward = (upstreams: readonly UpstreamServer[]): ForwardOptions => ({
+  ...defaults,
+  from: '.',
+  upstreams,
+  maxAttempts: attemptsFor(upstreams),
+})
+
+/** One server is tried twice as well: a datagram may be lost. */
+const attemptsFor = (upstreams: readonly UpstreamServer[]): number => 2 * upstreams.length
 
 const defaults = {
   except: [],

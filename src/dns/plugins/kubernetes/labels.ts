@@ -13,6 +13,9 @@ export function labelQuery(
     const pods = options.pods === 'verified' ? index.podsAt(query.client.address) : []
     return pods.length === 1 ? pods[0]?.metadata : undefined
   }
+  for (const [key, value] of Object.entries(client()?.labels ?? {})) {
+    labels.set(`kubernetes/client-label/${key}`, () => value)
+  }
   labels.set('kubernetes/client-namespace', () => client()?.namespace ?? '')
   labels.set('kubernetes/client-pod-name', () => client()?.name ?? '')
   const name = query.question.name.toLowerCase()
@@ -26,6 +29,8 @@ export function labelQuery(
   const set = (label: string, value: () => string | undefined) =>
     labels.set(`kubernetes/${label}`, () => value() ?? '')
   set('zone', () => zone)
+  // CoreDNS's words for a name that is none of the schema.
+  set('parse-error', () => (request().kind === 'unknown' ? 'invalid query name' : undefined))
   set('kind', () => ({ service: 'svc', pod: 'pod' })[request().kind as string])
   set('namespace', () => {
     const asked = request()

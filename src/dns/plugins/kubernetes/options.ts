@@ -1,4 +1,3 @@
-import { resolve } from 'node:path'
 import type { Labels } from '#cluster/objects.ts'
 import { parseLabelSelector, SelectorError, selectorMatches } from '#cluster/selector.ts'
 import { parseInteger, parseSpan, readZones } from '../../corefile/arguments.ts'
@@ -7,6 +6,7 @@ import { DirectiveProblems } from '../../corefile/problem.ts'
 import type { ClusterConnection } from '../../plugin.ts'
 import { isReverseZone } from '../../zone/reverse-name.ts'
 import type { PodMode } from '../../zone/zone-options.ts'
+import { checkConnection, connectionReaders } from '../connection-options.ts'
 
 /** What a `kubernetes` block says. */
 export type KubernetesOptions = {
@@ -140,41 +140,13 @@ const optionReaders: Readonly<Record<string, (option: Directive, reading: Readin
     if (duration === undefined) problems.add(option, 'needs one duration, e.g. 5s')
     else draft.startupTimeoutMs = duration
   },
-  manifests(option, { draft, problems, directory }) {
-    if (!needArguments(option, 1, problems)) return
-    draft.connection = { ...draft.connection, manifests: resolve(directory, option.args[0] ?? '') }
-  },
-  kubeconfig(option, { draft, problems, directory }) {
-    const [file, context] = option.args
-    if (file === undefined || option.args.length > 2) {
-      problems.add(option, 'needs a file and may name a context')
-      return
-    }
-    draft.connection = { ...draft.connection, kubeconfig: resolve(directory, file), context }
-  },
-  endpoint(option, { draft, problems }) {
-    if (option.args.length !== 1 || !URL.canParse(option.args[0] ?? '')) {
-      problems.add(option, 'needs one URL, e.g. https://10.0.0.1:6443')
-      return
-    }
-    draft.connection = { ...draft.connection, endpoint: option.args[0] }
-  },
-  tls(option, { draft, problems, directory }) {
-    if (!needArguments(option, 3, problems, 'certificate, key and CA')) return
-    const [cert = '', key = '', ca = ''] = option.args.map(file => resolve(directory, file))
-    draft.connection = { ...draft.connection, tls: { cert, key, ca } }
-  },
+  ...connectionReaders,
 }
 
-function needArguments(
-  option: Directive,
-  count: number,
-  problems: DirectiveProblems,
-  what = count === 0 ? 'no argument' : `${count} argument`,
-): boolean {
-  if (option.args.length === count) return true
+function needArguments(option: Directive, count: number, problems: DirectiveProblems): void {
+  if (option.args.length === count) return
+  const what = count === 0 ? 'no argument' : `${count} argument`
   problems.add(option, `takes ${what}, not ${option.args.length} arguments`)
-  return false
 }
 
 const isPodMode = (text: string | undefined): text is PodMode =>
@@ -190,19 +162,5 @@ function selectorOf(option: Directive, problems: DirectiveProblems): Selector | 
     if (!(error instanceof SelectorError)) throw error
     problems.add(option, error.message)
     return undefined
-  }
-}
-
-function checkConnection(
-  directive: Directive,
-  { manifests, kubeconfig, endpoint, tls }: ClusterConnection,
-  problems: DirectiveProblems,
-): void {
-  const ways = Object.entries({ manifests, kubeconfig, endpoint }).filter(([, value]) => value)
-  if (ways.length > 1) {
-    problems.add(directive, `has ${ways.map(([name]) => name).join(' and ')}: choose one`)
-  }
-  if (tls !== undefined && endpoint === undefined) {
-    problems.add(directive, 'has tls without endpoint: add the URL that it is for')
   }
 }

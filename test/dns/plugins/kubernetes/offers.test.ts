@@ -3,9 +3,10 @@ import { Store } from '#cluster/store.ts'
 import { kubernetesPlugin } from '#dns/plugins/kubernetes/plugin.ts'
 import type { IpAddress } from '#net/ip.ts'
 import { directive, queryFor, setupContext } from '../../../helper/dns.ts'
+import { eventually } from '../../../helper/eventually.ts'
 import { HeldClock } from '../../../helper/held-clock.ts'
 import { recordsAsText } from '../../../helper/records-as-text.ts'
-import { endpoint, namespace, service, slice } from '../../../helper/zone-cluster.ts'
+import { endpoint, namespace, pod, service, slice } from '../../../helper/zone-cluster.ts'
 
 /** What the plugin offers to other plugins, over a small cluster. */
 async function serve(text: string, { synced = true } = {}) {
@@ -19,7 +20,7 @@ async function serve(text: string, { synced = true } = {}) {
     store.set(object.kind, object)
   }
   if (synced) {
-    for (const kind of ['Service', 'EndpointSlice', 'Namespace'] as const) {
+    for (const kind of ['Service', 'EndpointSlice', 'Namespace', 'Pod'] as const) {
       store.replaceAll(kind, [...store.list(kind)])
     }
   }
@@ -30,7 +31,7 @@ async function serve(text: string, { synced = true } = {}) {
   const context = setupContext({ cluster: { open: () => store } })
   const plugin = await definition.setup([directive(text)], context)
   t.teardown(() => plugin.stop?.())
-  return { plugin }
+  return { plugin, store }
 }
 
 t.test('the zone may be copied, every record once, when the cluster was listed', async t => {
@@ -68,4 +69,21 @@ t.test('labels for metadata', async t => {
     zone: 'cluster.local.',
     endpoint: '',
   })
+})
+
+t.test('with verified pods the labels name the Pod that asks, and its own labels', async t => {
+  const { plugin, store } = await serve('kubernetes cluster.local\npods verified')
+  const client = pod({ name: 'p1', ips: ['10.4.0.1'] })
+  store.set('Pod', { ...client, metadata: { ...client.metadata, labels: { app: 'shop' } } })
+  const asked = (address: string) => {
+    const labels = new Map<string, () => string>()
+    const from = { client: { address: address as IpAddress, port: 1 } }
+    plugin.label?.(queryFor('x.y.z.cluster.local.', 'A', from), labels)
+    return (label: string) => labels.get(`kubernetes/${label}`)?.()
+  }
+  await eventually('the Pod', () => asked('10.4.0.1')('client-pod-name') === 'p1')
+  t.equal(asked('10.4.0.1')('client-namespace'), 'testns')
+  t.equal(asked('10.4.0.1')('client-label/app'), 'shop')
+  t.equal(asked('10.4.0.2')('client-label/app'), undefined)
+  t.equal(asked('10.4.0.2')('parse-error'), 'invalid query name')
 })

@@ -157,6 +157,18 @@ t.test('a change is answered as soon as the feed has it', async () => {
   })
 })
 
+t.test('a denial is forgotten when its name comes to be, never before it is answered', async t => {
+  const { ask, store } = await serve('kubernetes cluster.local')
+  const name = 'svc2.testns.svc.cluster.local.'
+  const denied = await ask(name)
+  t.equal(denied.rcode, 'NXDOMAIN')
+  const forgotten = new Promise<void>(resolve => denied.remember?.untilChange?.(resolve))
+  store.set('Service', service({ name: 'svc2', ips: ['10.0.0.2'] }))
+  // Whatever remembered the denial, a cache or the fast path, is told; who asks then gets the address.
+  await forgotten
+  t.strictSame(recordsAsText((await ask(name)).answers), [`${name} 5 A 10.0.0.2`])
+})
+
 t.test('an ExternalName’s target is looked up through the server', async t => {
   const target = {
     name: 'example.org.',

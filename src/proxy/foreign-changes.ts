@@ -1,7 +1,7 @@
 import type { ForeignChange } from '#linux/nft-monitor.ts'
 import type { Clock } from '#runtime/clock.ts'
 
-/** Tells of changes that others made to the table. */
+/** Tells of changes that others made to what is ours. */
 export interface TableWatch extends Disposable {
   next(signal: AbortSignal): Promise<ForeignChange>
 }
@@ -14,7 +14,8 @@ const REPAIR_INTERVAL_MS = 5_000
 export type GuardOptions = {
   readonly watch: TableWatch
   readonly clock: Clock
-  readonly onChange: (change: ForeignChange) => void
+  /** The next change is asked for when it is done. */
+  readonly onChange: (change: ForeignChange) => void | Promise<void>
 }
 
 /** Hands on what others did until the signal is aborted: the first ones at once, endless ones at a bounded rate, summed up. */
@@ -30,7 +31,7 @@ export async function guardTable(
       const nowMs = clock.monotonic()
       spent = Math.max(0, spent - (nowMs - lastMs) / REPAIR_INTERVAL_MS) + 1
       lastMs = nowMs
-      onChange(change)
+      await onChange(change)
       if (spent >= REPAIRS_AT_ONCE) await clock.sleep(REPAIR_INTERVAL_MS, signal)
     }
   } catch (error) {

@@ -1,8 +1,8 @@
 import t from 'tap'
 import type { ForeignChange } from '#linux/nft-monitor.ts'
-import { guardTable } from '../../../src/proxy/nftables/guard.ts'
-import { eventually } from '../../helper/eventually.ts'
-import { HeldClock } from '../../helper/held-clock.ts'
+import { guardTable } from '../../src/proxy/foreign-changes.ts'
+import { eventually } from '../helper/eventually.ts'
+import { HeldClock } from '../helper/held-clock.ts'
 
 const change: ForeignChange = { reason: 'nft (pid 1): 1 table deleted', isElementsOnly: false }
 
@@ -18,7 +18,7 @@ function fighting() {
     },
     [Symbol.dispose]: () => {},
   }
-  const ended = guardTable({ watch, clock, onChange: c => seen.push(c) }, stop.signal)
+  const ended = guardTable({ watch, clock, onChange: c => void seen.push(c) }, stop.signal)
   return { clock, seen, stop, ended }
 }
 

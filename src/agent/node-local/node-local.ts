@@ -1,0 +1,85 @@
+import type { NftWriter } from '#linux/nft.ts'
+import { openNftOwner } from '#linux/nft-owner.ts'
+import { familyOf, type IpAddress, ipFamilies } from '#net/ip.ts'
+import type { Clock } from '#runtime/clock.ts'
+import { describeError } from '#runtime/error.ts'
+import type { Logger } from '#runtime/log.ts'
+import { bindAddresses, ensureAddresses, unbindAddresses } from './bound-addresses.ts'
+import { renderEnd, renderRules } from './render.ts'
+
+/** How often it is looked whether the server is ready, milliseconds. */
+const READY_INTERVAL_MS = 100
+/** How often addresses that somebody took away are put back, and rules tried again that the kernel refused, milliseconds. */
+const REPAIR_INTERVAL_MS = 10_000
+/** Cleaning up must end when the kernel does not answer, milliseconds. */
+const REMOVAL_TIMEOUT_MS = 5_000
+
+export type NodeLocalOptions = {
+  readonly addresses: readonly IpAddress[]
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+/**
+ * Addresses of the cluster's DNS on this node: bound from {@link NodeLocal.bind} to disposal, caught by rules while
+ * {@link catchQueries} runs. Without the rules the ordinary Service path has them, also after the process was killed.
+ */
+export class NodeLocal implements AsyncDisposable {
+  readonly #options: NodeLocalOptions
+
+  private constructor(options: NodeLocalOptions) {
+    this.#options = options
+  }
+
+  /** Binds the addresses. @throws {NetlinkError} @throws {NftError} @throws {ExecError} */
+  static async bind(options: NodeLocalOptions, signal: AbortSignal): Promise<NodeLocal> {
+    await bindAddresses(options.addresses, signal)
+    return new NodeLocal(options)
+  }
+
+  /**
+   * Catches queries once the server is ready, until `signal` is aborted; then removes the rules and returns. Failure is logged
+   * and retried: the Service path answers meanwhile. @throws {NftOwnerError}
+   */
+  async catchQueries(isReady: () => boolean, signal: AbortSignal): Promise<void> {
+    const { clock, log, addresses } = this.#options
+    using owner = await openNftOwner()
+    let isCaught = false
+    while (!signal.aborted) {
+      if (isReady()) {
+        try {
+          await ensureAddresses(addresses)
+          if (!isCaught) await owner.apply(this.#rules(), signal)
+          if (!isCaught) log.info({ addresses }, 'catching queries on this node')
+          isCaught = true
+        } catch (error) {
+          log.warn({ reason: describeError(error) }, 'node-local DNS: trying again')
+        }
+      }
+      const pauseMs = isReady() ? REPAIR_INTERVAL_MS : READY_INTERVAL_MS
+      await clock.sleep(pauseMs, signal).catch(() => undefined)
+    }
+    if (isCaught) await this.#release(owner)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await unbindAddresses(AbortSignal.timeout(REMOVAL_TIMEOUT_MS))
+  }
+
+  #rules(): string {
+    return ipFamilies
+      .map(family => ({
+        family,
+        own: this.#options.addresses.filter(ip => familyOf(ip) === family),
+      }))
+      .map(({ family, own }) => (own.length > 0 ? renderRules(family, own) : ''))
+      .join('')
+  }
+
+  /** Now, not when the context is freed: the server ends next. */
+  async #release(owner: NftWriter): Promise<void> {
+    const families = [...new Set(this.#options.addresses.map(familyOf))]
+    const text = families.map(renderEnd).join('')
+    await owner.apply(text, AbortSignal.timeout(REMOVAL_TIMEOUT_MS))
+  }
+}

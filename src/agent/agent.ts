@@ -54,6 +54,7 @@ export type AgentOptions = {
     | {
         readonly socket: string
         readonly stateDir: string
+        readonly journalDir: string
         /** undefined: a pod's result has the DNS settings of its network's configuration. */
         readonly podDns: KubeletDns | undefined
       }
@@ -239,7 +240,7 @@ class Agent {
   }
 
   async #runCni(
-    { socket, stateDir, podDns }: NonNullable<AgentOptions['cni']>,
+    { socket, stateDir, journalDir, podDns }: NonNullable<AgentOptions['cni']>,
     cluster: AgentCluster,
     signal: AbortSignal,
   ): Promise<void> {
@@ -249,6 +250,7 @@ class Agent {
       {
         socket,
         stateDir,
+        journalDir,
         whyNotReady: () => reasonInLine(this.#checksButCni),
         dnsOf: pod => podDns && pods?.dnsOf(pod, podDns),
         onServing: attached => {

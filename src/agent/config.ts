@@ -72,6 +72,7 @@ const schema = z.strictObject({
       z.strictObject({
         socket: absolutePath.default('/run/nodeplane/cni.sock'),
         stateDir: absolutePath.default('/run/nodeplane/pods'),
+        journalDir: absolutePath.default('/var/lib/nodeplane/cni'),
         podDNS: kubeletDnsSchema.optional(),
       }),
     ])

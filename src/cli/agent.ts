@@ -129,9 +129,15 @@ const dnsOptions = ({ podsPolicy, nodeLocal, ...dns }: Exclude<AgentConfig['dns'
   podsPolicy: podsPolicy && kubeletDns(podsPolicy),
 })
 
-const cniOptions = ({ socket, stateDir, podDNS }: Exclude<AgentConfig['cni'], false>) => ({
+const cniOptions = ({
   socket,
   stateDir,
+  journalDir,
+  podDNS,
+}: Exclude<AgentConfig['cni'], false>) => ({
+  socket,
+  stateDir,
+  journalDir,
   podDns: podDNS && kubeletDns(podDNS),
 })
 

@@ -31,3 +31,16 @@ export async function retried<T>(work: () => Promise<T>): Promise<T> {
     }
   }
 }
+
+/** How many rules without a comment each chain has, in what {@link listTable} gave: those that belong to no attachment. */
+export function countSharedRules(listing: string): ReadonlyMap<string, number> {
+  const { nftables = [] } = JSON.parse(listing) as { readonly nftables?: readonly RuleItem[] }
+  const counts = new Map<string, number>()
+  for (const { rule } of nftables) {
+    if (rule === undefined || rule.comment !== undefined) continue
+    counts.set(rule.chain, (counts.get(rule.chain) ?? 0) + 1)
+  }
+  return counts
+}
+
+type RuleItem = { readonly rule?: { readonly chain: string; readonly comment?: string } }

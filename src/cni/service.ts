@@ -1,9 +1,10 @@
 import { systemClock } from '#runtime/clock.ts'
 import type { Logger } from '#runtime/log.ts'
 import type { Metrics } from '#runtime/metrics.ts'
-import { untilAborted } from '#runtime/run-together.ts'
 import { version } from '#runtime/version.ts'
-import { attachmentOf } from './attachment.ts'
+import { type Attachment, attachmentOf } from './attachment.ts'
+import { takeCare } from './caretaker.ts'
+import { Journal } from './journal/journal.ts'
 import { loadPlugin, pluginNames } from './plugins.ts'
 import { AttachedPods } from './pods/attached-pods.ts'
 import { attachmentFrom, type PodName, podNameFrom } from './pods/pod-attachment.ts'
@@ -18,6 +19,8 @@ export type CniServiceOptions = {
   readonly socket: string
   /** The folder that keeps what is known of pods: one that a reboot empties, as it removes the pods' namespaces. */
   readonly stateDir: string
+  /** The folder that keeps what ADDs have begun: one that outlives a reboot, as IPAM's stores do. */
+  readonly journalDir: string
   /** What STATUS answers; undefined when the node is ready for pods. */
   readonly whyNotReady: () => string | undefined
   /** The DNS settings of a pod by its dnsPolicy; undefined for a pod that is not known. */
@@ -33,51 +36,56 @@ export type CniServiceOptions = {
  * @throws {ConfigError} the socket's path cannot be used; {CniServerError} another agent serves it.
  */
 export async function runCniService(options: CniServiceOptions, stop: AbortSignal): Promise<void> {
-  const { socket, stateDir, log, metrics } = options
+  const { socket, stateDir, journalDir, log, metrics } = options
   // The first pod must not wait for code to be loaded.
-  await Promise.all(pluginNames.map(loadPlugin))
-  const pods = AttachedPods.open(stateDir, (fields, message) => log.warn(fields, message))
-  await using _server = await startCniServer(
-    {
-      socket,
-      answer: createCallHandler({
-        version,
-        loadPlugin,
-        watcher: createWatcher(pods, options),
-        metrics: createCallMetrics(metrics, () => pods.size),
-        clock: systemClock,
-      }),
-      clock: systemClock,
-      log,
-    },
-    stop,
-  )
+  const plugins = await Promise.all(pluginNames.map(loadPlugin))
+  const warn = (fields: object, message: string) => log.warn(fields, message)
+  const pods = AttachedPods.open(stateDir, warn)
+  const journal = Journal.open(journalDir, warn)
+  const clock = systemClock
+  const callMetrics = createCallMetrics(metrics, () => pods.size)
+  const calls = createCallHandler({
+    version,
+    loadPlugin,
+    watcher: createWatcher(pods, journal, options),
+    metrics: callMetrics,
+    clock,
+  })
+  await using _server = await startCniServer({ socket, answer: calls.answer, clock, log }, stop)
   options.onServing(pods)
   log.info({ socket, pods: pods.size }, 'serving CNI calls')
-  await untilAborted(stop)
+  const onReclaimed = (count: number) => callMetrics.reclaimed(count)
+  await takeCare({ journal, calls, plugins, onReclaimed, clock, log }, stop)
 }
 
-/** Keeps the register of pods, and gives the result of a known pod the DNS settings of its dnsPolicy. */
+/** Keeps the register of pods and the journal, and gives the result of a known pod the DNS settings of its dnsPolicy. */
 export const createWatcher = (
   pods: AttachedPods,
+  journal: Journal,
   { whyNotReady, dnsOf }: Pick<CniServiceOptions, 'whyNotReady' | 'dnsOf'>,
 ): CallWatcher => ({
   whyNotReady,
+  adding: (plugin, request) => journal.begin(plugin, request),
   added(plugin, request, result) {
     const attachment = attachmentFrom(plugin, request, result)
     if (attachment !== undefined) pods.add(attachment)
     const pod = podNameFrom(request.args)
     const dns = pod && dnsOf(pod)
-    return dns === undefined ? result : { ...result, dns }
+    const answer = dns === undefined ? result : { ...result, dns }
+    journal.added(plugin, request, answer)
+    return answer
   },
   deleted(plugin, request) {
     pods.remove(plugin, attachmentOf(request))
+    journal.deleted(plugin, attachmentOf(request))
   },
-  collected({ config, validAttachments }) {
+  collected(plugin, { config, validAttachments }) {
     if (validAttachments === undefined) return
     const valid = new Set(
       validAttachments.map(({ containerId, ifname }) => `${containerId}/${ifname}`),
     )
-    pods.keepOnly(config.name, ({ containerId, ifname }) => valid.has(`${containerId}/${ifname}`))
+    const isValid = ({ containerId, ifname }: Attachment) => valid.has(`${containerId}/${ifname}`)
+    pods.keepOnly(config.name, isValid)
+    journal.collected(plugin, config.name, isValid)
   },
 })

@@ -36,6 +36,7 @@ t.test('CNI alone is enough; its paths have defaults', async t => {
   t.strictSame(cni, {
     socket: '/run/nodeplane/cni.sock',
     stateDir: '/run/nodeplane/pods',
+    journalDir: '/var/lib/nodeplane/cni',
     podDNS: { clusterDNS: ['10.96.0.10'], clusterDomain: '', resolvConf: '/etc/resolv.conf' },
   })
 })

@@ -20,10 +20,15 @@ export class CniAgent implements AsyncDisposable {
   }
 
   /** Starts a build's agent with a configuration, its file in `folder`, and waits until it takes calls. */
-  static async start(dist: string, folder: string, config: object = {}): Promise<CniAgent> {
+  static async start(
+    dist: string,
+    folder: string,
+    { cni = {}, ...config }: { readonly cni?: object; readonly [key: string]: unknown } = {},
+  ): Promise<CniAgent> {
     const file = join(folder, 'agent.yaml')
-    const cniOnly = { nodeName: 'node-a', proxy: false, dns: false, cni: {} }
-    await writeFile(file, stringify({ ...cniOnly, ...config }))
+    const cniOnly = { nodeName: 'node-a', proxy: false, dns: false }
+    const journalDir = join(folder, 'journal')
+    await writeFile(file, stringify({ ...cniOnly, ...config, cni: { journalDir, ...cni } }))
     const child = spawn(join(dist, 'nodeplane'), ['agent', '--config', file], {
       stdio: ['ignore', 'ignore', 'pipe'],
     })

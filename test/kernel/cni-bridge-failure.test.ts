@@ -106,21 +106,7 @@ const refusals: readonly {
   code: number
   message: RegExp
 }[] = [
-  { title: 'a VLAN', config: { vlan: 10 }, code: 2, message: /vlan 10/ },
   { title: 'a VLAN above 4094', config: { vlan: 4095 }, code: 7, message: /vlan: 4095/ },
-  { title: 'VLAN trunks', config: { vlanTrunk: [{ id: 1 }] }, code: 2, message: /vlanTrunk/ },
-  {
-    title: 'MAC spoof checks',
-    config: { macspoofchk: true },
-    code: 2,
-    message: /macspoofchk true/,
-  },
-  {
-    title: 'the iptables backend',
-    config: { ipMasqBackend: 'iptables' },
-    code: 2,
-    message: /ipMasqBackend "iptables"/,
-  },
   { title: 'an unknown backend', config: { ipMasqBackend: 'ebpf' }, code: 7, message: /'ebpf'/ },
   { title: 'a truth value as text', config: { isGateway: 'true' }, code: 6, message: /isGateway/ },
   {

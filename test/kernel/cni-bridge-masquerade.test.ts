@@ -4,6 +4,8 @@ import { enterHost } from '../helper/cni-host.ts'
 import { bridgeConfig, echo, hostLocal } from '../helper/cni-network.ts'
 import { joinNamespaces, TestNamespace } from '../helper/namespace.ts'
 
+const nothing = { exitCode: 0, json: {}, stderr: '' }
+
 /** Two pods on a host, and a machine outside that knows the way to the pods. */
 async function setup(stack: AsyncDisposableStack) {
   const host = stack.use(await enterHost())
@@ -19,25 +21,63 @@ async function setup(stack: AsyncDisposableStack) {
   return { host, outside, a, b }
 }
 
-t.test("with ipMasq only traffic out of the subnet has the node's address", async t => {
-  await using stack = new AsyncDisposableStack()
-  const { outside, a, b, host } = await setup(stack)
-  const config = bridgeConfig(t.testdir(), { ipMasq: true })
-  for (const [containerId, pod] of Object.entries({ a, b })) {
-    t.equal((await callBridge('ADD', config, pod.path, { containerId })).exitCode, 0)
-  }
-  const paths = [
-    { from: a, to: outside, address: '192.0.2.99', client: '192.0.2.10' },
-    { from: a, to: outside, address: 'fd00:2::99', client: 'fd00:2::10' },
-    { from: a, to: b, address: '10.22.0.3', client: '10.22.0.2' },
-    { from: a, to: b, address: 'fd00:22::3', client: 'fd00:22::2' },
-    { from: a, to: host, address: '192.0.2.10', client: '10.22.0.2' },
-    { from: outside, to: a, address: '10.22.0.2', client: '192.0.2.99' },
-    { from: outside, to: a, address: 'fd00:22::2', client: 'fd00:2::99' },
-  ]
-  for (const { from, to, address, client } of paths) {
-    t.equal(await echo(from, to, address), `${client} hello`, address)
-  }
+for (const ipMasqBackend of ['nftables', 'iptables']) {
+  t.test(`by ${ipMasqBackend} only traffic out of the subnet has the node's address`, async t => {
+    await using stack = new AsyncDisposableStack()
+    const { outside, a, b, host } = await setup(stack)
+    const config = bridgeConfig(t.testdir(), { ipMasq: true, ipMasqBackend })
+    for (const [containerId, pod] of Object.entries({ a, b })) {
+      t.equal((await callBridge('ADD', config, pod.path, { containerId })).exitCode, 0)
+    }
+    const paths = [
+      { from: a, to: outside, address: '192.0.2.99', client: '192.0.2.10' },
+      { from: a, to: outside, address: 'fd00:2::99', client: 'fd00:2::10' },
+      { from: a, to: b, address: '10.22.0.3', client: '10.22.0.2' },
+      { from: a, to: b, address: 'fd00:22::3', client: 'fd00:22::2' },
+      { from: a, to: host, address: '192.0.2.10', client: '10.22.0.2' },
+      { from: outside, to: a, address: '10.22.0.2', client: '192.0.2.99' },
+      { from: outside, to: a, address: 'fd00:22::2', client: 'fd00:2::99' },
+    ]
+    for (const { from, to, address, client } of paths) {
+      t.equal(await echo(from, to, address), `${client} hello`, address)
+    }
+  })
+}
+
+t.test('the iptables back end: CHECK, two interfaces of one container, DEL, GC', async t => {
+  await using host = await enterHost()
+  await using pod = await TestNamespace.create('pod')
+  const config = bridgeConfig(t.testdir(), {
+    cniVersion: '1.1.0',
+    ipMasq: true,
+    ipMasqBackend: 'iptables',
+    isDefaultGateway: false,
+    isGateway: true,
+  })
+  const saved = async () =>
+    (await host.exec('iptables-save', [])).stdout + (await host.exec('ip6tables-save', [])).stdout
+  const count = async (pattern: RegExp) => (await saved()).match(pattern)?.length ?? 0
+  const added = await callBridge('ADD', config, pod.path)
+  t.equal(added.exitCode, 0)
+  t.equal((await callBridge('ADD', config, pod.path, { ifname: 'net1' })).exitCode, 0)
+  t.equal(await count(/-j MASQUERADE/g), 4)
+  const check = { ...config, prevResult: added.json }
+  t.same(await callBridge('CHECK', check, pod.path), nothing)
+  await host.exec('ip6tables', ['-t', 'nat', '-F', 'POSTROUTING'])
+  t.match(await callBridge('CHECK', check, pod.path), {
+    exitCode: 1,
+    json: { msg: /IPv6 masquerading of fd00:22::2 is missing/ },
+  })
+  t.same(await callBridge('DEL', config, ''), nothing)
+  t.equal(await count(/^-A POSTROUTING -s 10\.22\.0\.2/gm), 0)
+  t.equal(await count(/^-A POSTROUTING -s 10\.22\.0\.3/gm), 1, 'the other interface keeps its own')
+  t.same(await callBridge('GC', { ...config, 'cni.dev/valid-attachments': [] }, ''), nothing)
+  t.equal(await count(/^-A POSTROUTING -s 10/gm), 0)
+
+  t.equal((await callBridge('ADD', config, pod.path)).exitCode, 0)
+  const changed = { ...config, ipMasqBackend: 'nftables' }
+  t.same(await callBridge('DEL', changed, pod.path), nothing)
+  t.equal(await count(/^-A POSTROUTING -s/gm), 0, 'also when the configuration changed meanwhile')
 })
 
 t.test("without ipMasq the pod's address is seen outside", async t => {

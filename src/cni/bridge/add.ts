@@ -22,6 +22,8 @@ import {
 import { type AddressPlan, planAddresses } from '../veth/plan.ts'
 import { type BridgeConfig, bridgeConfigFrom } from './config.ts'
 import { ensureBridge, ensureGateway } from './host.ts'
+import { addSpoofCheck, removeSpoofCheck } from './spoof/apply.ts'
+import { ensureVlanFiltering, ensureVlanGateway, setPortVlans, withVlans } from './vlan-gateway.ts'
 
 /** One ADD under way: what it works with, and what is to be done should it fail. */
 type Work = {
@@ -62,14 +64,17 @@ export async function addBridge(
 
 async function addInterface(work: Work): Promise<CniResult> {
   const { config, attachment, sides, context } = work
-  const bridge = await ensureBridge(sides.host, config)
+  const bridge = await withVlans(() => ensureBridge(sides.host, config))
+  if (config.vlans !== undefined) await ensureVlanFiltering(sides.host, bridge)
   await createPair(sides, attachment, { ...config, masterIndex: bridge.index })
   work.undo('remove the veth pair', () => removePair(sides.host, attachment))
   const hostLink = await setUpHostLink(sides.host, attachment, {
     hairpin: config.hairpinMode,
     isolated: config.portIsolation,
   })
+  if (config.vlans !== undefined) await setPortVlans(sides.host, hostLink.index, config.vlans)
   const containerLink = await requireLink(sides.container, attachment.ifname)
+  if (config.macspoofchk) await guardPort(work, containerLink)
   const addressing =
     config.ipamType === undefined
       ? await addLayer2(work, containerLink)
@@ -80,7 +85,19 @@ async function addInterface(work: Work): Promise<CniResult> {
   return resultOf(work, bridge, addressing)
 }
 
-type Addressing = Pick<AddressPlan, 'ips' | 'routes'> & { readonly dns: CniDns }
+/** Before the container's end is up: there is no moment in which it may send what it likes. */
+async function guardPort({ attachment, context, undo }: Work, { mac }: Link): Promise<void> {
+  undo('remove the MAC spoof check', () =>
+    removeSpoofCheck(attachment, AbortSignal.timeout(UNDO_LIMIT_MS)),
+  )
+  if (mac !== undefined) await addSpoofCheck(attachment, mac, context.signal)
+}
+
+type Addressing = Pick<AddressPlan, 'ips' | 'routes'> & {
+  readonly dns: CniDns
+  /** The link with the gateways' addresses, when it is not the bridge itself. */
+  readonly vlanGateway?: Link | undefined
+}
 
 async function addLayer2({ config, sides }: Work, link: Link): Promise<Addressing> {
   if (!config.disableContainerInterface) {
@@ -99,8 +116,9 @@ async function addLayer3(
   const plan = planAddresses(config, ipam)
   const { enabledad } = config
   await configureContainer(sides, containerLink, plan, { enabledad, clock: context.clock })
+  const vlanGateway = await vlanGatewayOf(sides.host, bridge, config)
   if (config.isGateway) {
-    await ensureGateway(sides.host, bridge, plan.gatewayAddresses, config)
+    await ensureGateway(sides.host, vlanGateway ?? bridge, plan.gatewayAddresses, config)
     await enableForwarding(sides.host, plan.families, context.warn)
   }
   if (config.ipMasq) {
@@ -109,16 +127,28 @@ async function addLayer3(
       removeMasquerade(attachment, AbortSignal.timeout(UNDO_LIMIT_MS)),
     )
     const addresses = plan.ips.map(({ address }) => address)
-    await addMasquerade(attachment, addresses, context.signal)
+    const { signal } = context
+    await addMasquerade(attachment, addresses, { backend: config.ipMasqBackend, signal })
   }
-  return { ...plan, dns: ipam.dns }
+  return { ...plan, dns: ipam.dns, vlanGateway }
+}
+
+async function vlanGatewayOf(
+  host: NetlinkSocket,
+  bridge: Link,
+  { isGateway, vlans, mtu }: BridgeConfig,
+): Promise<Link | undefined> {
+  const vlan = vlans?.access
+  return isGateway && vlan !== undefined
+    ? await ensureVlanGateway(host, bridge, { vlan, mtu })
+    : undefined
 }
 
 /** The MACs are read at the end: a bridge without a MAC of its own takes one of its ports'. */
 async function resultOf(
   { request, config, attachment, sides }: Work,
   bridge: Link,
-  { ips, routes, dns }: Addressing,
+  { ips, routes, dns, vlanGateway }: Addressing,
 ): Promise<CniResult> {
   const [bridgeLink, hostLink, containerLink] = await Promise.all([
     requireLink(sides.host, bridge.index),
@@ -130,6 +160,7 @@ async function resultOf(
       { name: bridgeLink.name, mac: bridgeLink.mac },
       { name: hostLink.name, mac: hostLink.mac },
       { name: containerLink.name, mac: containerLink.mac, sandbox: request.netns },
+      ...(vlanGateway === undefined ? [] : [{ name: vlanGateway.name, mac: vlanGateway.mac }]),
     ],
     ips: ips.map(ip => ({ ...ip, interface: 2 })),
     routes,

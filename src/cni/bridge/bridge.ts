@@ -1,10 +1,10 @@
 import type { CniPlugin } from '../spec/plugin.ts'
 import { cniVersions } from '../spec/version.ts'
-import { delVeth, gcVeth } from '../veth/del.ts'
-import { statusVeth } from '../veth/status.ts'
 import { addBridge } from './add.ts'
 import { checkBridge } from './check.ts'
-import { bridgeConfigFrom } from './config.ts'
+import { delBridge, gcBridge } from './del.ts'
+import { bridgeRestoring } from './restore.ts'
+import { statusBridge } from './status.ts'
 
 /** Connects containers to a bridge on the host by veth pairs, and the bridge, when wanted, to the world. */
 export const bridge: CniPlugin = {
@@ -12,7 +12,8 @@ export const bridge: CniPlugin = {
   supportedVersions: cniVersions,
   add: addBridge,
   check: checkBridge,
-  del: delVeth,
-  gc: gcVeth,
-  status: (request, context) => statusVeth(request, bridgeConfigFrom(request), context),
+  del: delBridge,
+  gc: gcBridge,
+  status: statusBridge,
+  restoring: bridgeRestoring,
 }

@@ -1,11 +1,14 @@
+import { listPortVlans } from '#linux/netlink/bridge-vlan.ts'
 import { findLink } from '#linux/netlink/link.ts'
 import { NetlinkSocket } from '#linux/netlink/socket.ts'
+import { attachmentOf } from '../attachment.ts'
 import { openContainer } from '../container.ts'
 import { CniError, cniCodes } from '../spec/error.ts'
 import type { AttachmentRequest, CniContext } from '../spec/plugin.ts'
 import { readVethState } from '../veth/state.ts'
 import { type AttachmentState, differences } from './compare.ts'
 import { type BridgeConfig, bridgeConfigFrom } from './config.ts'
+import { listSpoofChecks } from './spoof/apply.ts'
 
 /**
  * CHECK: is the attachment still what its result and configuration say? Changes nothing.
@@ -32,9 +35,15 @@ async function readState(
   using namespace = openContainer(request)
   using host = NetlinkSocket.open()
   using container = NetlinkSocket.open(namespace)
-  const sides = { host, container }
+  const { ipMasq: isMasqueraded, ipMasqBackend: backend, vlans, macspoofchk } = config
+  const wish = { isMasqueraded, backend, signal }
+  const state = await readVethState(request, { host, container }, wish)
+  const { hostLink } = state
+  const hasVlans = vlans !== undefined && hostLink !== undefined
   return {
-    ...(await readVethState(request, sides, { isMasqueraded: config.ipMasq, signal })),
+    ...state,
     bridge: await findLink(host, config.bridge),
+    vlans: hasVlans ? await listPortVlans(host, hostLink.index) : [],
+    spoofChecks: macspoofchk ? await listSpoofChecks(attachmentOf(request), signal) : [],
   }
 }

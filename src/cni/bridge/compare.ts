@@ -1,3 +1,4 @@
+import type { PortVlan } from '#linux/netlink/bridge-vlan.ts'
 import type { Link } from '#linux/netlink/link.ts'
 import type { CniResult } from '../spec/result.ts'
 import {
@@ -8,9 +9,17 @@ import {
   type VethState,
 } from '../veth/compare.ts'
 import type { BridgeConfig } from './config.ts'
+import type { SpoofElement } from './spoof/render.ts'
+import { DEFAULT_VLAN } from './vlans.ts'
 
 /** What the kernel has of an attachment; undefined for links that are not there. */
-export type AttachmentState = VethState & { readonly bridge: Link | undefined }
+export type AttachmentState = VethState & {
+  readonly bridge: Link | undefined
+  /** Of the host's end. */
+  readonly vlans: readonly PortVlan[]
+  /** What guards the host's end against foreign MACs. */
+  readonly spoofChecks: readonly SpoofElement[]
+}
 
 /** What an attachment should be. */
 export type AttachmentWish = {
@@ -34,6 +43,8 @@ export function differences(wish: AttachmentWish, state: AttachmentState): reado
     ...bridgeDifferences(wish, state),
     ...containerDifferences(recorded, state),
     ...portDifferences(wish, state),
+    ...vlanDifferences(wish.config, state),
+    ...spoofDifferences(wish.config, state),
     ...ips.flatMap(ip => addressDifferences(ip, state)),
     ...wish.result.routes.flatMap(route => routeDifferences(route, state)),
     ...(wish.config.ipMasq ? ips.flatMap(ip => masqueradeDifferences(ip, state)) : []),
@@ -72,3 +83,31 @@ function portDifferences({ config, result }: AttachmentWish, state: AttachmentSt
   if (config.portIsolation && bridgePort?.isolated !== true) found.push(`${name} is not isolated`)
   return found
 }
+
+function vlanDifferences(
+  { vlans: wanted }: BridgeConfig,
+  { vlans, hostLink }: AttachmentState,
+): readonly string[] {
+  if (wanted === undefined || hostLink === undefined) return []
+  const name = `${hostLink.name} in VLAN`
+  const missing = wanted.add.filter(
+    ({ id, isPvid, isUntagged }) =>
+      !vlans.some(
+        each => each.id === id && each.isPvid === isPvid && each.isUntagged === isUntagged,
+      ),
+  )
+  const isStillDefault = wanted.leavesDefault && vlans.some(({ id }) => id === DEFAULT_VLAN)
+  return [
+    ...missing.map(({ id }) => `${name} ${id} is not as configured`),
+    ...(isStillDefault ? [`${name} ${DEFAULT_VLAN}, which it should have left`] : []),
+  ]
+}
+
+/** The ports and their MACs are in two sets. */
+const spoofDifferences = (
+  { macspoofchk }: BridgeConfig,
+  { spoofChecks }: AttachmentState,
+): readonly string[] =>
+  macspoofchk && new Set(spoofChecks.map(({ set }) => set)).size < 2
+    ? ['the check of source MACs is missing']
+    : []

@@ -1,13 +1,11 @@
 import { type MacAddress, parseMac } from '#net/mac.ts'
+import type { MasqueradeBackend } from '../masquerade/apply.ts'
 import { parseCniArgs } from '../spec/cni-args.ts'
 import {
   booleanField,
   type ConfigObject,
-  fieldPath,
-  integerField,
   invalid,
   objectField,
-  objectsField,
   stringField,
 } from '../spec/config-object.ts'
 import { CniError, cniCodes } from '../spec/error.ts'
@@ -16,6 +14,7 @@ import type { CniConfig, CniRequest } from '../spec/plugin.ts'
 import type { CniDns } from '../spec/result.ts'
 import { isAtLeast } from '../spec/version.ts'
 import { dnsOf, mtuOf, wantsMasquerade } from '../veth/config.ts'
+import { type PortVlans, portVlansFrom, vlanGatewayName } from './vlans.ts'
 
 /** What the bridge plugin does, from its configuration and the wishes that come with a call. */
 export type BridgeConfig = {
@@ -28,6 +27,7 @@ export type BridgeConfig = {
   /** A conflicting address of the bridge is replaced instead of refused. */
   readonly forceAddress: boolean
   readonly ipMasq: boolean
+  readonly ipMasqBackend: MasqueradeBackend
   /** undefined: the kernel's own. */
   readonly mtu: number | undefined
   readonly hairpinMode: boolean
@@ -36,6 +36,10 @@ export type BridgeConfig = {
   readonly enabledad: boolean
   readonly disableContainerInterface: boolean
   readonly portIsolation: boolean
+  /** Frames of the container must carry its own MAC. */
+  readonly macspoofchk: boolean
+  /** undefined: as the bridge makes its ports. */
+  readonly vlans: PortVlans | undefined
   /** undefined: layer 2, no addresses. */
   readonly ipamType: string | undefined
   /** undefined: what IPAM says. */
@@ -44,14 +48,16 @@ export type BridgeConfig = {
   readonly mac: MacAddress | undefined
 }
 
+/** IFNAMSIZ without its ending zero (linux/if.h). */
+const MAX_LINK_NAME_BYTES = 15
+
 /**
  * The configuration of ADD, CHECK and STATUS, with every check that must precede a change of the kernel.
- * @throws {CniError} code 6 (types), 7 (values), 2 (fields that are not supported), 4 (CNI_ARGS).
+ * @throws {CniError} code 6 (types), 7 (values), 4 (CNI_ARGS).
  */
 export function bridgeConfigFrom(request: CniRequest): BridgeConfig {
   const { config } = request
   const { fields } = config
-  refuseUnsupported(fields)
   const isDefaultGateway = booleanField(fields, 'isDefaultGateway') ?? false
   const bridge: BridgeConfig = {
     bridge: bridgeNameOf(fields),
@@ -59,12 +65,15 @@ export function bridgeConfigFrom(request: CniRequest): BridgeConfig {
     isDefaultGateway,
     forceAddress: booleanField(fields, 'forceAddress') ?? false,
     ipMasq: wantsMasquerade(config),
+    ipMasqBackend: backendOf(fields),
     mtu: mtuOf(fields),
     hairpinMode: booleanField(fields, 'hairpinMode') ?? false,
     promiscMode: booleanField(fields, 'promiscMode') ?? false,
     enabledad: booleanField(fields, 'enabledad') ?? false,
     disableContainerInterface: booleanField(fields, 'disableContainerInterface') ?? false,
     portIsolation: booleanField(fields, 'portIsolation') ?? false,
+    macspoofchk: wantsSpoofCheck(config),
+    vlans: portVlansFrom(fields),
     ipamType: ipamTypeOf(config),
     dns: dnsOf(fields),
     mac: macOf(request),
@@ -73,27 +82,19 @@ export function bridgeConfigFrom(request: CniRequest): BridgeConfig {
   return bridge
 }
 
-/** Fields that would change what a container can reach are refused, never passed over. */
-function refuseUnsupported(fields: ConfigObject): void {
-  const vlan = integerField(fields, 'vlan') ?? 0
-  if (vlan < 0 || vlan > 4094) throw invalid(fields, 'vlan', `${vlan} is not a VLAN, 0–4094`)
-  if (vlan !== 0) throw unsupported(fields, 'vlan', vlan)
-  if (objectsField(fields, 'vlanTrunk').length > 0) throw unsupported(fields, 'vlanTrunk')
-  // Without VLANs on the port there is no default VLAN to preserve: only its type can be wrong.
-  booleanField(fields, 'preserveDefaultVlan')
-  if (booleanField(fields, 'macspoofchk')) throw unsupported(fields, 'macspoofchk', true)
-  const backend = stringField(fields, 'ipMasqBackend') ?? ''
-  if (backend === 'iptables') throw unsupported(fields, 'ipMasqBackend', backend)
-  if (backend !== '' && backend !== 'nftables') {
-    throw invalid(fields, 'ipMasqBackend', `'${backend}' is neither iptables nor nftables`)
-  }
-}
+/** Are frames with a foreign MAC to be dropped? DEL asks only this. @throws {CniError} code 6 */
+export const wantsSpoofCheck = ({ fields }: CniConfig): boolean =>
+  booleanField(fields, 'macspoofchk') ?? false
 
-const unsupported = (fields: ConfigObject, key: string, value?: unknown): CniError =>
-  new CniError(
-    cniCodes.unsupportedField,
-    `${fieldPath(fields, key)}${value === undefined ? '' : ` ${JSON.stringify(value)}`}: not supported`,
-  )
+/**
+ * nftables when nothing is said: it sees no lock of others and packets take one look-up. (The reference's default is
+ * iptables.)
+ */
+function backendOf(fields: ConfigObject): MasqueradeBackend {
+  const backend = stringField(fields, 'ipMasqBackend') || 'nftables'
+  if (backend === 'iptables' || backend === 'nftables') return backend
+  throw invalid(fields, 'ipMasqBackend', `'${backend}' is neither iptables nor nftables`)
+}
 
 function refuseContradictions(bridge: BridgeConfig, { fields, cniVersion }: CniConfig): void {
   if (bridge.hairpinMode && bridge.promiscMode) {
@@ -105,6 +106,13 @@ function refuseContradictions(bridge: BridgeConfig, { fields, cniVersion }: CniC
   if (bridge.disableContainerInterface && bridge.ipamType !== undefined) {
     throw invalid(fields, 'disableContainerInterface', 'ipam needs the interface to be up')
   }
+  const { bridge: name, isGateway, vlans } = bridge
+  if (isGateway && vlans?.access !== undefined) {
+    const gateway = vlanGatewayName(name, vlans.access)
+    if (Buffer.byteLength(gateway) > MAX_LINK_NAME_BYTES) {
+      throw invalid(fields, 'bridge', `the gateway's interface ${gateway} is longer than 15 bytes`)
+    }
+  }
   // Those results have no place for an attachment without addresses.
   if (bridge.ipamType === undefined && !isAtLeast(cniVersion, '0.3.0')) {
     throw invalid(fields, 'ipam', `a network without it needs cniVersion 0.3.0, not ${cniVersion}`)
@@ -113,7 +121,11 @@ function refuseContradictions(bridge: BridgeConfig, { fields, cniVersion }: CniC
 
 function bridgeNameOf(fields: ConfigObject): string {
   const name = stringField(fields, 'bridge') || 'cni0'
-  if (!/^[^/:\s]{1,15}$/.test(name) || Buffer.byteLength(name) > 15 || /^\.\.?$/.test(name)) {
+  if (
+    !/^[^/:\s]{1,15}$/.test(name) ||
+    Buffer.byteLength(name) > MAX_LINK_NAME_BYTES ||
+    /^\.\.?$/.test(name)
+  ) {
     throw invalid(fields, 'bridge', `'${name}' is no name of an interface`)
   }
   return name

@@ -16,7 +16,7 @@ import { ignoreRouterAdvertisements } from '../veth/forwarding.ts'
 import type { BridgeConfig } from './config.ts'
 import { planGateway } from './plan.ts'
 
-type BridgeWish = Pick<BridgeConfig, 'bridge' | 'mtu' | 'promiscMode'>
+type BridgeWish = Pick<BridgeConfig, 'bridge' | 'mtu' | 'promiscMode' | 'vlans'>
 
 /**
  * The bridge, up. One that exists is adopted as it is: MTU, MAC, ports and addresses stay.
@@ -42,11 +42,12 @@ export async function findBridge(host: NetlinkSocket, name: string): Promise<Lin
   throw new CniError(cniCodes.invalidConfig, `"${name}" already exists but is not a bridge${kind}`)
 }
 
-async function makeBridge(host: NetlinkSocket, { bridge, mtu }: BridgeWish): Promise<Link> {
+async function makeBridge(host: NetlinkSocket, { bridge, mtu, vlans }: BridgeWish): Promise<Link> {
+  const vlanFiltering = vlans === undefined ? undefined : true
   try {
     // A bridge whose MAC nobody sets takes the lowest of its ports' and changes it as they come and go, which breaks the
     // neighbour entries of every container. The reference pins it later; born with one, it never changes.
-    await createBridge(host, { name: bridge, mtu, mac: randomMac() })
+    await createBridge(host, { name: bridge, mtu, mac: randomMac(), vlanFiltering })
   } catch (error) {
     // Another ADD was faster.
     if (!isExists(error)) throw error
@@ -64,25 +65,26 @@ function randomMac(): MacAddress {
 }
 
 /**
- * Gives the bridge the gateways' addresses, usable at once (the reference leaves IPv6 ones tentative for a second).
+ * Gives the gateway's link, the bridge or one of its VLANs', the gateways' addresses, usable at once (the reference leaves IPv6 ones tentative for a second).
  * @throws {CniError} code 7: it has another address and `forceAddress` is not set.
  */
 export async function ensureGateway(
   host: NetlinkSocket,
-  bridge: Link,
+  link: Link,
   wanted: readonly IpPrefix[],
-  config: Pick<BridgeConfig, 'bridge' | 'forceAddress'>,
+  { forceAddress }: Pick<BridgeConfig, 'forceAddress'>,
 ): Promise<void> {
-  const linkIndex = bridge.index
+  const linkIndex = link.index
   const present = (await listAddresses(host, linkIndex)).filter(({ isGlobal }) => isGlobal)
   const { remove, add } = planGateway(
     wanted,
     present.map(({ prefix }) => prefix),
-    config,
+    { bridge: link.name, forceAddress },
   )
   // First out, then in: the kernel removes a subnet's secondary addresses together with its primary one.
   for (const prefix of remove) await removeAddress(host, { linkIndex, prefix })
-  if (add.length > 0) await pinMac(host, linkIndex)
+  // A veth's MAC is its own.
+  if (add.length > 0 && link.kind === 'bridge') await pinMac(host, linkIndex)
   for (const prefix of add) await ensureAddress(host, { linkIndex, prefix })
 }
 

@@ -100,9 +100,10 @@ export class Store implements Disposable {
    */
   release(ips: Iterable<IpAddress>): void {
     const failures: string[] = []
-    for (const ip of ips) {
+    // With them what a killed writer left.
+    for (const name of [...ips, TEMPORARY]) {
       try {
-        rmSync(join(this.#folder, ip), { force: true })
+        rmSync(join(this.#folder, name), { force: true })
       } catch (error) {
         failures.push(describeError(error))
       }

@@ -1,6 +1,12 @@
 import type { IpPrefix } from '#net/prefix.ts'
 import { type Attachment, attachmentMark, isMarkedBy } from '../attachment.ts'
 import { listTable, retried, runNft } from '../nft.ts'
+import {
+  addIptablesMasquerade,
+  iptablesMasqueradedAddresses,
+  removeIptablesMasquerade,
+  removeIptablesMasqueradeWhere,
+} from './iptables.ts'
 import { parseMasqueradeListing } from './listing.ts'
 import { removeReferenceMasquerade } from './reference.ts'
 import {
@@ -11,12 +17,28 @@ import {
   renderMasqueradeTable,
 } from './render.ts'
 
+/** By which program's rules connections to the outside are masqueraded. */
+export type MasqueradeBackend = 'iptables' | 'nftables'
+
+/** By which program, and until when. */
+export type MasqueradeOptions = {
+  readonly backend: MasqueradeBackend
+  readonly signal: AbortSignal
+}
+
 /**
- * What the attachment sends out of its subnets gets the node's address. A former owner of one of the addresses loses its
- * element: the address has been given to this one.
- * @throws {ExecError} nft refused, or is not there.
+ * What the attachment sends out of its subnets gets the node's address.
+ * @throws {ExecError} the back end's program refused, or is not there.
  */
-export async function addMasquerade(
+export const addMasquerade = (
+  attachment: Attachment,
+  addresses: readonly IpPrefix[],
+  { backend, signal }: MasqueradeOptions,
+): Promise<void> =>
+  (backend === 'iptables' ? addIptablesMasquerade : addNftMasquerade)(attachment, addresses, signal)
+
+/** A former owner of one of the addresses loses its element: the address has been given to this one. */
+async function addNftMasquerade(
   attachment: Attachment,
   addresses: readonly IpPrefix[],
   signal: AbortSignal,
@@ -36,18 +58,29 @@ export async function addMasquerade(
 }
 
 /**
- * Removes what masquerades an attachment; nothing to remove is fine, and so is a machine without nft.
+ * Removes what masquerades an attachment, whichever back end did it: the configuration may name another one than it did at
+ * ADD. Nothing to remove is fine, and so is a machine without the programs.
  * @throws {ExecError}
  */
 export async function removeMasquerade(attachment: Attachment, signal: AbortSignal): Promise<void> {
   const mark = attachmentMark(attachment)
-  const removed = await removeMasqueradeWhere(({ comment }) => isMarkedBy(comment, mark), signal)
+  const removed = await removeElementsWhere(({ comment }) => isMarkedBy(comment, mark), signal)
+  if (removed > 0) return
+  await removeIptablesMasquerade(attachment, signal)
   // Pods outlive an upgrade: the reference's plugin may have wired this one.
-  if (removed === 0) await removeReferenceMasquerade(attachment, signal)
+  await removeReferenceMasquerade(attachment, signal)
 }
 
-/** Removes the elements that `isUnwanted` names, and says how many. @throws {ExecError} */
+/** Removes what masquerades the attachments that `isUnwanted` names, by both back ends. @throws {ExecError} */
 export async function removeMasqueradeWhere(
+  isUnwanted: (owner: { readonly comment: string }) => boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  await removeElementsWhere(isUnwanted, signal)
+  await removeIptablesMasqueradeWhere(comment => isUnwanted({ comment }), signal)
+}
+
+async function removeElementsWhere(
   isUnwanted: (element: MasqueradeElement) => boolean,
   signal: AbortSignal,
 ): Promise<number> {
@@ -61,8 +94,9 @@ export async function removeMasqueradeWhere(
 /** The addresses that are masqueraded for an attachment. @throws {ExecError} */
 export async function masqueradedAddresses(
   attachment: Attachment,
-  signal: AbortSignal,
+  { backend, signal }: MasqueradeOptions,
 ): Promise<readonly string[]> {
+  if (backend === 'iptables') return iptablesMasqueradedAddresses(attachment, signal)
   const mark = attachmentMark(attachment)
   const elements = await listMasquerade(signal)
   return elements.filter(({ comment }) => isMarkedBy(comment, mark)).map(({ address }) => address)

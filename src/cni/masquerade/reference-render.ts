@@ -9,21 +9,8 @@ import type { Attachment } from '../attachment.ts'
 const sha512 = (text: string): string => createHash('sha512').update(text).digest('hex')
 
 /** The chain in the nat table of iptables. All interfaces of a container in one network share it. */
-const referenceChain = ({ network, containerId }: Attachment): string =>
+export const referenceChain = ({ network, containerId }: Attachment): string =>
   `CNI-${sha512(`${network}${containerId}`).slice(0, 24)}`
-
-/**
- * Input for `iptables-restore --noflush` that takes away the attachment's chain and the jumps into it, made from what
- * `iptables-save -t nat` printed; undefined when nothing of the attachment is there.
- */
-export function renderReferenceRemoval(saved: string, attachment: Attachment): string | undefined {
-  const chain = referenceChain(attachment)
-  const lines = saved.split('\n')
-  if (!lines.some(line => line.startsWith(`:${chain} `))) return undefined
-  const jumps = lines.filter(line => line.startsWith('-A ') && line.endsWith(` -j ${chain}`))
-  const deletions = jumps.map(line => line.replace(/^-A/, '-D'))
-  return ['*nat', ...deletions, `-F ${chain}`, `-X ${chain}`, 'COMMIT', ''].join('\n')
-}
 
 /** The chain of its nftables shape, which newer releases have. */
 export const REFERENCE_NFT_CHAIN = 'inet cni_plugins_masquerade masq_checks'

@@ -1,26 +1,12 @@
 import { ExecError, exec, isProgramMissing } from '#linux/exec.ts'
 import type { Attachment } from '../attachment.ts'
-import {
-  REFERENCE_NFT_CHAIN,
-  renderReferenceNftRemoval,
-  renderReferenceRemoval,
-} from './reference-render.ts'
+import { REFERENCE_NFT_CHAIN, renderReferenceNftRemoval } from './reference-render.ts'
 
-/** How long iptables may wait for others that hold its lock, in seconds. */
-const LOCK_WAIT_SECONDS = 10
-
-/** Removes the masquerade rules that the reference plugin made for an attachment. @throws {ExecError} */
+/** Removes the masquerade rules that the reference plugin made for an attachment by nft. @throws {ExecError} */
 export async function removeReferenceMasquerade(
   attachment: Attachment,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const program of ['iptables', 'ip6tables']) {
-    const saved = await outputOf(`${program}-save`, ['-t', 'nat'], signal)
-    const input = renderReferenceRemoval(saved, attachment)
-    if (input === undefined) continue
-    const args = ['--noflush', '-w', String(LOCK_WAIT_SECONDS)]
-    await exec(`${program}-restore`, args, { input, signal })
-  }
   const words = ['-j', 'list', 'chain', ...REFERENCE_NFT_CHAIN.split(' ')]
   const listing = await outputOf('nft', words, signal)
   if (listing === '') return
@@ -29,7 +15,7 @@ export async function removeReferenceMasquerade(
 }
 
 /** What a listing prints; nothing where the program, the table or the kernel's support for it is missing. */
-async function outputOf(
+export async function outputOf(
   program: string,
   args: readonly string[],
   signal: AbortSignal,

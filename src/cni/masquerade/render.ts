@@ -15,7 +15,7 @@ export const MASQUERADE_TABLE = 'inet nodeplane_cni'
 const masqueradeMap = (family: IpFamily): string => `masquerade${family}`
 
 /** `outside_10.22.0.0/24`: a colon cannot stand in the name of a chain. */
-const subnetChain = (subnet: IpPrefix): string =>
+export const subnetChain = (subnet: IpPrefix): string =>
   `outside_${formatPrefix(networkOf(subnet)).replaceAll(':', '_')}`
 
 /** The table with its base chain and the chains of these addresses' subnets. Can be repeated: nothing doubles. */

@@ -24,6 +24,7 @@ import {
 import { openLoopback } from './localnet.ts'
 import { addNftMappings, missingNftMappings, removeNftMappings } from './nftables/apply.ts'
 import { type FamilyPlan, planMappings } from './plan.ts'
+import { lostMappings, PORTMAP_TABLES } from './restore.ts'
 import { followMappings, forgetContainer } from './stale-flows.ts'
 
 /** Leads ports of the host to a container: chained behind the plugin that made its interface. */
@@ -35,6 +36,15 @@ export const portmap: CniPlugin = {
   del,
   gc,
   status,
+  restoring: {
+    tables: PORTMAP_TABLES,
+    lost: lostMappings,
+    async restore({ request, result }, { signal }) {
+      const config = portmapConfigFrom(request.config)
+      const plans = planMappings(config, result, request.ifname)
+      await setUp(request, config, { plans, signal })
+    },
+  },
 }
 
 async function add(request: AttachmentRequest, context: CniContext): Promise<CniResult> {
@@ -43,7 +53,7 @@ async function add(request: AttachmentRequest, context: CniContext): Promise<Cni
   const plans = planMappings(config, result, request.ifname)
   if (plans.length === 0) return result
   try {
-    await setUp(request, config, { plans, context })
+    await setUp(request, config, { plans, signal: context.signal })
   } catch (error) {
     // The runtime follows with a DEL, but nothing of a failed ADD may wait for it.
     await removeMappings(request, context.signal).catch(failure =>
@@ -58,7 +68,7 @@ async function add(request: AttachmentRequest, context: CniContext): Promise<Cni
 async function setUp(
   request: AttachmentRequest,
   config: PortmapConfig,
-  { plans, context: { signal } }: { plans: readonly FamilyPlan[]; context: CniContext },
+  { plans, signal }: { plans: readonly FamilyPlan[]; signal: AbortSignal },
 ): Promise<void> {
   const attachment = attachmentOf(request)
   const localnet = config.snat || config.masqAll ? await openLoopback(plans) : undefined
@@ -85,14 +95,12 @@ async function del(request: AttachmentRequest, { signal, warn }: CniContext): Pr
   await forgetContainer(targets, warn)
 }
 
-/** Of both backends, at once: the configuration may name another one than it did at ADD. */
+/** Of both backends: the configuration may name another one than it did at ADD. What one has removed the other never had. */
 async function removeMappings(request: AttachmentRequest, signal: AbortSignal): Promise<void> {
   const attachment = attachmentOf(request)
   const mark = attachmentMark(attachment)
-  await Promise.all([
-    removeNftMappings(comment => isMarkedBy(comment, mark), signal),
-    removeIptablesMappings(attachment, signal),
-  ])
+  const removed = await removeNftMappings(comment => isMarkedBy(comment, mark), signal)
+  if (removed === 0) await removeIptablesMappings(attachment, signal)
 }
 
 async function gc(request: GcRequest, { signal }: CniContext): Promise<void> {

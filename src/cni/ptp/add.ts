@@ -106,5 +106,6 @@ async function masquerade(
     removeMasquerade(attachment, AbortSignal.timeout(UNDO_LIMIT_MS)),
   )
   const addresses = ips.map(({ address }) => address)
-  await addMasquerade(attachment, addresses, context.signal)
+  const { signal } = context
+  await addMasquerade(attachment, addresses, { backend: 'nftables', signal })
 }

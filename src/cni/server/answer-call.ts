@@ -21,30 +21,52 @@ export type CallHandlerOptions = {
 /** Verbs that finish what they began also when nobody waits for the answer: what they remove need not be asked for again. */
 const finishing = new Set(['DEL', 'GC'])
 
+export type CallHandler = {
+  readonly answer: (call: CallFrame, signal: AbortSignal) => Promise<AnswerFrame>
+  /** Does something about an attachment while no call of the plugin about it is under way. */
+  readonly inTurn: <T>(
+    of: { readonly plugin: string; readonly containerId: string; readonly ifname: string },
+    work: () => Promise<T>,
+  ) => Promise<T>
+  /** Asks when the call's turn has come; undefined: it was not wanted any more. */
+  readonly answerIfWanted: (
+    call: CallFrame,
+    signal: AbortSignal,
+    isStillWanted: () => boolean,
+  ) => Promise<AnswerFrame | undefined>
+}
+
 /**
  * Does calls in this process, with all they delegate to plugins of ours. Calls of one plugin for one interface are done one after
  * the other: a runtime that gave up an ADD sends its DEL while the ADD may still be under way.
  */
-export function createCallHandler(
-  options: CallHandlerOptions,
-): (call: CallFrame, signal: AbortSignal) => Promise<AnswerFrame> {
+export function createCallHandler(options: CallHandlerOptions): CallHandler {
   const queue = new KeyedQueue()
-  return (call, signal) => {
-    const { CNI_CONTAINERID = '', CNI_IFNAME = '' } = call.env
-    const plugin = basename(call.name)
-    const work = () => measured(call, plugin, options, signal)
-    if (CNI_CONTAINERID === '') return work()
-    return queue.run([plugin, CNI_CONTAINERID, CNI_IFNAME].join('/'), work)
+  const inTurn: CallHandler['inTurn'] = ({ plugin, containerId, ifname }, work) =>
+    containerId === '' ? work() : queue.run([plugin, containerId, ifname].join('/'), work)
+  return {
+    inTurn,
+    answer: (call, signal) => inTurn(subjectOf(call), () => measured(call, options, signal)),
+    answerIfWanted: (call, signal, isStillWanted) =>
+      inTurn(subjectOf(call), async () =>
+        isStillWanted() ? await measured(call, options, signal) : undefined,
+      ),
   }
 }
 
+const subjectOf = ({ name, env }: CallFrame) => ({
+  plugin: basename(name),
+  containerId: env['CNI_CONTAINERID'] ?? '',
+  ifname: env['CNI_IFNAME'] ?? '',
+})
+
 async function measured(
   call: CallFrame,
-  plugin: string,
   { version, loadPlugin, watcher, metrics, clock }: CallHandlerOptions,
   signal: AbortSignal,
 ): Promise<AnswerFrame> {
   const command = call.env['CNI_COMMAND'] ?? ''
+  const plugin = basename(call.name)
   // Who gave up while it waited for its turn has been told so, and would never learn of what it made.
   if (signal.aborted && !finishing.has(command)) return { exitCode: 1, stdout: '', stderr: '' }
   const beganMs = clock.monotonic()

@@ -8,6 +8,8 @@ export type CallMetrics = {
     readonly isOk: boolean
     readonly durationMs: number
   }): void
+  /** So many attachments were removed because their container had gone. */
+  reclaimed(count: number): void
 }
 
 /** Seconds: 1 ms doubled fifteen times. */
@@ -32,6 +34,11 @@ export function createCallMetrics(registry: Metrics, attachments: () => number):
     buckets: BUCKETS,
     registers,
   })
+  const reclaimed = new Counter({
+    name: 'nodeplane_cni_reclaimed_total',
+    help: 'Attachments removed because their container had gone without a DEL',
+    registers,
+  })
   new Gauge({
     name: 'nodeplane_cni_attachments',
     help: 'Interfaces of containers that were added and not deleted',
@@ -41,6 +48,7 @@ export function createCallMetrics(registry: Metrics, attachments: () => number):
     },
   })
   return {
+    reclaimed: count => reclaimed.inc(count),
     answered({ command: asked, plugin, isOk, durationMs }) {
       const command = commands.has(asked) ? asked : 'unknown'
       calls.inc({ command, plugin, result: isOk ? 'ok' : 'error' })

@@ -28,12 +28,14 @@ export type CniCall = {
 export interface CallWatcher {
   /** Why the node is not ready for pods, for STATUS; undefined when it is. */
   whyNotReady(): string | undefined
+  /** ADD begins; nothing has been done yet. */
+  adding(plugin: string, request: AttachmentRequest): void
   /** ADD succeeded; gives the result to answer with. */
   added(plugin: string, request: AttachmentRequest, result: CniResult): CniResult
   /** DEL succeeded. */
   deleted(plugin: string, request: AttachmentRequest): void
   /** GC succeeded. */
-  collected(request: GcRequest): void
+  collected(plugin: string, request: GcRequest): void
 }
 
 /** What the process that answers a call has. */
@@ -98,10 +100,11 @@ async function performWatched(
   const { watcher } = host
   const whyNot = request.verb === 'STATUS' ? watcher?.whyNotReady() : undefined
   if (whyNot !== undefined) throw new CniError(cniCodes.notAvailable, whyNot)
+  if (request.verb === 'ADD') watcher?.adding(plugin.name, request as AttachmentRequest)
   const result = await perform(plugin, request, contextOf(host))
   if (watcher === undefined) return result
   if (request.verb === 'DEL') watcher.deleted(plugin.name, request as AttachmentRequest)
-  if (request.verb === 'GC') watcher.collected(request as GcRequest)
+  if (request.verb === 'GC') watcher.collected(plugin.name, request as GcRequest)
   if (result === undefined) return undefined
   return watcher.added(plugin.name, request as AttachmentRequest, result)
 }

@@ -81,4 +81,25 @@ export interface CniPlugin {
   del(request: AttachmentRequest, context: CniContext): Promise<void>
   gc(request: GcRequest, context: CniContext): Promise<void>
   status(request: CniRequest, context: CniContext): Promise<void>
+  /** Of plugins that make rules. */
+  readonly restoring?: Restoring
+}
+
+/** An attachment whose ADD has succeeded and whose container lives. */
+export type LiveAttachment = {
+  /** As ADD had it, with the result of the whole chain so far as prevResult. */
+  readonly request: AttachmentRequest
+  readonly result: CniResult
+}
+
+export type RestoreContext = Pick<CniContext, 'signal' | 'warn'>
+
+/** How rules are found and made again that somebody has flushed. */
+export interface Restoring {
+  /** Names of nftables tables in which they can get lost, those that iptables makes among them. */
+  readonly tables: readonly string[]
+  /** Which of these have lost something. Asked after changes of the tables: it should list once for all. */
+  lost(live: readonly LiveAttachment[], context: RestoreContext): Promise<readonly LiveAttachment[]>
+  /** Makes what ADD made again; nothing else works on the attachment meanwhile. What is there already is no error. */
+  restore(live: LiveAttachment, context: RestoreContext): Promise<void>
 }

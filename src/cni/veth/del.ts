@@ -84,7 +84,7 @@ async function removeUnknownLinks(network: string, valid: readonly Attachment[])
  * Does the steps of a stage at once and the stages one after the other, also after failures; then throws the first of
  * these and tells the others.
  */
-async function inStages(
+export async function inStages(
   { warn }: CniContext,
   stages: readonly (readonly (() => Promise<void>)[])[],
 ): Promise<void> {

@@ -26,3 +26,6 @@ export const isNotFound = (error: unknown): boolean => hasErrno(error, 2, 3, 19,
 
 /** EEXIST: what was to be created is there. */
 export const isExists = (error: unknown): boolean => hasErrno(error, 17)
+
+/** EOPNOTSUPP: the kernel was built without it. */
+export const isUnsupported = (error: unknown): boolean => hasErrno(error, 95)

@@ -82,6 +82,8 @@ export type Link = {
   readonly alias?: string | undefined
   /** When the master is a bridge. */
   readonly bridgePort?: BridgePort | undefined
+  /** Of a bridge: does it keep VLANs apart? */
+  readonly vlanFiltering?: boolean | undefined
 }
 
 /** Of a bridge to be created. */
@@ -121,6 +123,8 @@ export type LinkChange = {
   readonly masterIndex?: number
   /** Only for a port of a bridge. */
   readonly bridgePort?: BridgePort
+  /** Only for a bridge. */
+  readonly vlanFiltering?: boolean
 }
 
 /** Asks for the link with this index or name, or with neither for all. */
@@ -130,13 +134,11 @@ export function encodeLinkQuery(key: { index?: number; name?: string } = {}): Bu
 }
 
 export function encodeBridge({ name, mtu, mac, vlanFiltering }: BridgeSettings): Buffer {
-  const data =
-    vlanFiltering === undefined ? [] : [u8Attribute(BRIDGE_VLAN_FILTERING, Number(vlanFiltering))]
   return linkMessage({}, [
     textAttribute(Ifla.ifname, name),
     ...mtuAttribute(mtu),
     ...macAttribute(mac),
-    linkInfo('bridge', data),
+    bridgeInfo(vlanFiltering),
   ])
 }
 
@@ -162,7 +164,7 @@ export function encodeVeth({ name, mtu, masterIndex, peer }: VethSettings): Buff
 }
 
 export function encodeLinkChange(index: number, change: LinkChange): Buffer {
-  const { mac, mtu, alias, masterIndex, bridgePort, txQueueLength } = change
+  const { mac, mtu, alias, masterIndex, bridgePort, txQueueLength, vlanFiltering } = change
   const { flags, mask } = flagsOf(change)
   return linkMessage({ index, flags, mask }, [
     ...mtuAttribute(mtu),
@@ -172,6 +174,7 @@ export function encodeLinkChange(index: number, change: LinkChange): Buffer {
     // Without an ending zero: the kernel would count it as part of the alias.
     ...(alias === undefined ? [] : [{ type: Ifla.ifalias, value: Buffer.from(alias) }]),
     ...(bridgePort === undefined ? [] : [bridgePortInfo(bridgePort)]),
+    ...(vlanFiltering === undefined ? [] : [bridgeInfo(vlanFiltering)]),
   ])
 }
 
@@ -214,6 +217,7 @@ export function decodeLink(payload: Buffer): Link {
     peerIndex: readUint(attributes, Ifla.link),
     alias: readText(attributes, Ifla.ifalias),
     bridgePort: readText(info, Info.slaveKind) === 'bridge' ? readBridgePort(info) : undefined,
+    vlanFiltering: readText(info, Info.kind) === 'bridge' ? readVlanFiltering(info) : undefined,
   }
 }
 
@@ -224,6 +228,9 @@ function readBridgePort(info: AttributeMap): BridgePort {
     isolated: readUint(data, Port.isolated) === 1,
   }
 }
+
+const readVlanFiltering = (info: AttributeMap): boolean =>
+  readUint(readNested(info, Info.data), BRIDGE_VLAN_FILTERING) === 1
 
 /** struct ifinfomsg (linux/rtnetlink.h), then attributes. */
 export function linkMessage(
@@ -247,6 +254,12 @@ export const linkInfo = (kind: string, data: readonly Attribute[]): Attribute =>
   type: Ifla.linkinfo,
   value: [textAttribute(Info.kind, kind), { type: Info.data, value: data }],
 })
+
+const bridgeInfo = (vlanFiltering: boolean | undefined): Attribute =>
+  linkInfo(
+    'bridge',
+    vlanFiltering === undefined ? [] : [u8Attribute(BRIDGE_VLAN_FILTERING, Number(vlanFiltering))],
+  )
 
 const bridgePortInfo = ({ hairpin, isolated }: BridgePort): Attribute => ({
   type: Ifla.linkinfo,

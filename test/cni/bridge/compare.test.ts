@@ -16,12 +16,15 @@ const config: BridgeConfig = {
   isDefaultGateway: true,
   forceAddress: false,
   ipMasq: true,
+  ipMasqBackend: 'nftables',
   mtu: undefined,
   hairpinMode: false,
   promiscMode: false,
   enabledad: false,
   disableContainerInterface: false,
   portIsolation: false,
+  macspoofchk: false,
+  vlans: undefined,
   ipamType: 'host-local',
   dns: undefined,
   mac: undefined,
@@ -76,7 +79,14 @@ const state: AttachmentState = {
     { destination: prefix('0.0.0.0/0'), linkIndex: 2, gateways: [ip('10.22.0.1')], table: 254 },
   ],
   masqueraded: ['10.22.0.5'],
+  vlans: [],
+  spoofChecks: [],
 }
+
+const access = { id: 10, isPvid: true, isUntagged: true }
+const trunk = { id: 20, isPvid: false, isUntagged: false }
+const vlans = { access: 10, add: [access, trunk], leavesDefault: true }
+const guards = ['guarded', 'allowed'].map(set => ({ set, key: '', comment: '' }))
 
 const cases: readonly {
   title: string
@@ -150,6 +160,32 @@ const cases: readonly {
     title: 'promiscuous mode is wanted and off',
     wish: { config: { ...config, promiscMode: true } },
     want: ['bridge cni0 is not promiscuous'],
+  },
+  {
+    title: 'the VLANs of the port are as configured',
+    wish: { config: { ...config, vlans } },
+    state: { vlans: [access, trunk] },
+    want: [],
+  },
+  {
+    title: 'a VLAN is tagged otherwise, and the default one is still there',
+    wish: { config: { ...config, vlans } },
+    state: {
+      vlans: [{ id: 1, isPvid: false, isUntagged: true }, access, { ...trunk, isPvid: true }],
+    },
+    want: ['veth1 in VLAN 20 is not as configured', 'veth1 in VLAN 1, which it should have left'],
+  },
+  {
+    title: 'the port is guarded against foreign MACs',
+    wish: { config: { ...config, macspoofchk: true } },
+    state: { spoofChecks: guards },
+    want: [],
+  },
+  {
+    title: 'half of what guards the port is gone',
+    wish: { config: { ...config, macspoofchk: true } },
+    state: { spoofChecks: guards.slice(1) },
+    want: ['the check of source MACs is missing'],
   },
   {
     title: 'promiscuous mode is on and not wanted',

@@ -1,9 +1,7 @@
 import t from 'tap'
 import type { Attachment } from '#cni/attachment.ts'
-import {
-  renderReferenceNftRemoval,
-  renderReferenceRemoval,
-} from '#cni/masquerade/reference-render.ts'
+import { renderChainRemoval } from '#cni/masquerade/iptables-render.ts'
+import { referenceChain, renderReferenceNftRemoval } from '#cni/masquerade/reference-render.ts'
 
 const attachment: Attachment = { network: 'net', containerId: 'abc', ifname: 'eth0' }
 
@@ -22,7 +20,7 @@ COMMIT
 
 t.test('iptables: the jumps into the chain, then the chain, and nothing else', async t => {
   t.equal(
-    renderReferenceRemoval(saved, attachment),
+    renderChainRemoval(saved, [referenceChain(attachment)]),
     String.raw`*nat
 -D POSTROUTING -s 10.22.0.2/32 -m comment --comment "name: \"net\" id: \"abc\"" -j CNI-3ce8a0924fdef86d56ad1df1
 -F CNI-3ce8a0924fdef86d56ad1df1
@@ -34,7 +32,10 @@ COMMIT
 
 for (const [title, text] of Object.entries({ 'no rules at all': '', 'others only': saved })) {
   t.test(`iptables: nothing to do with ${title}`, async t => {
-    t.equal(renderReferenceRemoval(text, { ...attachment, containerId: 'x' }), undefined)
+    t.equal(
+      renderChainRemoval(text, [referenceChain({ ...attachment, containerId: 'x' })]),
+      undefined,
+    )
   })
 }
 

@@ -16,6 +16,7 @@ const frame = (env: NodeJS.ProcessEnv = {}, config: object = {}): CallFrame => (
 
 const silent: CallWatcher = {
   whyNotReady: () => undefined,
+  adding: () => {},
   added: (_plugin, _request, result) => result,
   deleted: () => {},
   collected: () => {},
@@ -23,12 +24,13 @@ const silent: CallWatcher = {
 
 function handler(changes: Partial<CniPlugin>, watcher: Partial<CallWatcher> = {}) {
   const measured: string[] = []
-  const answer = createCallHandler({
+  const { answer } = createCallHandler({
     version: '0',
     loadPlugin: async name => fakePlugin({ name, ...changes }),
     watcher: { ...silent, ...watcher },
     metrics: {
       answered: ({ command, plugin, isOk }) => measured.push(`${command} ${plugin} ${isOk}`),
+      reclaimed: () => {},
     },
     clock: systemClock,
   })
@@ -94,7 +96,7 @@ t.test('the watcher hears of what succeeded, changes the result, and answers STA
         return { ...result, dns: { nameservers: ['10.96.0.10'] } }
       },
       deleted: plugin => heard.push(`deleted ${plugin}`),
-      collected: ({ validAttachments }) => heard.push(`kept ${validAttachments?.length}`),
+      collected: (_plugin, { validAttachments }) => heard.push(`kept ${validAttachments?.length}`),
     },
   )
   const added = await answer(frame(), never)

@@ -128,6 +128,7 @@ t.test('a description of a link is read', async t => {
     peerIndex: 8,
     alias: 'tag',
     bridgePort: { hairpin: true, isolated: true },
+    vlanFiltering: undefined,
   })
 })
 
@@ -147,5 +148,6 @@ t.test('what a link does not have is undefined', async t => {
     peerIndex: undefined,
     alias: undefined,
     bridgePort: undefined,
+    vlanFiltering: undefined,
   })
 })

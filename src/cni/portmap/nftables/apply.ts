@@ -1,6 +1,6 @@
-import { ipFamilies } from '#net/ip.ts'
+import { type IpFamily, ipFamilies } from '#net/ip.ts'
 import { type Attachment, attachmentMark, isMarkedBy } from '../../attachment.ts'
-import { listTable, retried, runNft } from '../../nft.ts'
+import { countSharedRules, listTable, retried, runNft } from '../../nft.ts'
 import type { FamilyPlan } from '../plan.ts'
 import { type MarkedThing, parseHostPortListing } from './listing.ts'
 import {
@@ -63,8 +63,17 @@ export async function missingNftMappings(
   plans: readonly FamilyPlan[],
   signal: AbortSignal,
 ): Promise<readonly string[]> {
+  return missingMappings(attachment, plans, await listHostPorts(signal))
+}
+
+/** What of the plans is not among these things. Pure. */
+export function missingMappings(
+  attachment: Attachment,
+  plans: readonly FamilyPlan[],
+  things: readonly MarkedThing[],
+): readonly string[] {
   const mark = attachmentMark(attachment)
-  const own = (await listHostPorts(signal)).filter(({ comment }) => isMarkedBy(comment, mark))
+  const own = things.filter(({ comment }) => isMarkedBy(comment, mark))
   return plans.flatMap(({ family, mappings }) => {
     const ofFamily = own.filter(thing => thing.family === family)
     const keys = keysOf(ofFamily)
@@ -78,10 +87,42 @@ export async function missingNftMappings(
   })
 }
 
-async function listHostPorts(signal: AbortSignal): Promise<readonly MarkedThing[]> {
-  const listings = ipFamilies.map(async family => {
-    const text = await listTable(hostPortTable(family), signal)
-    return text === undefined ? [] : parseHostPortListing(text, family)
-  })
-  return (await Promise.all(listings)).flat()
+/** What the tables of both families hold. */
+export type HostPorts = {
+  /** What belongs to an attachment. */
+  readonly things: readonly MarkedThing[]
+  /** Families whose table lacks rules that all mappings need: somebody has flushed it, or it is not there. */
+  readonly broken: ReadonlySet<IpFamily>
 }
+
+/** Lists both tables once. @throws {ExecError} */
+export async function readHostPorts(signal: AbortSignal): Promise<HostPorts> {
+  const listings = await Promise.all(
+    ipFamilies.map(async family => ({
+      family,
+      text: await listTable(hostPortTable(family), signal),
+    })),
+  )
+  return {
+    things: listings.flatMap(({ family, text }) =>
+      text === undefined ? [] : parseHostPortListing(text, family),
+    ),
+    broken: new Set(
+      listings
+        .filter(({ family, text }) => text === undefined || !hasSharedRules(family, text))
+        .map(({ family }) => family),
+    ),
+  }
+}
+
+function hasSharedRules(family: IpFamily, listing: string): boolean {
+  const wanted = renderHostPortTable(family).match(/^add rule /gm)?.length ?? 0
+  return (
+    countSharedRules(listing)
+      .values()
+      .reduce((sum, count) => sum + count, 0) >= wanted
+  )
+}
+
+const listHostPorts = async (signal: AbortSignal): Promise<readonly MarkedThing[]> =>
+  (await readHostPorts(signal)).things

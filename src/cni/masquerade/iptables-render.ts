@@ -1,0 +1,95 @@
+import type { IpFamily } from '#net/ip.ts'
+import { formatPrefix, type IpPrefix, networkOf } from '#net/prefix.ts'
+import { type Attachment, attachmentHash, attachmentMark } from '../attachment.ts'
+
+/*
+ * A chain of its own for each attachment, entered by the container's addresses. The reference shares one between all
+ * interfaces of a container in a network, and takes it away with the first.
+ */
+
+/** The attachment's chain: of the reference's shape, which people and tools know. */
+export const masqueradeChain = (attachment: Attachment): string =>
+  `CNI-${attachmentHash(attachment).slice(0, 24)}`
+
+/** Longest comment that iptables takes, in bytes (xt_comment). */
+const MAX_COMMENT_BYTES = 255
+
+const groups: Readonly<Record<IpFamily, string>> = { 4: '224.0.0.0/4', 6: 'ff00::/8' }
+
+/**
+ * Input for `iptables-restore --noflush`: what these addresses of one family send out of their subnets gets the node's
+ * address, in place of what the attachment had before. @param saved what `iptables-save -t nat` printed.
+ */
+export function renderIptablesMasquerade(
+  attachment: Attachment,
+  addresses: readonly IpPrefix[],
+  saved: string,
+): string {
+  const chain = masqueradeChain(attachment)
+  const comment = commentOf(attachment)
+  return lines([
+    '*nat',
+    // Declared, a chain is emptied.
+    `:${chain} - [0:0]`,
+    // Not ACCEPT, as the reference has it: that would keep the packet from the rules of others behind these.
+    ...addresses.flatMap(address => [
+      `-A ${chain} ${from(address)} -d ${formatPrefix(networkOf(address))} ${comment} -j RETURN`,
+      `-A ${chain} ${from(address)} ! -d ${groups[address.family]} ${comment} -j MASQUERADE`,
+    ]),
+    ...entriesInto(saved, chain),
+    ...addresses.map(address => `-A POSTROUTING ${from(address)} ${comment} -j ${chain}`),
+    'COMMIT',
+  ])
+}
+
+const from = ({ address, family }: IpPrefix): string => `-s ${address}/${family === 4 ? 32 : 128}`
+
+/** Input that takes these chains away and the rules that lead into them; undefined when none of them is there. */
+export function renderChainRemoval(saved: string, chains: readonly string[]): string | undefined {
+  const present = chains.filter(chain => saved.includes(`\n:${chain} `))
+  if (present.length === 0) return undefined
+  return lines([
+    '*nat',
+    ...present.flatMap(chain => [...entriesInto(saved, chain), `-F ${chain}`, `-X ${chain}`]),
+    'COMMIT',
+  ])
+}
+
+/** A rule by which the packets of an address get into a chain of ours. */
+export type MasqueradeEntry = {
+  /** Without the length. */
+  readonly address: string
+  readonly chain: string
+  readonly comment: string
+}
+
+/** The addresses that chains of ours masquerade, in what `iptables-save -t nat` printed. */
+export function parseMasqueradeEntries(saved: string): readonly MasqueradeEntry[] {
+  const entries: MasqueradeEntry[] = []
+  for (const line of saved.split('\n')) {
+    const match =
+      /^-A POSTROUTING -s ([0-9a-f.:]+)\/\d+ -m comment --comment "(.*)" -j (CNI-[0-9a-f]{24})$/.exec(
+        line,
+      )
+    const [, address, comment, chain] = match ?? []
+    if (address === undefined || comment === undefined || chain === undefined) continue
+    if (saved.includes(`\n-A ${chain} `)) entries.push({ address, comment, chain })
+  }
+  return entries
+}
+
+/** Deletions of the rules that lead into a chain. */
+const entriesInto = (saved: string, chain: string): readonly string[] =>
+  saved
+    .split('\n')
+    .filter(line => line.startsWith('-A ') && line.endsWith(` -j ${chain}`))
+    .map(line => line.replace(/^-A/, '-D'))
+
+function commentOf(attachment: Attachment): string {
+  const { network, containerId } = attachment
+  const names = `name: '${network}' id: '${containerId}'`.replace(/[^A-Za-z0-9_.:' -]/g, '_')
+  const text = `${attachmentMark(attachment)} ${names}`.slice(0, MAX_COMMENT_BYTES)
+  return `-m comment --comment "${text}"`
+}
+
+const lines = (list: readonly string[]): string => `${list.join('\n')}\n`

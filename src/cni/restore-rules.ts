@@ -1,0 +1,70 @@
+import { watchNftTable } from '#linux/netlink/events.ts'
+import { describeError, isAbort } from '#runtime/error.ts'
+import type { CaretakerOptions } from './caretaker.ts'
+import { type LiveEntry, LiveView, liveAttachment } from './journal/live.ts'
+import type { CniPlugin } from './spec/plugin.ts'
+
+/** A flush is followed by other changes, and our own ADDs change the tables too: they are looked at together. */
+const SETTLE_MS = 700
+/** Some changes are announced by nobody: iptables in its legacy form. */
+const LOOK_INTERVAL_MS = 30_000
+
+/** Makes rules of live attachments again, soon after somebody has flushed them, until `stop` is aborted. */
+export async function restoreRules(options: CaretakerOptions, stop: AbortSignal): Promise<void> {
+  const { plugins, clock, log } = options
+  const view = new LiveView(options.journal)
+  let changed = Promise.withResolvers<void>()
+  using watching = new DisposableStack()
+  for (const table of new Set(plugins.flatMap(({ restoring }) => restoring?.tables ?? []))) {
+    watching.use(watchNftTable(table, () => changed.resolve()))
+  }
+  let failures = 0
+  while (!stop.aborted) {
+    try {
+      for (const plugin of plugins)
+        await restoreOf(plugin, view.of(plugin), { ...options, signal: stop })
+      failures = 0
+    } catch (error) {
+      if (stop.aborted && isAbort(error)) return
+      // Somebody may still be flushing: soon again, then ever later.
+      failures += 1
+      log.warn({ reason: describeError(error) }, 'lost rules not restored')
+    }
+    const waiting = new AbortController()
+    const limit = AbortSignal.any([stop, waiting.signal])
+    const waitMs = failures === 0 ? LOOK_INTERVAL_MS : SETTLE_MS * 2 ** failures
+    const late = clock.sleep(Math.min(waitMs, LOOK_INTERVAL_MS), limit).catch(() => {})
+    await Promise.race([changed.promise, late])
+    waiting.abort()
+    await clock.sleep(SETTLE_MS, stop).catch(() => {})
+    changed = Promise.withResolvers<void>()
+  }
+}
+
+async function restoreOf(
+  plugin: CniPlugin,
+  known: readonly LiveEntry[],
+  { journal, calls, log, signal }: CaretakerOptions & { readonly signal: AbortSignal },
+): Promise<void> {
+  const { restoring } = plugin
+  if (restoring === undefined || known.length === 0) return
+  const context = { signal, warn: (reason: string) => log.warn({ reason }, 'restoring rules') }
+  const lost = new Set(
+    await restoring.lost(
+      known.map(({ live }) => live),
+      context,
+    ),
+  )
+  let restored = 0
+  for (const { entry } of known.filter(({ live }) => lost.has(live))) {
+    await calls.inTurn({ plugin: plugin.name, ...entry }, async () => {
+      // A DEL may have come first.
+      const now = journal.get(entry)
+      const wanted = now && !journal.isGone(now) ? liveAttachment(now, plugin) : undefined
+      if (wanted === undefined) return
+      await restoring.restore(wanted, context)
+      restored += 1
+    })
+  }
+  if (restored > 0) log.warn({ plugin: plugin.name, attachments: restored }, 'lost rules restored')
+}

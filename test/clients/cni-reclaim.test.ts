@@ -1,0 +1,164 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { exec } from '#linux/exec.ts'
+import { cniEnv } from '../helper/cni.ts'
+import { CniAgent } from '../helper/cni-agent.ts'
+import { bridgeConfig, leasesIn } from '../helper/cni-network.ts'
+import { buildInto, runPlugin, startPlugin } from '../helper/cni-program.ts'
+import { eventually } from '../helper/eventually.ts'
+import { TestNamespace } from '../helper/namespace.ts'
+
+/* Attachments that nobody ends: the agent as it is shipped finds them when it starts. */
+
+const dist = join(t.testdir(), 'dist')
+const bin = join(dist, 'cni')
+t.before(() => buildInto(dist))
+
+const env = (verb: string, id: string, netns: string) =>
+  cniEnv({ CNI_COMMAND: verb, CNI_CONTAINERID: id, CNI_NETNS: netns, CNI_PATH: bin })
+
+/** A chain of bridge and portmap, as a runtime adds it. */
+async function addChain(config: Record<string, unknown>, id: string, netns: string) {
+  const added = await runPlugin({
+    program: join(bin, 'bridge'),
+    env: env('ADD', id, netns),
+    config,
+  })
+  if (added.exitCode !== 0) throw new Error(added.stdout)
+  const portMappings = [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }]
+  const prevResult = JSON.parse(added.stdout) as object
+  const portmap = { ...config, type: 'portmap', runtimeConfig: { portMappings }, prevResult }
+  const program = join(bin, 'portmap')
+  const mapped = await runPlugin({ program, env: env('ADD', id, netns), config: portmap })
+  if (mapped.exitCode !== 0) throw new Error(mapped.stdout)
+}
+
+/** nft does not print the comments of iptables. */
+const saved = async () => (await exec('iptables-save', ['-t', 'nat'])).stdout
+const ruleset = async () => (await exec('nft', ['list', 'ruleset'])).stdout
+
+/** The leases have gone, and rules and links with them. */
+async function nothingLeft(dataDir: string, id: string): Promise<void> {
+  await eventually(`nothing of ${id}`, async () => leasesIn(dataDir).length === 0)
+  await eventually(`no rules of ${id}`, async () => !(await ruleset()).includes(id))
+  await eventually('no links', async () => {
+    return (await exec('ip', ['link', 'show', 'type', 'veth'])).stdout === ''
+  })
+}
+
+t.test('containers that vanished while no agent ran are removed when one starts', async t => {
+  const dataDir = t.testdir({ net: {} })
+  const config = bridgeConfig(dataDir, { ipMasq: true })
+  const path = await (async () => {
+    await using agent = await CniAgent.start(dist, t.testdirName)
+    await using pod = await TestNamespace.create('pod')
+    await addChain(config, 'vanished', pod.path)
+    await agent.kill('SIGKILL')
+    return pod.path
+  })()
+  t.match(await ruleset(), 'vanished')
+  t.equal(leasesIn(dataDir).length, 2)
+  await using agent = await CniAgent.start(dist, t.testdirName)
+  await nothingLeft(dataDir, 'vanished')
+  t.equal(await agent.metric('nodeplane_cni_reclaimed_total'), 1)
+  const late = { program: join(bin, 'bridge'), env: env('DEL', 'vanished', path), config }
+  t.equal((await runPlugin(late)).exitCode, 0, 'the DEL that comes late')
+})
+
+t.test('after a reboot nothing is left of the containers before it', async t => {
+  const dataDir = t.testdir({ net: {} })
+  const config = bridgeConfig(dataDir, { ipMasq: true })
+  await using pod = await TestNamespace.create('pod')
+  {
+    await using agent = await CniAgent.start(dist, t.testdirName)
+    await addChain(config, 'rebooted', pod.path)
+    await agent.kill('SIGKILL')
+  }
+  // What a reboot is: links and rules are gone, the disk is as it was, and the boot has another id.
+  const journal = join(t.testdirName, 'journal')
+  const [file = ''] = readdirSync(journal)
+  const entry = JSON.parse(readFileSync(join(journal, file), 'utf8')) as object
+  writeFileSync(join(journal, file), JSON.stringify({ ...entry, bootId: 'before' }))
+  await exec('nft', ['flush', 'ruleset'])
+  await using _agent = await CniAgent.start(dist, t.testdirName)
+  await nothingLeft(dataDir, 'rebooted')
+  t.strictSame(readdirSync(journal), [])
+})
+
+t.test(
+  'an agent killed during ADDs: what is left is a live pod, or goes with its container',
+  async t => {
+    const dataDir = t.testdir({ net: {} })
+    const config = bridgeConfig(dataDir, { ipMasq: true })
+    const ids = Array.from({ length: 8 }, (_, n) => `killed${n}`)
+    {
+      await using stack = new AsyncDisposableStack()
+      const agent = stack.use(await CniAgent.start(dist, t.testdirName))
+      const pods = await Promise.all(
+        ids.map(async () => stack.use(await TestNamespace.create('pod'))),
+      )
+      const started = pods.map(({ path }, n) =>
+        startPlugin({
+          program: join(bin, 'bridge'),
+          env: env('ADD', ids[n] as string, path),
+          config,
+        }),
+      )
+      const ends = started.map(child => new Promise(resolve => child.once('close', resolve)))
+      await eventually('the first pod', () => leasesIn(dataDir).length > 0)
+      await agent.kill('SIGKILL')
+      await Promise.all(ends)
+    }
+    await using _agent = await CniAgent.start(dist, t.testdirName)
+    await nothingLeft(dataDir, 'killed')
+  },
+)
+
+t.test('rules of live pods that somebody flushes are back within moments', async t => {
+  const dataDir = t.testdir({ net: {}, other: {} })
+  await using agent = await CniAgent.start(dist, t.testdirName)
+  await using a = await TestNamespace.create('a')
+  await using b = await TestNamespace.create('b')
+  const config = bridgeConfig(dataDir, { ipMasq: true, macspoofchk: true })
+  await addChain(config, 'first', a.path)
+  const byIptables = {
+    ...bridgeConfig(dataDir, { ipMasq: true, ipMasqBackend: 'iptables', bridge: 'cni1' }),
+    name: 'other',
+    ipam: { type: 'host-local', dataDir, subnet: '10.33.0.0/24' },
+  }
+  const program = join(bin, 'bridge')
+  const added = await runPlugin({ program, env: env('ADD', 'second', b.path), config: byIptables })
+  t.equal(added.exitCode, 0, added.stdout)
+  const listed = async () => {
+    const lines = `${await ruleset()}${await saved()}`.split('\n').map(line => line.trim())
+    // Handles of sets and counters differ; what is said does not.
+    return lines
+      .filter(line => /first|second|dnat|masquerade|drop|return|goto/i.test(line))
+      .toSorted()
+  }
+  const before = await listed()
+  t.ok(before.length > 15, before.join('\n'))
+  const flushes: readonly (readonly string[])[] = [
+    ['nft', 'flush', 'ruleset'],
+    ['nft', 'flush', 'table', 'inet', 'nodeplane_cni'],
+    ['nft', 'flush', 'table', 'bridge', 'nodeplane_cni'],
+    ['nft', 'delete', 'table', 'ip', 'nodeplane_hostport'],
+    ['nft', 'flush', 'chain', 'ip', 'nodeplane_hostport', 'mappings'],
+    ['iptables', '-t', 'nat', '-F'],
+  ]
+  for (const [flush = '', ...words] of flushes) {
+    await exec(flush, words)
+    await eventually(`the rules after ${flush} ${words.join(' ')}`, async () => {
+      return (await listed()).join('\n') === before.join('\n')
+    })
+  }
+  t.match(agent.stderr, /lost rules restored/)
+  for (const plugin of ['portmap', 'bridge']) {
+    const call = { program: join(bin, plugin), env: env('DEL', 'first', a.path), config }
+    t.equal((await runPlugin(call)).exitCode, 0)
+  }
+  await exec('nft', ['flush', 'ruleset'])
+  await eventually('the rules of the other', async () => (await saved()).includes('second'))
+  t.notMatch(await ruleset(), 'first', 'what was deleted stays deleted')
+})

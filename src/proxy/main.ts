@@ -1,46 +1,15 @@
-import type { EventSink } from '#cluster/events.ts'
 import type { Wanted } from '#cluster/source.ts'
-import type { StoreReader } from '#cluster/store.ts'
-import type { IpFamily } from '#net/ip.ts'
-import type { Clock } from '#runtime/clock.ts'
 import { describeError } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
-import type { Metrics } from '#runtime/metrics.ts'
 import { type Part, runTogether, untilAborted } from '#runtime/run-together.ts'
 import { loadBackend, proxyModes } from './backends.ts'
 import { runFamily } from './family.ts'
 import { createProxyMetrics } from './metrics.ts'
+import type { Programmed, ProxyOptions } from './options.ts'
 import { OwnPlace } from './place.ts'
 import { warnOfServices } from './service-warnings.ts'
-import type { ProxyMode, ProxySettings } from './settings.ts'
+import type { ProxyMode } from './settings.ts'
 import { leftoversBeside, type Modes, removeLeftovers } from './switching.ts'
-
-/** One family's rules hold everything that the store had at this revision. */
-export type Programmed = { readonly family: IpFamily; readonly revision: number }
-
-export type ProxyOptions = {
-  /**
-   * Fed with at least {@link wantedByProxy}, and the own Node for its zone; more does not matter: the proxy ignores what is
-   * not for it.
-   */
-  readonly store: StoreReader
-  readonly settings: ProxySettings
-  readonly log: Logger
-  /** The proxy registers kube-proxy's metrics here. */
-  readonly metrics: Metrics
-  /** The machine's clock when not given. */
-  readonly clock?: Clock | undefined
-  /** Called when a family has changes that its rules lack. */
-  readonly onQueued?: ((family: IpFamily) => void) | undefined
-  /** Called after each successful sync of a family. */
-  readonly onProgrammed?: ((programmed: Programmed) => void) | undefined
-  /** Does the proxy keep up? Told to load balancers; yes when not given. */
-  readonly isHealthy?: (() => boolean) | undefined
-  /** Told what the cluster should know. */
-  readonly onEvent?: EventSink | undefined
-  /** Those of this build when not given. */
-  readonly backends?: Omit<Modes, 'log'> | undefined
-}
 
 /** The objects a proxy needs, by the selectors kube-proxy sends. */
 export const wantedByProxy: Wanted = {

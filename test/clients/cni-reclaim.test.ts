@@ -162,3 +162,29 @@ t.test('rules of live pods that somebody flushes are back within moments', async
   await eventually('the rules of the other', async () => (await saved()).includes('second'))
   t.notMatch(await ruleset(), 'first', 'what was deleted stays deleted')
 })
+
+t.test("the firewall plugin's rules come back too", async t => {
+  const dataDir = t.testdir({ net: {} })
+  await using _agent = await CniAgent.start(dist, t.testdirName)
+  await using pod = await TestNamespace.create('pod')
+  const config = bridgeConfig(dataDir)
+  const program = join(bin, 'bridge')
+  const added = await runPlugin({ program, env: env('ADD', 'walled', pod.path), config })
+  t.equal(added.exitCode, 0, added.stdout)
+  const chained = { ...config, type: 'firewall', prevResult: JSON.parse(added.stdout) as object }
+  const firewall = (verb: string) =>
+    runPlugin({
+      program: join(bin, 'firewall'),
+      env: env(verb, 'walled', pod.path),
+      config: { ...chained, backend: 'iptables', ingressPolicy: 'same-bridge' },
+    })
+  t.equal((await firewall('ADD')).exitCode, 0)
+  for (const chain of ['CNI-FORWARD', 'FORWARD']) {
+    await exec('iptables', ['-F', chain])
+    t.not((await firewall('CHECK')).exitCode, 0, `after a flush of ${chain}`)
+    await eventually('the rules', async () => (await firewall('CHECK')).exitCode === 0)
+  }
+  t.equal((await firewall('DEL')).exitCode, 0)
+  const del = await runPlugin({ program, env: env('DEL', 'walled', pod.path), config })
+  t.equal(del.exitCode, 0)
+})

@@ -1,4 +1,4 @@
-import { ipFamilies } from '#net/ip.ts'
+import { type IpFamily, ipFamilies } from '#net/ip.ts'
 import type { Attachment } from '../attachment.ts'
 import { restoreTable, saveTable, saveTableIfAny } from '../iptables.ts'
 import { retried } from '../nft.ts'
@@ -40,15 +40,25 @@ export async function removeFirewallRules(
   }
 }
 
-/** What of the plans is not in the kernel; empty: all is. @throws {ExecError} */
+/** The filter tables as they are: each family's is read once, when it is asked for. @throws {ExecError} */
+export function readFilterTables(signal: AbortSignal): (family: IpFamily) => Promise<string> {
+  const saved = new Map<IpFamily, Promise<string>>()
+  return family => {
+    const text = saved.get(family) ?? saveTable(TABLE, family, signal)
+    saved.set(family, text)
+    return text
+  }
+}
+
+/** What of the plans is not in the tables; empty: all is. @throws {ExecError} */
 export async function missingFirewallRules(
   attachment: Attachment,
   plans: readonly FamilyPlan[],
-  signal: AbortSignal,
+  tableOf: (family: IpFamily) => Promise<string>,
 ): Promise<readonly string[]> {
   const missing: string[] = []
   for (const plan of plans) {
-    missing.push(...missingRules(attachment, plan, await saveTable(TABLE, plan.family, signal)))
+    missing.push(...missingRules(attachment, plan, await tableOf(plan.family)))
   }
   return missing
 }

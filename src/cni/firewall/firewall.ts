@@ -14,11 +14,18 @@ import type {
   CniPlugin,
   CniRequest,
   GcRequest,
+  LiveAttachment,
+  RestoreContext,
 } from '../spec/plugin.ts'
 import type { CniResult } from '../spec/result.ts'
 import { cniVersions } from '../spec/version.ts'
 import { UNDO_LIMIT_MS } from '../undo.ts'
-import { addFirewallRules, missingFirewallRules, removeFirewallRules } from './apply.ts'
+import {
+  addFirewallRules,
+  missingFirewallRules,
+  readFilterTables,
+  removeFirewallRules,
+} from './apply.ts'
 import { type FirewallConfig, firewallConfigFrom } from './config.ts'
 import { addSources, isFirewalldRunning, missingSources, removeSources } from './firewalld.ts'
 import { addressesIn, type FamilyPlan, planFirewall } from './plan.ts'
@@ -32,6 +39,14 @@ export const firewall: CniPlugin = {
   del,
   gc,
   status,
+  restoring: {
+    tables: ['filter'],
+    lost: lostAttachments,
+    async restore({ request, result }, { signal }) {
+      const config = firewallConfigFrom(request.config)
+      await setUp(request, config, { plans: planFirewall(config, result), result, signal })
+    },
+  },
 }
 
 const allAddresses = (result: CniResult) =>
@@ -96,12 +111,31 @@ async function check(request: AttachmentRequest, { signal }: CniContext): Promis
   const plans = planFirewall(config, result)
   const backend = await backendOf(config, signal)
   const rules = rulesFor(backend, plans)
-  const found = [...(await missingFirewallRules(attachmentOf(request), rules, signal))]
+  const found = [
+    ...(await missingFirewallRules(attachmentOf(request), rules, readFilterTables(signal))),
+  ]
   if (backend === 'firewalld') {
     const missing = await missingSources(config.firewalldZone, allAddresses(result), signal)
     found.push(...missing.map(address => `${address} is not in zone ${config.firewalldZone}`))
   }
   if (found.length > 0) throw new CniError(cniCodes.checkFailed, found.join('; '))
+}
+
+/** The attachments that have lost rules. All are looked up in one listing a family. */
+async function lostAttachments(
+  live: readonly LiveAttachment[],
+  { signal }: RestoreContext,
+): Promise<readonly LiveAttachment[]> {
+  const tableOf = readFilterTables(signal)
+  const lost: LiveAttachment[] = []
+  for (const each of live) {
+    const config = firewallConfigFrom(each.request.config)
+    const backend = await backendOf(config, signal)
+    const rules = rulesFor(backend, planFirewall(config, each.result))
+    const missing = await missingFirewallRules(attachmentOf(each.request), rules, tableOf)
+    if (missing.length > 0) lost.push(each)
+  }
+  return lost
 }
 
 /** By the attachment's identity; prevResult only finds what the reference made, and what firewalld has. */

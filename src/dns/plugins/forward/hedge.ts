@@ -4,6 +4,9 @@ export type Try<T> = { readonly outcome: Promise<T | undefined>; readonly patien
 /** Tries under way at a time: more open questions would be more chances for a forged answer (CVE-2023-30464). */
 const MAX_AT_ONCE = 2
 
+/** Made once: an abort without a reason makes an error, with its stack, for every query. */
+const DECIDED = new Error('another try was quicker')
+
 /**
  * The outcome of the first try that is wanted. The next one starts when the one before came to nothing, or beside it when that is
  * slow (Dean and Barroso's hedged request): one slow server must not make a name slow. Those that are not needed any more are
@@ -35,7 +38,7 @@ export async function firstWanted<T>(
       if (ended.outcome !== undefined) return ended.outcome
     }
   } finally {
-    losers.abort()
+    losers.abort(DECIDED)
   }
 }
 

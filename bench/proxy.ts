@@ -112,6 +112,8 @@ function setUpNode(): void {
     'ip link set pods1 up',
     'ip address add 10.0.0.1/32 dev pods0',
     'ip route add 10.0.0.0/8 dev pods0',
+    // The probe's connections come from here, each from another address.
+    'ip route add local 198.18.0.0/15 dev lo',
     'sysctl -qw net.netfilter.nf_conntrack_udp_timeout=1',
   ]
   for (const line of lines) execFileSync('sh', ['-c', line])

@@ -15,6 +15,13 @@ for (const port of probePorts) {
   await once(server.bind(port, '127.0.0.1'), 'listening')
 }
 
+/** Every connection comes from an address of its own: with a source port again, conntrack would know its way already. */
+let connections = 0
+function nextSource(): string {
+  const number = connections++ % 2 ** 17
+  return `198.${18 + (number >> 16)}.${(number >> 8) & 255}.${number & 255}`
+}
+
 /** The port that a new connection reaches. */
 async function reached(): Promise<string | undefined> {
   const socket = createSocket('udp4')
@@ -23,7 +30,9 @@ async function reached(): Promise<string | undefined> {
       socket.on('message', text => resolve(String(text)))
       socket.on('error', () => resolve(undefined))
       setTimeout(() => resolve(undefined), LIMIT_MS)
-      socket.connect(80, address, () => socket.send('?'))
+      socket.bind({ address: nextSource(), port: 0 }, () => {
+        socket.connect(80, address, () => socket.send('?'))
+      })
     })
     return await answer
   } finally {

@@ -4,7 +4,8 @@ import { loadBlockTls, loadTls } from '../../../src/dns/plugins/tls/plugin.ts'
 import { TestAuthority } from '../../helper/certificates.ts'
 import { directive, directives } from '../../helper/dns.ts'
 
-await using authority = await TestAuthority.create()
+const authority = await TestAuthority.create()
+t.teardown(() => authority[Symbol.asyncDispose]())
 const pair = await authority.issue('dns.example.org', 'DNS:dns.example.org')
 const other = await authority.issue('other.example.org')
 const files = `${pair.certPath} ${pair.keyPath}`

@@ -1,6 +1,7 @@
 import type { IpFamily } from '#net/ip.ts'
 import { formatPrefix, type IpPrefix, networkOf } from '#net/prefix.ts'
-import { type Attachment, attachmentHash, attachmentMark } from '../attachment.ts'
+import { type Attachment, attachmentHash } from '../attachment.ts'
+import { entriesInto, restoreText, ruleComment } from '../iptables-text.ts'
 
 /*
  * A chain of its own for each attachment, entered by the container's addresses. The reference shares one between all
@@ -10,9 +11,6 @@ import { type Attachment, attachmentHash, attachmentMark } from '../attachment.t
 /** The attachment's chain: of the reference's shape, which people and tools know. */
 export const masqueradeChain = (attachment: Attachment): string =>
   `CNI-${attachmentHash(attachment).slice(0, 24)}`
-
-/** Longest comment that iptables takes, in bytes (xt_comment). */
-const MAX_COMMENT_BYTES = 255
 
 const groups: Readonly<Record<IpFamily, string>> = { 4: '224.0.0.0/4', 6: 'ff00::/8' }
 
@@ -26,8 +24,8 @@ export function renderIptablesMasquerade(
   saved: string,
 ): string {
   const chain = masqueradeChain(attachment)
-  const comment = commentOf(attachment)
-  return lines([
+  const comment = ruleComment(attachment)
+  return restoreText([
     '*nat',
     // Declared, a chain is emptied.
     `:${chain} - [0:0]`,
@@ -48,7 +46,7 @@ const from = ({ address, family }: IpPrefix): string => `-s ${address}/${family 
 export function renderChainRemoval(saved: string, chains: readonly string[]): string | undefined {
   const present = chains.filter(chain => saved.includes(`\n:${chain} `))
   if (present.length === 0) return undefined
-  return lines([
+  return restoreText([
     '*nat',
     ...present.flatMap(chain => [...entriesInto(saved, chain), `-F ${chain}`, `-X ${chain}`]),
     'COMMIT',
@@ -77,19 +75,3 @@ export function parseMasqueradeEntries(saved: string): readonly MasqueradeEntry[
   }
   return entries
 }
-
-/** Deletions of the rules that lead into a chain. */
-const entriesInto = (saved: string, chain: string): readonly string[] =>
-  saved
-    .split('\n')
-    .filter(line => line.startsWith('-A ') && line.endsWith(` -j ${chain}`))
-    .map(line => line.replace(/^-A/, '-D'))
-
-function commentOf(attachment: Attachment): string {
-  const { network, containerId } = attachment
-  const names = `name: '${network}' id: '${containerId}'`.replace(/[^A-Za-z0-9_.:' -]/g, '_')
-  const text = `${attachmentMark(attachment)} ${names}`.slice(0, MAX_COMMENT_BYTES)
-  return `-m comment --comment "${text}"`
-}
-
-const lines = (list: readonly string[]): string => `${list.join('\n')}\n`

@@ -1,5 +1,4 @@
 import { exec } from '#linux/exec.ts'
-import { parseIp } from '#net/ip.ts'
 import { describeError } from '#runtime/error.ts'
 import { attachmentMark, attachmentOf, isMarkedBy, unwantedMarks } from '../attachment.ts'
 import { requirePrevResult } from '../chained.ts'
@@ -91,7 +90,7 @@ async function check(request: AttachmentRequest, { signal }: CniContext): Promis
 async function del(request: AttachmentRequest, { signal, warn }: CniContext): Promise<void> {
   await removeMappings(request, signal)
   const { prevResult } = request.config
-  const targets = prevResult?.ips.flatMap(({ address }) => parseIp(address.address) ?? []) ?? []
+  const targets = prevResult?.ips.map(({ address }) => address.address) ?? []
   await forgetContainer(targets, warn)
 }
 

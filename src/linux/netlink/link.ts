@@ -110,3 +110,25 @@ export async function removeLink(socket: NetlinkSocket, key: LinkKey): Promise<b
     throw error
   }
 }
+
+/**
+ * What has this name: a link that `decode` knows as one of its kind, a link of another kind, or undefined.
+ * @throws {NetlinkError}
+ */
+export async function findLinkOfKind<T>(
+  socket: NetlinkSocket,
+  name: string,
+  decode: (payload: Buffer) => T | undefined,
+): Promise<T | 'another kind' | undefined> {
+  try {
+    const [message] = await socket.request({
+      operation: `get link ${name}`,
+      type: RTM_GETLINK,
+      payload: encodeLinkQuery({ name }),
+    })
+    return message === undefined ? undefined : (decode(message.payload) ?? 'another kind')
+  } catch (error) {
+    if (isNotFound(error)) return undefined
+    throw error
+  }
+}

@@ -1,5 +1,5 @@
 import { decodeAttributes, readNested, readUint, textAttribute, u32Attribute } from './attribute.ts'
-import { isNotFound } from './error.ts'
+import { findLinkOfKind } from './link.ts'
 import {
   decodeLink,
   encodeLinkQuery,
@@ -51,22 +51,10 @@ export async function createVrf(socket: NetlinkSocket, vrf: VrfSettings): Promis
 }
 
 /** What has this name: a VRF device, a link of another kind, or undefined. @throws {NetlinkError} */
-export async function findVrf(
+export const findVrf = (
   socket: NetlinkSocket,
   name: string,
-): Promise<VrfLink | 'another kind' | undefined> {
-  try {
-    const [message] = await socket.request({
-      operation: `get link ${name}`,
-      type: RTM_GETLINK,
-      payload: encodeLinkQuery({ name }),
-    })
-    return message === undefined ? undefined : (decodeVrf(message.payload) ?? 'another kind')
-  } catch (error) {
-    if (isNotFound(error)) return undefined
-    throw error
-  }
-}
+): Promise<VrfLink | 'another kind' | undefined> => findLinkOfKind(socket, name, decodeVrf)
 
 /** The VRF devices of the namespace. @throws {NetlinkError} */
 export async function listVrfs(socket: NetlinkSocket): Promise<readonly VrfLink[]> {

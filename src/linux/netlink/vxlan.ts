@@ -9,10 +9,9 @@ import {
   u8Attribute,
   u32Attribute,
 } from './attribute.ts'
-import { isNotFound } from './error.ts'
+import { findLinkOfKind } from './link.ts'
 import {
   decodeLink,
-  encodeLinkQuery,
   IFINFOMSG_BYTES,
   Ifla,
   Info,
@@ -21,7 +20,6 @@ import {
   linkMessage,
   macAttribute,
   mtuAttribute,
-  RTM_GETLINK,
   RTM_NEWLINK,
 } from './link-message.ts'
 import { Flag } from './message.ts'
@@ -98,19 +96,7 @@ export async function createVxlan(socket: NetlinkSocket, vxlan: VxlanSettings): 
 }
 
 /** What has this name: a VXLAN device, a link of another kind, or undefined. @throws {NetlinkError} */
-export async function findVxlan(
+export const findVxlan = (
   socket: NetlinkSocket,
   name: string,
-): Promise<VxlanLink | 'another kind' | undefined> {
-  try {
-    const [message] = await socket.request({
-      operation: `get link ${name}`,
-      type: RTM_GETLINK,
-      payload: encodeLinkQuery({ name }),
-    })
-    return message === undefined ? undefined : (decodeVxlan(message.payload) ?? 'another kind')
-  } catch (error) {
-    if (isNotFound(error)) return undefined
-    throw error
-  }
-}
+): Promise<VxlanLink | 'another kind' | undefined> => findLinkOfKind(socket, name, decodeVxlan)

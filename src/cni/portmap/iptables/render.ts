@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { IpFamily } from '#net/ip.ts'
 import { formatPrefix } from '#net/prefix.ts'
-import { type Attachment, attachmentHash, attachmentMark } from '../../attachment.ts'
+import { type Attachment, attachmentHash } from '../../attachment.ts'
+import { entriesInto, restoreText, ruleComment } from '../../iptables-text.ts'
 import type { PortmapConfig } from '../config.ts'
 import type { FamilyPlan, PlannedMapping } from '../plan.ts'
 
@@ -34,9 +35,6 @@ export const attachmentChain = (attachment: Attachment): string =>
 export const referenceChain = ({ network, containerId }: Attachment): string =>
   `CNI-DN-${createHash('sha512').update(`${network}${containerId}`).digest('hex').slice(0, 21)}`
 
-/** Longest comment that iptables takes, in bytes (xt_comment). */
-const MAX_COMMENT_BYTES = 255
-
 type RenderOptions = Pick<PortmapConfig, 'markBit' | 'setMarkChain'> & {
   /** What `iptables-save -t nat` printed. */
   readonly saved: string
@@ -54,8 +52,8 @@ export function renderAdd(
   const mark = `0x${(2 ** markBit).toString(16)}`
   const hide = setMarkChain ?? MARK_CHAIN
   const entry = (mapping: PlannedMapping) =>
-    `-A ${DNAT_CHAIN} ${matchOf(mapping)} ${[...plan.conditions, ''].join(' ')}${commentOf(attachment)} -j ${chain}`
-  return lines([
+    `-A ${DNAT_CHAIN} ${matchOf(mapping)} ${[...plan.conditions, ''].join(' ')}${ruleComment(attachment, 'dnat ')} -j ${chain}`
+  return restoreText([
     '*nat',
     // Declared, a chain is emptied.
     `:${chain} - [0:0]`,
@@ -79,7 +77,7 @@ export function renderAdd(
 export function renderRemoval(saved: string, chains: readonly string[]): string | undefined {
   const present = chains.filter(chain => saved.includes(`\n:${chain} `))
   if (present.length === 0) return undefined
-  return lines([
+  return restoreText([
     '*nat',
     ...present.flatMap(chain => [...entriesInto(saved, chain), `-F ${chain}`, `-X ${chain}`]),
     'COMMIT',
@@ -111,18 +109,3 @@ const matchOf = ({ protocol, hostIP, hostPort }: PlannedMapping): string => {
 
 const socketText = (family: IpFamily, { target, targetPort }: PlannedMapping): string =>
   `${family === 4 ? target : `[${target}]`}:${targetPort}`
-
-/** Deletions of the rules that lead into a chain. */
-const entriesInto = (saved: string, chain: string): readonly string[] =>
-  saved
-    .split('\n')
-    .filter(line => line.startsWith('-A ') && line.endsWith(` -j ${chain}`))
-    .map(line => line.replace(/^-A/, '-D'))
-
-function commentOf(attachment: Attachment): string {
-  const { network, containerId } = attachment
-  const names = `dnat name: '${network}' id: '${containerId}'`.replace(/[^A-Za-z0-9_.:' -]/g, '_')
-  return `-m comment --comment "${`${attachmentMark(attachment)} ${names}`.slice(0, MAX_COMMENT_BYTES)}"`
-}
-
-const lines = (list: readonly string[]): string => `${list.join('\n')}\n`

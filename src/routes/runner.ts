@@ -37,6 +37,7 @@ export type RunnerOptions = {
   readonly backoff: Backoff
   /** Why the routes are not in the kernel, or undefined when they are. */
   readonly onStatus: (whyNot: string | undefined) => void
+  readonly onPlan: (plan: Plan) => void
 }
 
 /**
@@ -156,6 +157,7 @@ export class RoutesRunner {
     const plan = planRoutes({ settings, members, uplinks })
     const all = { ...plan, refusals: [...refusals, ...plan.refusals] }
     metrics.planned(all)
+    this.#options.onPlan(all)
     const isIncomplete = homeless.length > 0
     this.#watch({ plan, uplinks, links: network.links, isIncomplete })
     const families = [...uplinks.keys(), ...absent]

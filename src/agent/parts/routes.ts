@@ -1,6 +1,7 @@
 import { usableFamilies } from '#proxy/config/families.ts'
 import { type RoutesConfig, routesSettings } from '#routes/config.ts'
 import { runRoutes, wantedByRoutes } from '#routes/main.ts'
+import type { Plan } from '#routes/plan.ts'
 import type { AgentContext, AgentPart } from './part.ts'
 
 /** Pod-to-pod across nodes. */
@@ -9,11 +10,21 @@ export class RoutesPart implements AgentPart {
   readonly wanted = wantedByRoutes
   readonly #config: RoutesConfig
   readonly #context: AgentContext
+  #plan: Plan | undefined
   #whyNot: string | undefined = 'not in the kernel yet'
 
   constructor(config: RoutesConfig, context: AgentContext) {
     this.#config = config
     this.#context = context
+  }
+
+  get mode(): string {
+    return this.#config.mode
+  }
+
+  /** What is to be in the kernel; undefined before the cluster's Nodes are known. */
+  get plan(): Plan | undefined {
+    return this.#plan
   }
 
   whyNot(): string | undefined {
@@ -28,6 +39,9 @@ export class RoutesPart implements AgentPart {
         store,
         log,
         metrics,
+        onPlan: plan => {
+          this.#plan = plan
+        },
         onStatus: whyNot => {
           this.#whyNot = whyNot
         },

@@ -25,6 +25,5 @@ export async function printAs<T>(
     2,
   )
   if (format === 'json') return `${json}\n`
-  const { stringify } = await import('yaml')
-  return stringify(JSON.parse(json), { lineWidth: 0 })
+  return (await import('./yaml.ts')).toYaml(JSON.parse(json))
 }

@@ -44,7 +44,7 @@ export async function restoreRules(options: CaretakerOptions, stop: AbortSignal)
 async function restoreOf(
   plugin: CniPlugin,
   known: readonly LiveEntry[],
-  { journal, calls, log, signal }: CaretakerOptions & { readonly signal: AbortSignal },
+  { journal, calls, onLoss, log, signal }: CaretakerOptions & { readonly signal: AbortSignal },
 ): Promise<void> {
   const { restoring } = plugin
   if (restoring === undefined || known.length === 0) return
@@ -55,6 +55,8 @@ async function restoreOf(
       context,
     ),
   )
+  if (lost.size === 0) return
+  const healed = onLoss?.({ what: `what ${plugin.name} made for ${lost.size} attachments` })
   let restored = 0
   for (const { entry } of known.filter(({ live }) => lost.has(live))) {
     await calls.inTurn({ plugin: plugin.name, ...entry }, async () => {
@@ -66,5 +68,6 @@ async function restoreOf(
       restored += 1
     })
   }
+  healed?.()
   if (restored > 0) log.warn({ plugin: plugin.name, attachments: restored }, 'lost rules restored')
 }

@@ -1,11 +1,15 @@
-import { watchNftTable } from '#linux/netlink/events.ts'
+import { RTM_DELADDR } from '#linux/netlink/address.ts'
+import { RouteGroup, watchNftTable, watchRouting } from '#linux/netlink/events.ts'
+import { decodeLink, RTM_DELLINK, RTM_NEWLINK } from '#linux/netlink/link-message.ts'
+import type { Message } from '#linux/netlink/message.ts'
 import { describeError, isAbort } from '#runtime/error.ts'
 import type { CaretakerOptions } from './caretaker.ts'
 import { type LiveEntry, LiveView, liveAttachment } from './journal/live.ts'
 import type { CniPlugin } from './spec/plugin.ts'
+import { HOST_LINK_MARK } from './veth/identity.ts'
 
 /** A flush is followed by other changes, and our own ADDs change the tables too: they are looked at together. */
-const SETTLE_MS = 700
+const SETTLE_MS = 300
 /** Some changes are announced by nobody: iptables in its legacy form. */
 const LOOK_INTERVAL_MS = 30_000
 
@@ -17,6 +21,9 @@ export async function restoreRules(options: CaretakerOptions, stop: AbortSignal)
   using watching = new DisposableStack()
   for (const table of new Set(plugins.flatMap(({ restoring }) => restoring?.tables ?? []))) {
     watching.use(watchNftTable(table, () => changed.resolve()))
+  }
+  if (plugins.some(({ restoring }) => restoring?.hasLinks === true)) {
+    watching.use(watchLinks(() => changed.resolve()))
   }
   let failures = 0
   while (!stop.aborted) {
@@ -39,6 +46,19 @@ export async function restoreRules(options: CaretakerOptions, stop: AbortSignal)
     await clock.sleep(SETTLE_MS, stop).catch(() => {})
     changed = Promise.withResolvers<void>()
   }
+}
+
+/** Tells of links and addresses that are taken away, and of ports that leave their bridge or are set down. */
+function watchLinks(onChange: () => void): Disposable {
+  const groups = [RouteGroup.link, RouteGroup.address4, RouteGroup.address6]
+  const onMessage = ({ type, payload }: Message) => {
+    if (type === RTM_DELLINK || type === RTM_DELADDR) return onChange()
+    if (type !== RTM_NEWLINK) return
+    const { kind, alias, isUp, masterIndex } = decodeLink(payload)
+    const isOurs = alias?.startsWith(HOST_LINK_MARK) === true
+    if (isOurs ? !isUp || masterIndex === undefined : kind === 'bridge' && !isUp) onChange()
+  }
+  return watchRouting(groups, onMessage, onChange)
 }
 
 async function restoreOf(

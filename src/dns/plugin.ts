@@ -107,7 +107,9 @@ export type BlockView = { readonly zones: readonly string[]; readonly plugins: r
 export type ServedCorefile = {
   /** SHA-512 over the Corefile and all that it imports, in hexadecimal; undefined for one that is not a file. */
   readonly hash: string | undefined
-  /** Reads the files again and, when they changed, serves them. Failure is logged and counted, never thrown. */
+  /**
+   * Reads the files again, those of certificates too, and serves them when they changed. Failure is logged and counted, never thrown.
+   */
   reloadIfChanged(): Promise<void>
 }
 

@@ -59,8 +59,8 @@ export type Plugin = {
 export type ClusterZone = {
   readonly index: ZoneIndex
   readonly options: ZoneOptions
-  /** Has everything been listed once? */
-  synced(): boolean
+  /** Is all known that there is? A name that is not known may be denied only then. */
+  mayDeny(): boolean
 }
 
 /** Zones that may be copied. */

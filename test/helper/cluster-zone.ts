@@ -23,7 +23,7 @@ export function clusterZone(
       localAddresses: ['10.1.1.1' as IpAddress],
       ...options,
     },
-    synced: () => true,
+    mayDeny: () => true,
   }
 }
 

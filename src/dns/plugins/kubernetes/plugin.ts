@@ -60,7 +60,8 @@ async function setUp(
   await waitForSync(names, options.startupTimeoutMs, { clock, log })
   const { index } = names
   const zoneOptions = zoneOptionsFrom(options, localAddresses())
-  const clusterZone = { index, options: zoneOptions, synced: () => names.synced }
+  const mayDeny = () => names.synced && store.isStale?.() !== true
+  const clusterZone = { index, options: zoneOptions, mayDeny }
   const rememberUntilChange = (question: ZoneQuestion, given: Reply): Remember => ({
     again({ question: { name } }) {
       const zone = name.slice(name.length - question.zone.length)
@@ -69,7 +70,7 @@ async function setUp(
       // Nothing changed since, so it is what it was.
       return outcome.kind === 'alias'
         ? given
-        : replyFrom(outcome, { zone, ttl: options.ttl, serial, synced: true })
+        : replyFrom(outcome, { zone, ttl: options.ttl, serial, mayDeny: true })
     },
     forMs: Number.POSITIVE_INFINITY,
     ttlLeftMs: undefined,
@@ -104,15 +105,13 @@ async function setUp(
         return next(query, signal)
       }
       const { serial } = index
-      const { synced } = names
       const { ttl } = options
-      const context = { zone, ttl, serial, synced }
+      const context = { zone, ttl, serial, mayDeny: mayDeny() }
       if (outcome.kind === 'alias') {
         return answerAlias(outcome, { ...context, query, signal, lookup: lookupTarget })
       }
       const given = replyFrom(outcome, context)
-      // Before the first sync a denial is none.
-      if (!synced || outcome.kind === 'refused') return given
+      if (!names.synced || given.isTransient === true || outcome.kind === 'refused') return given
       return { ...given, remember: rememberUntilChange({ name, type, zone }, given) }
     },
     isReady: () => names.synced,

@@ -1,0 +1,38 @@
+import { usableFamilies } from '#proxy/config/families.ts'
+import { type RoutesConfig, routesSettings } from '#routes/config.ts'
+import { runRoutes, wantedByRoutes } from '#routes/main.ts'
+import type { AgentContext, AgentPart } from './part.ts'
+
+/** Pod-to-pod across nodes. */
+export class RoutesPart implements AgentPart {
+  readonly name = 'routes'
+  readonly wanted = wantedByRoutes
+  readonly #config: RoutesConfig
+  readonly #context: AgentContext
+  #whyNot: string | undefined = 'not in the kernel yet'
+
+  constructor(config: RoutesConfig, context: AgentContext) {
+    this.#config = config
+    this.#context = context
+  }
+
+  whyNot(): string | undefined {
+    return this.#whyNot
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { nodeName, store, log, metrics } = this.#context
+    await runRoutes(
+      {
+        settings: routesSettings(this.#config, { nodeName, families: usableFamilies() }),
+        store,
+        log,
+        metrics,
+        onStatus: whyNot => {
+          this.#whyNot = whyNot
+        },
+      },
+      signal,
+    )
+  }
+}

@@ -144,8 +144,9 @@ export type SetupContext = {
 /** How the `kubernetes` plugin gets at objects. */
 export type ClusterAccess = {
   /**
-   * A store that has, or will have, the wanted kinds. Equal connections share one store. In the agent it is the agent's
-   * store and the connection is not looked at.
+   * A store that has, or will have, the wanted kinds, of them the selected objects alone: the labels that are selected by need not be
+   * among those that objects keep. Equal connections share one store. In the agent it shows the agent's store, and the connection is
+   * not looked at.
    */
   open(connection: ClusterConnection, wanted: Wanted): Promise<StoreReader> | StoreReader
   /**

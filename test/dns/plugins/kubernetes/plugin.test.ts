@@ -288,25 +288,6 @@ t.test('only the kinds in use are asked for', async t => {
   }
 })
 
-t.test('labels selects objects also where the source does not', async t => {
-  const web = { app: 'web' }
-  const store = storeOf([
-    namespace('testns'),
-    service({ name: 'a', ips: ['10.0.0.1'], labels: web }),
-    service({ name: 'b', ips: ['10.0.0.2'] }),
-    service({ name: 'c', ips: ['None'], labels: web }),
-    slice({ of: 'c', endpoints: [endpoint('172.0.0.1')] }),
-  ])
-  const { ask } = await serve('kubernetes cluster.local\nlabels app in (web)', { store })
-  t.equal((await ask('a.testns.svc.cluster.local.')).answers.length, 1)
-  t.equal((await ask('b.testns.svc.cluster.local.')).rcode, 'NXDOMAIN')
-  t.equal((await ask('c.testns.svc.cluster.local.')).rcode, 'NXDOMAIN', 'its slice lacks the label')
-  store.set('Service', service({ name: 'a', ips: ['10.0.0.1'] }))
-  await eventually('the label is gone', async () => {
-    return (await ask('a.testns.svc.cluster.local.')).rcode === 'NXDOMAIN'
-  })
-})
-
 t.test('namespace_labels hides namespaces', async t => {
   const store = storeOf([
     ...objects,

@@ -12,6 +12,7 @@ import {
   type PodDnsConfig,
   SERVICE_NAME_LABEL,
   type Service,
+  type ServiceCIDR,
   type ServicePortSpec,
 } from './objects.ts'
 import { Raw } from './raw.ts'
@@ -37,6 +38,12 @@ const converters: { readonly [K in Kind]: (raw: Raw) => ObjectOf[K] } = {
   Namespace: raw =>
     ({ kind: 'Namespace', metadata: metaFrom(raw, 'cluster', 'all labels') }) satisfies Namespace,
   Pod: podFromApi,
+  ServiceCIDR: raw =>
+    ({
+      kind: 'ServiceCIDR',
+      metadata: metaFrom(raw, 'cluster', 'known labels'),
+      cidrs: raw.get('spec').get('cidrs').strings(),
+    }) satisfies ServiceCIDR,
 }
 
 /**

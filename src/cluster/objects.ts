@@ -7,7 +7,7 @@ import type { Protocol } from '#net/protocol.ts'
  */
 export type ObjectMeta = {
   readonly name: string
-  /** Empty for objects without namespace (Node, Namespace). */
+  /** Empty for objects without namespace (Node, Namespace, ServiceCIDR). */
   readonly namespace: string
   readonly labels: Labels
 }
@@ -115,6 +115,14 @@ export type Node = {
 
 export type Namespace = { readonly kind: 'Namespace'; readonly metadata: ObjectMeta }
 
+/** A range that cluster IPs are given out of (networking.k8s.io/v1). */
+export type ServiceCIDR = {
+  readonly kind: 'ServiceCIDR'
+  readonly metadata: ObjectMeta
+  /** As written, not checked. */
+  readonly cidrs: readonly string[]
+}
+
 export type DnsPolicy = 'ClusterFirst' | 'ClusterFirstWithHostNet' | 'Default' | 'None'
 
 export type PodDnsOption = { readonly name: string; readonly value?: string | undefined }
@@ -158,6 +166,7 @@ export type ObjectOf = {
   readonly Node: Node
   readonly Namespace: Namespace
   readonly Pod: Pod
+  readonly ServiceCIDR: ServiceCIDR
 }
 export type Kind = keyof ObjectOf
 export type ClusterObject = ObjectOf[Kind]

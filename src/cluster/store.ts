@@ -73,6 +73,7 @@ export class Store implements StoreReader, StoreWriter {
     Node: new Map(),
     Namespace: new Map(),
     Pod: new Map(),
+    ServiceCIDR: new Map(),
   }
   readonly #synced = new Set<Kind>()
   readonly #feeds = new Set<ChangeFeed>()

@@ -152,3 +152,17 @@ for (const { title, object, field } of wrong) {
     }
   })
 }
+
+t.test('a ServiceCIDR has its ranges as they are written', async t => {
+  const raw = {
+    metadata: { name: 'kubernetes', namespace: 'ignored' },
+    spec: { cidrs: ['10.96.0.0/12', 'fd00:96::/108'] },
+  }
+  t.strictSame(objectFromApi('ServiceCIDR', raw), {
+    kind: 'ServiceCIDR',
+    metadata: { name: 'kubernetes', namespace: '', labels: {} },
+    cidrs: ['10.96.0.0/12', 'fd00:96::/108'],
+  })
+  const text = { ...raw, spec: { cidrs: '10.96.0.0/12' } }
+  t.throws(() => objectFromApi('ServiceCIDR', text), /^spec.cidrs: /)
+})

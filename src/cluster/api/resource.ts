@@ -7,6 +7,8 @@ export type Resource = {
   /** Empty for the core group. */
   readonly group: string
   readonly plural: string
+  /** Older API servers do not have it, older ClusterRoles do not allow it: then it counts as listed, and there is none. */
+  readonly isOptional?: true
 }
 
 export const resources: { readonly [K in Kind]: Resource } = {
@@ -19,4 +21,10 @@ export const resources: { readonly [K in Kind]: Resource } = {
   Node: { path: '/api/v1/nodes', group: '', plural: 'nodes' },
   Namespace: { path: '/api/v1/namespaces', group: '', plural: 'namespaces' },
   Pod: { path: '/api/v1/pods', group: '', plural: 'pods' },
+  ServiceCIDR: {
+    path: '/apis/networking.k8s.io/v1/servicecidrs',
+    group: 'networking.k8s.io',
+    plural: 'servicecidrs',
+    isOptional: true,
+  },
 }

@@ -34,6 +34,7 @@ export class Inventory {
     Node: new Map(),
     Namespace: new Map(),
     Pod: new Map(),
+    ServiceCIDR: new Map(),
   }
 
   /** The object that counts. */

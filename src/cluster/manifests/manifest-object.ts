@@ -51,6 +51,7 @@ const versionOf = {
   Node: 'v1',
   Namespace: 'v1',
   Pod: 'v1',
+  ServiceCIDR: 'networking.k8s.io/v1',
 } as const satisfies { readonly [K in ManifestKind]: string }
 
 /** Is this a kind that is read? All others may be there and are passed over. */
@@ -93,7 +94,7 @@ export function manifestObjectFrom(
 /** Kinds that are not wanted are read when wanted EndpointSlices come from them. */
 function isNeeded(kind: ManifestKind, filters: Filters): boolean {
   if (kind !== 'Endpoints' && filters[kind] !== undefined) return true
-  return filters.EndpointSlice !== undefined && kind !== 'Namespace'
+  return filters.EndpointSlice !== undefined && kind !== 'Namespace' && kind !== 'ServiceCIDR'
 }
 
 /**

@@ -7,7 +7,14 @@ import { Sharing } from '#cluster/share.ts'
 import type { Wanted } from '#cluster/source.ts'
 import { Pace } from '#runtime/pace.ts'
 
-const everything: Wanted = { Service: {}, EndpointSlice: {}, Node: {}, Namespace: {}, Pod: {} }
+const everything: Wanted = {
+  Service: {},
+  EndpointSlice: {},
+  Node: {},
+  Namespace: {},
+  Pod: {},
+  ServiceCIDR: {},
+}
 
 const read = (text: string | Buffer, file = 'a.yaml', wanted = everything) =>
   readManifests({
@@ -27,6 +34,11 @@ const padding = 'x'.repeat(20_000)
 
 const found: readonly { title: string; text: string; file?: string; want: readonly string[] }[] = [
   { title: 'an empty file', text: '', want: [] },
+  {
+    title: 'a ServiceCIDR, where it is wanted',
+    text: 'apiVersion: networking.k8s.io/v1\nkind: ServiceCIDR\nmetadata: { name: kubernetes }\nspec: { cidrs: [10.96.0.0/12] }',
+    want: ['ServiceCIDR kubernetes'],
+  },
   {
     title: 'documents, in their order',
     text: `${service('b')}---\n${service('a')}`,

@@ -44,6 +44,7 @@ export function sourcesTouchedBy(change: Change): readonly string[] {
     case 'Pod':
       return [PODS]
     case 'Node':
+    case 'ServiceCIDR':
       return []
   }
 }

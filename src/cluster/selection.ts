@@ -32,6 +32,7 @@ const selectableFields: { readonly [K in Kind]: FieldTable } = {
     'status.nominatedNodeName': '',
   },
   ServiceCIDR: { 'metadata.name': '' },
+  ServiceImport: metadataFields,
 }
 
 /** Says of objects of one kind whether a selection takes them, as the API server would. */

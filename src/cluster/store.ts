@@ -74,6 +74,7 @@ export class Store implements StoreReader, StoreWriter {
     Namespace: new Map(),
     Pod: new Map(),
     ServiceCIDR: new Map(),
+    ServiceImport: new Map(),
   }
   readonly #synced = new Set<Kind>()
   readonly #feeds = new Set<ChangeFeed>()

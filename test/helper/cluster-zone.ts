@@ -20,6 +20,7 @@ export function clusterZone(
       namespaces: undefined,
       selectsNamespace: undefined,
       ignoreEmptyServices: false,
+      zonal: false,
       localAddresses: ['10.1.1.1' as IpAddress],
       ...options,
     },

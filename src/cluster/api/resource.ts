@@ -7,7 +7,10 @@ export type Resource = {
   /** Empty for the core group. */
   readonly group: string
   readonly plural: string
-  /** Older API servers do not have it, older ClusterRoles do not allow it: then it counts as listed, and there is none. */
+  /**
+   * Older API servers or those without its CRD do not have it, older ClusterRoles do not allow it: then it counts as listed, and there
+   * is none.
+   */
   readonly isOptional?: true
 }
 
@@ -25,6 +28,12 @@ export const resources: { readonly [K in Kind]: Resource } = {
     path: '/apis/networking.k8s.io/v1/servicecidrs',
     group: 'networking.k8s.io',
     plural: 'servicecidrs',
+    isOptional: true,
+  },
+  ServiceImport: {
+    path: '/apis/multicluster.x-k8s.io/v1alpha1/serviceimports',
+    group: 'multicluster.x-k8s.io',
+    plural: 'serviceimports',
     isOptional: true,
   },
 }

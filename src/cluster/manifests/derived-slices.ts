@@ -94,6 +94,7 @@ export class DerivedSlices {
         return this.#keysOfService.keys()
       case 'Namespace':
       case 'ServiceCIDR':
+      case 'ServiceImport':
       case undefined:
         return []
     }

@@ -35,6 +35,7 @@ export class Inventory {
     Namespace: new Map(),
     Pod: new Map(),
     ServiceCIDR: new Map(),
+    ServiceImport: new Map(),
   }
 
   /** The object that counts. */

@@ -366,6 +366,20 @@ t.test('ServiceCIDRs of a server that has none yet: nobody waits, and they come 
   t.strictSame(source.warnings(), [], 'an older server is no trouble')
 })
 
+t.test('without the CRD of ServiceImports the other kinds go on, and the log says so', async t => {
+  await using server = await TestApiServer.start()
+  server.set('ServiceImport', { metadata: { name: 'db', namespace: 'shop' }, spec: {} })
+  server.inject('ServiceImport', 'list', { status: 404, reason: 'NotFound' }, 1)
+  const wanted: Wanted = { ServiceImport: {}, Namespace: {} }
+  await using source = await RunningSource.start({ endpoint: server.url }, wanted)
+  await eventually('both kinds', () => {
+    return source.store.isSynced('ServiceImport') && source.store.isSynced('Namespace')
+  })
+  // The CRD comes.
+  await eventually('one', () => source.store.get('ServiceImport', 'shop/db'))
+  t.strictSame(source.warnings(), [])
+})
+
 t.test('ServiceCIDRs that are forbidden: nobody waits, and the log has the rule', async t => {
   await using server = await TestApiServer.start()
   server.set('ServiceCIDR', cidrs)

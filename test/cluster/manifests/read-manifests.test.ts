@@ -14,6 +14,7 @@ const everything: Wanted = {
   Namespace: {},
   Pod: {},
   ServiceCIDR: {},
+  ServiceImport: {},
 }
 
 const read = (text: string | Buffer, file = 'a.yaml', wanted = everything) =>
@@ -34,6 +35,11 @@ const padding = 'x'.repeat(20_000)
 
 const found: readonly { title: string; text: string; file?: string; want: readonly string[] }[] = [
   { title: 'an empty file', text: '', want: [] },
+  {
+    title: 'a ServiceImport, where it is wanted',
+    text: 'apiVersion: multicluster.x-k8s.io/v1alpha1\nkind: ServiceImport\nmetadata: { name: db, namespace: shop }\nspec: { type: Headless }',
+    want: ['ServiceImport shop/db'],
+  },
   {
     title: 'a ServiceCIDR, where it is wanted',
     text: 'apiVersion: networking.k8s.io/v1\nkind: ServiceCIDR\nmetadata: { name: kubernetes }\nspec: { cidrs: [10.96.0.0/12] }',

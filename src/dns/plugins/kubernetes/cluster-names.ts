@@ -11,9 +11,11 @@ import { kindsOf } from './wanted.ts'
 /** A whole cluster comes as one batch: queries are answered in between. So many changes take about 2 ms. */
 const CHANGES_PER_TURN = 500
 
-/** Keeps a zone's index like the store for as long as it runs. */
+/** Keeps the indexes of zones like the store for as long as it runs. */
 export class ClusterNames {
   readonly index: ZoneIndex
+  /** What the cluster imports from others; undefined without zones for it. */
+  readonly imports: ZoneIndex | undefined
   /** Who wants to hear when answers made from the index are not right any more. */
   readonly answers = new Watches()
   readonly #feed: Feed
@@ -36,7 +38,10 @@ export class ClusterNames {
     readonly clock: Clock
     readonly onChange: (batch: Batch, nowMs: number) => void
   }) {
-    this.index = new ZoneIndex({ podNames: options.endpointPodNames })
+    const podNames = options.endpointPodNames
+    this.index = new ZoneIndex({ podNames })
+    if (options.multicluster.length > 0)
+      this.imports = new ZoneIndex({ podNames, of: 'clusterset' })
     this.#clock = clock
     this.#onChange = onChange
     this.#feed = store.feed(kindsOf(options))
@@ -79,6 +84,7 @@ export class ClusterNames {
     for (const [at, change] of batch.changes.entries()) {
       if (at > 0 && at % CHANGES_PER_TURN === 0) await nextTurn()
       this.index.apply(change, nowMs)
+      this.imports?.apply(change, nowMs)
       for (const source of sourcesTouchedBy(change)) this.answers.touch(source)
     }
     if (this.#synced) this.#onChange(batch, nowMs)

@@ -5,17 +5,21 @@ import { Store } from '#cluster/store.ts'
 import type { LineLog } from '#dns/line-log.ts'
 import type { ProxyConfig } from '#proxy/config/schema.ts'
 import type { RoutesConfig } from '#routes/config.ts'
-import { metricsRoute, startHttpServer } from '#runtime/http-server.ts'
+import { systemClock } from '#runtime/clock.ts'
+import { metricsRoute, startHttpServer, startHttpSocket } from '#runtime/http-server.ts'
 import type { Logger } from '#runtime/log.ts'
 import { createMetrics, type Metrics } from '#runtime/metrics.ts'
 import { type Part, runTogether, untilAborted } from '#runtime/run-together.ts'
 import { AgentCluster } from './cluster.ts'
+import { Incidents } from './incidents.ts'
 import { CniPart, type CniPartConfig } from './parts/cni.ts'
 import { DnsPart, type DnsPartConfig } from './parts/dns.ts'
 import type { AgentContext, AgentPart } from './parts/part.ts'
 import { ProxyPart } from './parts/proxy.ts'
 import { RoutesPart } from './parts/routes.ts'
 import { type ReadinessCheck, readinessRoute, reasonInLine } from './readiness.ts'
+import { forLocalBrowsers, type Views, viewRoutes } from './view/serve.ts'
+import { agentViews } from './view/views.ts'
 
 export type AgentOptions = {
   readonly nodeName: string
@@ -31,6 +35,10 @@ export type AgentOptions = {
   /** undefined: the routes to other nodes are somebody else's. */
   readonly routes: RoutesConfig | undefined
   readonly http: { readonly host: string; readonly port: number }
+  /** Path of the unix socket by which commands see the node; for root alone. */
+  readonly socket: string
+  /** Where the same is for browsers; undefined: nowhere. */
+  readonly status: { readonly host: string; readonly port: number } | undefined
   readonly log: Logger
   /** CoreDNS's log on stdout. */
   readonly lines: LineLog
@@ -43,7 +51,7 @@ export type AgentOptions = {
  * @throws what a part failed with; the others are stopped before.
  */
 export async function runAgent(options: AgentOptions, stop: AbortSignal): Promise<void> {
-  const { http, log } = options
+  const { http, socket, status, log } = options
   const metrics = createMetrics()
   const agent = new Agent(options, metrics)
   await using server = await startHttpServer(http, {
@@ -52,6 +60,9 @@ export async function runAgent(options: AgentOptions, stop: AbortSignal): Promis
     '/metrics': metricsRoute(metrics),
   })
   log.info({ host: server.host, port: server.port }, 'health and metrics')
+  const routes = viewRoutes(agent.views(stop))
+  await using _socket = await startHttpSocket({ path: socket, field: 'socket' }, routes)
+  await using _status = status && (await startHttpServer(status, forLocalBrowsers(routes)))
   stop.addEventListener('abort', () => log.info('stopping'), { once: true })
   await runTogether([signal => agent.run(signal)], stop)
   log.info('stopped')
@@ -64,7 +75,9 @@ class Agent {
   readonly #sources = new AbortController()
   readonly #failure = Promise.withResolvers<never>()
   readonly #cluster: AgentCluster
-  readonly #parts: readonly AgentPart[]
+  readonly #parts: Parts
+  readonly #metrics: Metrics
+  readonly #incidents: Incidents
 
   constructor(options: AgentOptions, metrics: Metrics) {
     const { connection, log } = options
@@ -75,7 +88,10 @@ class Agent {
     const store = this.#store
     this.#cluster = new AgentCluster({ connection, store, log, onFailure }, this.#sources.signal)
     const whyNotReady = () => reasonInLine(this.checks.filter(({ part }) => part !== 'cni'))
-    const context = { ...options, store, cluster: this.#cluster, metrics }
+    this.#metrics = metrics
+    const incidents = new Incidents(systemClock, metrics)
+    this.#incidents = incidents
+    const context = { ...options, store, cluster: this.#cluster, metrics, incidents }
     this.#parts = partsOf(options, context, whyNotReady)
   }
 
@@ -83,8 +99,28 @@ class Agent {
   get checks(): readonly ReadinessCheck[] {
     return [
       { part: 'cluster', whyNot: () => this.#whyNotListed() },
-      ...this.#parts.map(part => ({ part: part.name, whyNot: () => part.whyNot() })),
+      ...inOrder(this.#parts).map(part => ({ part: part.name, whyNot: () => part.whyNot() })),
     ]
+  }
+
+  /** What it tells, until `stop` is aborted. */
+  views(stop: AbortSignal): Views {
+    const { proxy, dns, cni, routes } = this.#parts
+    return agentViews({
+      node: this.#options.nodeName,
+      origin: () => this.#cluster.origin,
+      kinds: () => this.#cluster.kinds,
+      checks: () => this.checks,
+      store: this.#store,
+      metrics: this.#metrics,
+      incidents: this.#incidents,
+      proxy,
+      dns,
+      cni,
+      routes,
+      clock: systemClock,
+      stop,
+    })
   }
 
   async run(stop: AbortSignal): Promise<void> {
@@ -93,7 +129,7 @@ class Agent {
       await this.#cluster.watch(this.#wanted())
       await runTogether(
         [
-          ...this.#parts.map(
+          ...inOrder(this.#parts).map(
             (part): Part =>
               signal =>
                 part.run(signal),
@@ -112,7 +148,7 @@ class Agent {
 
   /** What all parts want. Routes want every Node, which the proxy's own Node is among. */
   #wanted(): Wanted {
-    const all = this.#parts.map(({ wanted }) => wanted)
+    const all = inOrder(this.#parts).map(({ wanted }) => wanted)
     const { routes } = this.#options
     return Object.assign({}, ...all, routes === undefined ? {} : { Node: {} }) as Wanted
   }
@@ -124,20 +160,26 @@ class Agent {
   }
 }
 
-/** The parts that the configuration names, in the order in which a node needs them. */
+type Parts = ReturnType<typeof partsOf>
+
+/** The parts that the configuration names. */
 function partsOf(
   { proxy, dns, cni, routes }: AgentOptions,
   context: AgentContext,
   whyNotReady: () => string | undefined,
-): readonly AgentPart[] {
+) {
   const proxyPart = proxy && new ProxyPart(proxy, context)
   const cniPart = cni && new CniPart(cni, context, whyNotReady)
   const reader = proxyPart?.published() ?? context.store
   const attached = cniPart && (() => cniPart.pods)
-  return [
-    routes && new RoutesPart(routes, context),
-    proxyPart,
-    dns && new DnsPart(dns, context, { reader, attached }),
-    cniPart,
-  ].filter(part => part !== undefined)
+  return {
+    routes: routes && new RoutesPart(routes, context),
+    proxy: proxyPart,
+    dns: dns && new DnsPart(dns, context, { reader, attached }),
+    cni: cniPart,
+  }
 }
+
+/** In the order in which a node needs them. */
+const inOrder = ({ routes, proxy, dns, cni }: Parts): readonly AgentPart[] =>
+  [routes, proxy, dns, cni].filter(part => part !== undefined)

@@ -25,6 +25,7 @@ export class AgentCluster {
   readonly #watched = new Set<Kind>()
   /** Which objects labels select, for the configurations of DNS that say so. */
   readonly #selections: SourcePool<'the cluster', SelectedKeys>
+  #origin = ''
   #nodePods: Promise<NodePods> | undefined
 
   constructor(options: AgentClusterOptions, signal: AbortSignal) {
@@ -36,6 +37,16 @@ export class AgentCluster {
       log: options.log,
       signal,
     })
+  }
+
+  /** Where objects come from: a URL or a path; empty before the first is asked for. */
+  get origin(): string {
+    return this.#origin
+  }
+
+  /** The kinds that are read. */
+  get kinds(): readonly Kind[] {
+    return [...this.#watched]
   }
 
   /**
@@ -52,6 +63,7 @@ export class AgentCluster {
         throw asProblemOf('cluster', error)
       },
     )
+    this.#origin = source.origin
     log.info({ origin: source.origin, kinds: missing.map(([kind]) => kind) }, 'reading objects')
     source.run(store, this.#signal).catch((error: unknown) => {
       if (!this.#signal.aborted) onFailure(error)

@@ -43,6 +43,11 @@ export class DnsPart implements AgentPart {
     this.#neighbours = neighbours
   }
 
+  /** Every zone that is served. */
+  get served(): readonly string[] {
+    return this.#server?.served ?? []
+  }
+
   whyNot(): string | undefined {
     if (this.#server === undefined) return 'not started yet'
     return this.#server.isReady() ? undefined : 'a plugin is not ready'
@@ -54,7 +59,8 @@ export class DnsPart implements AgentPart {
     if (addresses.length === 0) return serve(signal)
     const log = this.#context.log.child({ component: 'dns' })
     const isReady = () => this.#server?.isReady() ?? false
-    await serveNodeLocal({ addresses, clock: systemClock, log, serve, isReady }, signal)
+    const onLoss = this.#context.incidents.lossesOf('dns')
+    await serveNodeLocal({ addresses, clock: systemClock, log, onLoss, serve, isReady }, signal)
   }
 
   async #serve(signal: AbortSignal): Promise<void> {

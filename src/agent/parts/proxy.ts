@@ -4,6 +4,7 @@ import type { StoreReader } from '#cluster/store.ts'
 import type { IpFamily } from '#net/ip.ts'
 import { usableFamilies } from '#proxy/config/families.ts'
 import type { ProxyConfig } from '#proxy/config/schema.ts'
+import type { ReadCounters } from '#proxy/options.ts'
 import { runProxyService, wantedByProxyService } from '#proxy/service.ts'
 import { runTogether } from '#runtime/run-together.ts'
 import { PublishGate } from '../publish-gate.ts'
@@ -16,6 +17,8 @@ const NODE_WAIT_MS = 30_000
 export class ProxyPart implements AgentPart {
   readonly name = 'proxy'
   readonly wanted: Wanted
+  /** What counts its traffic, a family each, once it runs; the mode may have none. */
+  readonly counters: ReadCounters[] = []
   readonly #config: ProxyConfig
   readonly #context: AgentContext
   readonly #gate: PublishGate
@@ -41,7 +44,7 @@ export class ProxyPart implements AgentPart {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { nodeName, connection, store, log, metrics } = this.#context
+    const { nodeName, connection, store, log, metrics, incidents } = this.#context
     using events = await openEvents(connection, { nodeName, log })
     const run = (signal: AbortSignal) =>
       runProxyService(
@@ -53,6 +56,8 @@ export class ProxyPart implements AgentPart {
           nodeWaitMs: connection.manifests === undefined ? NODE_WAIT_MS : 0,
           log,
           metrics,
+          onLoss: incidents.lossesOf('proxy'),
+          onCounters: (_family, read) => void this.counters.push(read),
           onProgrammed: ({ family, revision }) => {
             this.#missing.delete(family)
             this.#gate.programmed(family, revision)

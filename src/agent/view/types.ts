@@ -96,8 +96,8 @@ export type EndpointView = {
 export type DnsView = {
   /** `[scheme://]zone:port[ on address]` */
   readonly served: readonly string[]
+  /** Since the start, as all counts here. */
   readonly queries: number
-  readonly queriesPerSecond?: number | undefined
   /** Answers by rcode (`NOERROR`, `NXDOMAIN` …). */
   readonly rcodes: Readonly<Record<string, number>>
   readonly cache: { readonly hits: number; readonly misses: number; readonly entries: number }
@@ -105,7 +105,6 @@ export type DnsView = {
     readonly address: string
     readonly queries: number
     readonly meanMs?: number | undefined
-    readonly healthy: boolean
   }[]
   /** The most asked names, and who asks most, of the last minutes; a sample. */
   readonly topNames: readonly {

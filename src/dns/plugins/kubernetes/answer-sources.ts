@@ -52,7 +52,6 @@ export function sourcesTouchedBy(change: Change): readonly string[] {
       return [PODS]
     case 'Node':
     case 'ServiceCIDR':
-    case 'ServiceCIDR':
       return []
   }
 }

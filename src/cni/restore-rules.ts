@@ -2,6 +2,8 @@ import { RTM_DELADDR } from '#linux/netlink/address.ts'
 import { RouteGroup, watchNftTable, watchRouting } from '#linux/netlink/events.ts'
 import { decodeLink, RTM_DELLINK, RTM_NEWLINK } from '#linux/netlink/link-message.ts'
 import type { Message } from '#linux/netlink/message.ts'
+import { decodeRoute, RTM_DELROUTE } from '#linux/netlink/route.ts'
+import { addressBits } from '#net/ip.ts'
 import { describeError, isAbort } from '#runtime/error.ts'
 import type { CaretakerOptions } from './caretaker.ts'
 import { type LiveEntry, LiveView, liveAttachment } from './journal/live.ts'
@@ -48,11 +50,16 @@ export async function restoreRules(options: CaretakerOptions, stop: AbortSignal)
   }
 }
 
-/** Tells of links and addresses that are taken away, and of ports that leave their bridge or are set down. */
+/** Tells of links, addresses and routes that are taken away, and of ports that leave their bridge or are set down. */
 function watchLinks(onChange: () => void): Disposable {
-  const groups = [RouteGroup.link, RouteGroup.address4, RouteGroup.address6]
+  const groups = Object.values(RouteGroup).filter(group => group !== RouteGroup.neighbour)
   const onMessage = ({ type, payload }: Message) => {
     if (type === RTM_DELLINK || type === RTM_DELADDR) return onChange()
+    if (type === RTM_DELROUTE) {
+      const { destination } = decodeRoute(payload) ?? {}
+      // Only those to single addresses are ours.
+      if (destination?.length === addressBits(destination?.family ?? 4)) onChange()
+    }
     if (type !== RTM_NEWLINK) return
     const { kind, alias, isUp, masterIndex } = decodeLink(payload)
     const isOurs = alias?.startsWith(HOST_LINK_MARK) === true

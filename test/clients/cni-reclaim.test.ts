@@ -275,3 +275,48 @@ t.test('links and addresses that somebody takes away are back, as they were', as
     'deleted stays deleted',
   )
 })
+
+t.test('a pair of ptp and its routes are back too', async t => {
+  const dataDir = t.testdir({ net: {} })
+  await using agent = await CniAgent.start(dist, t.testdirName)
+  await using pod = await TestNamespace.create('pod')
+  const config = {
+    cniVersion: '1.0.0',
+    name: 'net',
+    type: 'ptp',
+    ipMasq: true,
+    ipam: {
+      type: 'host-local',
+      dataDir,
+      routes: [{ dst: '0.0.0.0/0' }],
+      ranges: [[{ subnet: '10.44.0.0/24' }], [{ subnet: 'fd00:44::/64' }]],
+    },
+  }
+  const program = join(bin, 'ptp')
+  const call = (verb: string, prevResult?: object) =>
+    runPlugin({ program, env: env(verb, 'pointed', pod.path), config: { ...config, prevResult } })
+  const added = await call('ADD')
+  t.equal(added.exitCode, 0, added.stdout)
+  const result = JSON.parse(added.stdout) as { interfaces: { name: string }[] }
+  const veth = result.interfaces[0]?.name ?? ''
+  const address = { dst: '10.44.0.2', dst6: 'fd00:44::2' }
+  const takings: readonly string[] = [
+    `link delete ${veth}`,
+    `link set ${veth} down`,
+    `route delete ${address.dst}`,
+    `-6 route delete ${address.dst6}`,
+    `address delete 10.44.0.1/32 dev ${veth}`,
+  ]
+  for (const taking of takings) {
+    await exec('ip', taking.split(' '))
+    const isRight = async () => (await call('CHECK', result)).exitCode === 0
+    await eventually(`all to be back after ip ${taking}`, isRight)
+    for (const to of Object.values(address)) {
+      t.match((await exec('ping', ['-c1', '-W2', to])).stdout, /1 received/, taking)
+    }
+  }
+  await exec('nft', ['flush', 'ruleset'])
+  await eventually('the masquerading', async () => (await ruleset()).includes('pointed'))
+  t.match(agent.stderr, /lost rules restored/)
+  t.equal((await call('DEL', result)).exitCode, 0)
+})

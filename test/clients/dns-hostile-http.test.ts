@@ -146,15 +146,17 @@ const STATUSES = [200, 400, 404, 500]
 t.test('requests over HTTPS, HTTP/2', async t => {
   const session = open(`https://127.0.0.1:${https}`)
   const inputs = fc.sample(fc.tuple(methods, targets, types, bodies), fuzzOptions(400))
-  const odd = new Set<unknown>()
+  const seen = new Set<unknown>()
   await askAll(inputs, async ([method, path, type, body]) => {
     const headers = { ':method': method, ':path': path, 'content-type': type }
     // A HTTP client gets its answer before it has sent all: what comes after it is not waited for.
     const { ':status': status } = await ask(session, headers, body)
-    if (!STATUSES.includes(Number(status))) odd.add(status)
+    seen.add(status)
   })
   session.close()
-  t.strictSame(odd, new Set())
+  // A request that a busy machine cuts short has none.
+  seen.delete(undefined)
+  t.ok(seen.isSubsetOf(new Set(STATUSES)) && seen.has(200) && seen.has(400), [...seen].join())
   await checkSurvival(t)
 })
 
@@ -223,7 +225,8 @@ t.test('calls over gRPC', async t => {
     const seen = await ask(session, headers, body)
     const isHttp = seen[':status'] === 415
     const isCall = /^(0|2|3|8|12|13)$/.test(String(seen['grpc-status']))
-    if (!isHttp && !isCall) odd.add(JSON.stringify(seen))
+    const isCut = seen[':status'] === undefined
+    if (!isHttp && !isCall && !isCut) odd.add(JSON.stringify(seen))
   })
   session.close()
   t.strictSame(odd, new Set())

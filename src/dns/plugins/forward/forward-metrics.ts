@@ -1,6 +1,6 @@
 import type { Metrics } from '#runtime/metrics.ts'
 import type { Transport } from '../../message.ts'
-import { counter, durationBuckets, histogram } from '../../metric.ts'
+import { counter, durationBuckets, histogram, rcodeLabel } from '../../metric.ts'
 
 export type ForwardMetrics = ReturnType<typeof forwardMetrics>
 export type UpstreamMetrics = ReturnType<ForwardMetrics['of']>
@@ -42,7 +42,7 @@ export function forwardMetrics(metrics: Metrics) {
       const labels = { proxy_name: 'forward', to }
       return {
         answered: (rcode: string, seconds: number) =>
-          durations.observe({ ...labels, rcode }, seconds),
+          durations.observe({ ...labels, rcode: rcodeLabel(rcode) }, seconds),
         probeFailed: () => failures.inc(labels),
         connected: (proto: Transport, reused: boolean) =>
           (reused ? hits : misses).inc({ ...labels, proto }),

@@ -12,6 +12,7 @@ import { createMetrics, type Metrics } from '#runtime/metrics.ts'
 import { type Part, runTogether, untilAborted } from '#runtime/run-together.ts'
 import { AgentCluster } from './cluster.ts'
 import { Incidents } from './incidents.ts'
+import { registerAgentMetrics } from './metrics.ts'
 import { pageRoutes } from './page/page-routes.ts'
 import { CniPart, type CniPartConfig } from './parts/cni.ts'
 import { DnsPart, type DnsPartConfig } from './parts/dns.ts'
@@ -20,6 +21,7 @@ import { ProxyPart } from './parts/proxy.ts'
 import { RoutesPart } from './parts/routes.ts'
 import { type ReadinessCheck, readinessRoute, reasonInLine } from './readiness.ts'
 import { forLocalBrowsers, type Views, viewRoutes } from './view/serve.ts'
+import { TrafficReader } from './view/traffic.ts'
 import { agentViews } from './view/views.ts'
 
 export type AgentOptions = {
@@ -55,6 +57,7 @@ export async function runAgent(options: AgentOptions, stop: AbortSignal): Promis
   const { http, socket, status, log } = options
   const metrics = createMetrics()
   const agent = new Agent(options, metrics)
+  agent.registerMetrics(stop)
   await using server = await startHttpServer(http, {
     '/livez': () => ({ status: 200, body: 'ok\n' }),
     '/readyz': readinessRoute(agent.checks),
@@ -103,6 +106,15 @@ class Agent {
       { part: 'cluster', whyNot: () => this.#whyNotListed() },
       ...inOrder(this.#parts).map(part => ({ part: part.name, whyNot: () => part.whyNot() })),
     ]
+  }
+
+  /** Registers what all parts together report, until `stop` is aborted. */
+  registerMetrics(stop: AbortSignal): void {
+    const reader = new TrafficReader(this.#parts.proxy?.counters ?? [], systemClock)
+    registerAgentMetrics(this.#metrics, {
+      checks: () => this.checks,
+      traffic: () => reader.read(stop),
+    })
   }
 
   /** What it tells, until `stop` is aborted. */

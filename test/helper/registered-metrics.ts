@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { Incidents } from '#agent/incidents.ts'
+import { registerAgentMetrics } from '#agent/metrics.ts'
 import { countRequests } from '#cluster/api/request-metrics.ts'
 import { Store } from '#cluster/store.ts'
 import { createCallMetrics } from '#cni/server/metrics.ts'
@@ -42,6 +43,9 @@ const health = () => new ProxyHealth({ families: [4, 6], syncPeriodMs: 30_000 },
 /** Every file that makes metrics, and how they come into a registry. */
 export const registrations: Readonly<Record<string, readonly Register[]>> = {
   'agent/incidents.ts': [metrics => new Incidents(systemClock, metrics)],
+  'agent/metrics.ts': [
+    metrics => registerAgentMetrics(metrics, { checks: () => [], traffic: async () => new Map() }),
+  ],
   'cluster/api/request-metrics.ts': [metrics => countRequests(metrics)],
   'cni/server/metrics.ts': [metrics => createCallMetrics(metrics, () => 0)],
   'dns/fast/fast-path.ts': [metrics => new FastPath({ maxOctets: 1 << 20, metrics })],

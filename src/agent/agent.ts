@@ -161,8 +161,8 @@ class Agent {
   #wanted(): Wanted {
     const { nodeName, proxy, dns, routes } = this.#options
     return {
+      ...(proxy === undefined ? {} : wantedByProxyService(nodeName, proxy)),
       ...(proxy === undefined && dns === undefined ? {} : { Service: {}, EndpointSlice: {} }),
-      ...(proxy === undefined ? {} : { Node: wantedByProxyService(nodeName).Node ?? {} }),
       ...(routes === undefined ? {} : wantedByRoutes),
       ...(dns === undefined ? {} : { Namespace: {} }),
     }

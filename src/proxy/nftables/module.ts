@@ -35,6 +35,7 @@ async function open(options: BackendOptions): Promise<Backend> {
   return new NftablesBackend({
     ...layout,
     node: ownNode(options),
+    serviceCIDRs: options.serviceCIDRs,
     writer: await createNftWriter(pid => watch.ignore(pid)),
     list: listNftTable,
     listMap: listNftMap,
@@ -46,7 +47,8 @@ async function open(options: BackendOptions): Promise<Backend> {
 
 function described(options: BackendOptions): DescribeOptions {
   const layout = layoutOptions(options)
-  return { options: layout, layout: renderLayout(layout), node: ownNode(options) }
+  const serviceCIDRs = options.serviceCIDRs()
+  return { options: layout, layout: renderLayout(layout), node: ownNode(options), serviceCIDRs }
 }
 
 function layoutOptions({ family, settings }: BackendOptions): LayoutOptions {

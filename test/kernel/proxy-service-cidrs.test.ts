@@ -44,7 +44,7 @@ const elements = async (family: IpFamily) => {
   return /elements = \{ ([^}]*?) *\}/.exec(stdout)?.[1]?.split(/,\s+/) ?? []
 }
 const hold = (family: IpFamily, want: readonly string[]) =>
-  eventually(`IPv${family} to have ${want}`, async () => {
+  eventually(`IPv${family} to have ${want.join()}`, async () => {
     return (await elements(family)).join() === want.join()
   })
 

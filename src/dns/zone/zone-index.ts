@@ -93,7 +93,9 @@ export class ZoneIndex {
         if (change.after !== undefined) this.#addSlice(change.after)
         if (isVisibleChange(change.before, change.after)) this.#changedMs = nowMs
         return
-      case 'Node': // No name depends on it.
+      // No name depends on these.
+      case 'Node':
+      case 'ServiceCIDR':
     }
   }
 

@@ -64,7 +64,7 @@ async function open(options: BackendOptions): Promise<Backend> {
   })
   const firewall = new Firewall({
     ...ruleOptions(options),
-    iptables: await openIptables(family),
+    iptables: await openIptables(family, { timeoutMs: settings.programTimeoutMs }),
   })
   const backend = new IpvsBackend({
     ...node,

@@ -31,15 +31,16 @@ async function open(options: BackendOptions): Promise<Backend> {
   const layout = layoutOptions(options)
   if (layout.localhostNodePorts && options.family === 4) ensureSysctl(ROUTE_LOCALNET, '1')
   const { family, name } = layout.table
+  const { programTimeoutMs: timeoutMs } = options.settings
   const watch = NftMonitor.open({ family, concerns: (_, { table }) => table === name })
   return new NftablesBackend({
     ...layout,
     node: ownNode(options),
     serviceCIDRs: options.serviceCIDRs,
-    writer: await createNftWriter(pid => watch.ignore(pid)),
-    list: listNftTable,
-    listMap: listNftMap,
-    listCounters: listNftCounters,
+    writer: await createNftWriter({ onStart: pid => watch.ignore(pid), timeoutMs }),
+    list: (table, signal) => listNftTable({ ...table, timeoutMs }, signal),
+    listMap: (table, map, signal) => listNftMap({ ...table, timeoutMs }, map, signal),
+    listCounters: (table, place, signal) => listNftCounters({ ...table, timeoutMs }, place, signal),
     watch,
     clock: options.clock,
   })

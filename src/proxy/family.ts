@@ -32,7 +32,7 @@ export async function runFamily(options: FamilyOptions, signal: AbortSignal): Pr
   const { family, store, settings, metrics, place, serviceCIDRs, module } = options
   const { onQueued, onProgrammed } = options
   using feed = store.feed(['Service', 'EndpointSlice'])
-  const tracker = new ChangeTracker(family, place)
+  const tracker = new ChangeTracker(family, place, settings)
   const common = {
     family,
     tracker,

@@ -79,7 +79,7 @@ async function statesOf(
   family: IpFamily,
   signal: AbortSignal,
 ): Promise<ServiceStates> {
-  const tracker = new ChangeTracker(family, settings)
+  const tracker = new ChangeTracker(family, settings, settings)
   // Only this mode looks at ServiceCIDRs; others do not ask for them, and would wait for ever.
   const ranges = (settings.mode ?? 'nftables') === 'nftables' ? (['ServiceCIDR'] as const) : []
   using feed = store.feed(['Service', 'EndpointSlice', ...ranges])

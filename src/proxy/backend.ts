@@ -52,6 +52,12 @@ export type BackendModule = {
    */
   cleanup(options: CleanupOptions, signal: AbortSignal): Promise<void>
   /**
+   * Removes what {@link cleanup} left to connections that need it, as they end. For when another mode is in use; returns when
+   * all is gone, or the signal is aborted.
+   * @throws {NodeplaneError} something is still there.
+   */
+  drain?(signal: AbortSignal): Promise<void>
+  /**
    * What a family's kernel would hold for these Services, for people: a line each, `# …` before what they explain.
    * Writes nothing; of the machine it reads no more than its addresses.
    */

@@ -35,7 +35,8 @@ export function leftoversBeside(
 }
 
 /**
- * Removes leftovers, mode by mode; what fails does not keep the others.
+ * Removes leftovers, mode by mode; what fails does not keep the others. What connections still need goes last, as they end:
+ * that may take as long as they live.
  * @throws {CleanupError} failures each mode that is not clean, with the reason.
  */
 export async function removeLeftovers(
@@ -51,6 +52,13 @@ export async function removeLeftovers(
       if (signal.aborted) throw error
       failures.push(`${mode}: ${describeError(error)}`)
     }
+  }
+  for (const { mode, inUse } of leftovers) {
+    if (inUse === undefined || inUse === mode) continue
+    await (await load(mode)).drain?.(signal).catch((error: unknown) => {
+      if (signal.aborted) throw error
+      failures.push(`${mode}: ${describeError(error)}`)
+    })
   }
   if (failures.length > 0) throw new CleanupError(`rules are left over: ${failures.join('; ')}`)
 }

@@ -22,6 +22,7 @@ import type {
 import { localDetector } from '../local-detector.ts'
 import type { ProxyMode } from '../settings.ts'
 import { IptablesBackend } from './backend.ts'
+import { ensureCounters, hasCounters, packetsOf } from './counters.ts'
 import { describeRules, diffRules } from './describe.ts'
 import type { FixedOptions } from './fixed.ts'
 import { LegacyWatch } from './legacy-watch.ts'
@@ -36,24 +37,27 @@ import { type WantedRules, wantedRules } from './wanted.ts'
 export const iptables: BackendModule = {
   open,
   cleanup,
-  describe: (options, states) => describeRules(wanted(options, states), options.family),
+  async *describe(options, states) {
+    yield* describeRules(wanted(options, states, await hasCounters()), options.family)
+  },
   async diff(options, states, signal) {
     const { family } = options
     const text = await (await openIptables(family)).save(signal)
     // No chain is to be kept as a digest only.
     const saved = await parseSaved(text, () => false, new Pace())
-    return diffRules(wanted(options, states), saved, family)
+    return diffRules(wanted(options, states, await hasCounters()), saved, family)
   },
 }
 
 const DEFAULT_MASQUERADE_BIT = 14
 const DEFAULT_CHECK_PERIOD_MS = 30_000
+/** For the lock, which others may hold. */
+const PROBE_TIMEOUT_MS = 30_000
 const LIBERAL = sysctlPath('net', 'netfilter', 'nf_conntrack_tcp_be_liberal')
 const ROUTE_LOCALNET = interfaceSysctl('ipv4', 'all', 'route_localnet')
 
 async function open(options: BackendOptions): Promise<Backend> {
   const { family, settings, metrics, log, clock } = options
-  const rules = ruleOptions(options)
   let monitor: NftMonitor | undefined
   const programs = await openIptables(family, {
     onWrite: pid => monitor?.ignore(pid),
@@ -63,6 +67,9 @@ async function open(options: BackendOptions): Promise<Backend> {
   if (flavour === 'nft') monitor = orWarn(log, () => NftMonitor.open({ family, concerns: isLoss }))
   const sizes = flavour === 'nft' ? undefined : orWarn(log, () => openLegacyWatch(options))
   log.info({ flavour, version }, 'using iptables')
+  const counts = await ensureCounters(programs, AbortSignal.timeout(PROBE_TIMEOUT_MS))
+  if (counts) metrics.iptables.countPackets(packetsOf)
+  const rules = ruleOptions(options, counts)
   return new IptablesBackend({
     ...rules,
     hasLocalhostNodePorts: rules.hasLocalhostNodePorts && canRouteLocalhost(options),
@@ -75,12 +82,15 @@ async function open(options: BackendOptions): Promise<Backend> {
   })
 }
 
-function wanted(options: BackendOptions, states: ServiceStates): WantedRules {
+function wanted(options: BackendOptions, states: ServiceStates, counts: boolean): WantedRules {
   const nodePortAddresses = selectedAddresses(options.settings, options.family)
-  return wantedRules({ ...ruleOptions(options), nodePortAddresses }, states)
+  return wantedRules({ ...ruleOptions(options, counts), nodePortAddresses }, states)
 }
 
-const ruleOptions = ({ family, settings }: BackendOptions): PortRulesOptions & FixedOptions => ({
+const ruleOptions = (
+  { family, settings }: BackendOptions,
+  counts: boolean,
+): PortRulesOptions & FixedOptions => ({
   family,
   detector: localDetector(settings, family),
   masqueradeAll: settings.masqueradeAll,
@@ -88,6 +98,8 @@ const ruleOptions = ({ family, settings }: BackendOptions): PortRulesOptions & F
   masqueradeBit: settings.masqueradeBit ?? DEFAULT_MASQUERADE_BIT,
   dropsInvalid: !isLiberal(),
   hasLocalhostNodePorts: wantsLocalhostNodePorts(settings, family),
+  hasCounters: counts,
+  countsLocalhost: counts && wantsLocalhostNodePorts(settings, family),
 })
 
 /** Without a watch chains that are lost are found periodically. */

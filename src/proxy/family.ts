@@ -42,6 +42,8 @@ export async function runFamily(options: FamilyOptions, signal: AbortSignal): Pr
   }
   const rangesOfFamily = () => serviceCIDRs.of(family)
   await using backend = await module.open({ ...common, settings, serviceCIDRs: rangesOfFamily })
+  const read = backend.serviceCounters?.bind(backend)
+  if (read !== undefined) options.onCounters?.(family, read)
   const cleanup = new ConntrackCleanup({
     ...common,
     nodePortAddresses: nodePortPrefixes(settings, family),
@@ -61,6 +63,7 @@ export async function runFamily(options: FamilyOptions, signal: AbortSignal): Pr
     backend,
     backoff: new Backoff(RETRY),
     onQueued: () => onQueued?.(family),
+    onLoss: options.onLoss,
     async onProgrammed(revision, changed) {
       onProgrammed?.({ family, revision })
       const pace = new Pace()

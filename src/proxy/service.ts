@@ -24,6 +24,10 @@ export type ProxyServiceOptions = PrepareOptions & {
   readonly metrics: Metrics
   /** As {@link ProxyOptions.onProgrammed}. */
   readonly onProgrammed?: ((programmed: Programmed) => void) | undefined
+  /** As {@link ProxyOptions.onLoss}. */
+  readonly onLoss?: ProxyOptions['onLoss']
+  /** As {@link ProxyOptions.onCounters}. */
+  readonly onCounters?: ProxyOptions['onCounters']
   /** Told what the cluster should know. */
   readonly onEvent?: EventSink | undefined
 }
@@ -98,7 +102,7 @@ class ProxyService {
   }
 
   #proxy(): ProxyOptions {
-    const { store, log, metrics, onEvent, onProgrammed } = this.#options
+    const { store, log, metrics, onEvent, onProgrammed, onCounters, onLoss } = this.#options
     const health = this.#health
     return {
       store,
@@ -107,6 +111,8 @@ class ProxyService {
       metrics,
       isHealthy: () => health.isHealthy(),
       onEvent,
+      onCounters,
+      onLoss,
       onQueued: family => health.queued(family),
       onProgrammed: programmed => {
         health.updated(programmed.family)

@@ -78,6 +78,16 @@ t.test('with one they are dropped, from pods and from the node; the rest goes on
   t.match(await ask(client.namespace, own), [/^node /], 'an address of the node is no way out')
 })
 
+t.test('a ping to a cluster IP is refused, one to nobody is not answered', async t => {
+  const ping = async (host: string) => {
+    const { stdout } = await client.namespace.exec('sh', ['-c', `ping -c 1 -W 1 ${host} || true`])
+    return stdout
+  }
+  t.match(await ping('10.96.0.1'), /Destination Port Unreachable/)
+  t.match(await ping('10.96.9.9'), /0 received, 100% packet loss/)
+  t.notMatch(await ping('10.96.9.9'), /Unreachable/)
+})
+
 t.test('ranges that overlap, move, are written twice, and go', async t => {
   proxy.set(serviceCIDR('more', '10.0.0.0/8', '10.96.0.0/16', '10.96.0.0/12'))
   await hold(4, ['10.0.0.0/8'])

@@ -10,7 +10,7 @@ import { OwnPlace } from './place.ts'
 import { ServiceCIDRs } from './service-cidrs.ts'
 import { warnOfServices } from './service-warnings.ts'
 import type { ProxyMode } from './settings.ts'
-import { leftoversBeside, type Modes, removeLeftovers } from './switching.ts'
+import { drainLeftovers, leftoversBeside, type Modes, removeLeftovers } from './switching.ts'
 
 /** The objects a proxy needs, by the selectors kube-proxy sends. */
 export const wantedByProxy: Wanted = {
@@ -63,10 +63,13 @@ export async function runProxy(options: ProxyOptions, signal: AbortSignal): Prom
 
 /** A failure leaves rules that do what ours do, so it is only told. */
 async function takeOver(mode: ProxyMode, modes: Modes, signal: AbortSignal): Promise<void> {
-  try {
-    await removeLeftovers(leftoversBeside(mode, modes.modes), modes, signal)
-  } catch (error) {
-    if (!signal.aborted) modes.log.error({ reason: describeError(error) }, 'clean-up failed')
+  const leftovers = leftoversBeside(mode, modes.modes)
+  for (const step of [removeLeftovers, drainLeftovers]) {
+    try {
+      await step(leftovers, modes, signal)
+    } catch (error) {
+      if (!signal.aborted) modes.log.error({ reason: describeError(error) }, 'clean-up failed')
+    }
   }
 }
 

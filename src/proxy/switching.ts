@@ -35,8 +35,7 @@ export function leftoversBeside(
 }
 
 /**
- * Removes leftovers, mode by mode; what fails does not keep the others. What connections still need goes last, as they end:
- * that may take as long as they live.
+ * Removes leftovers, mode by mode; what fails does not keep the others.
  * @throws {CleanupError} failures each mode that is not clean, with the reason.
  */
 export async function removeLeftovers(
@@ -53,12 +52,19 @@ export async function removeLeftovers(
       failures.push(`${mode}: ${describeError(error)}`)
     }
   }
-  for (const { mode, inUse } of leftovers) {
-    if (inUse === undefined || inUse === mode) continue
-    await (await load(mode)).drain?.(signal).catch((error: unknown) => {
-      if (signal.aborted) throw error
-      failures.push(`${mode}: ${describeError(error)}`)
-    })
-  }
   if (failures.length > 0) throw new CleanupError(`rules are left over: ${failures.join('; ')}`)
+}
+
+/**
+ * Removes what connections still need of the modes that are not in use, as they end: that takes as long as they live.
+ * @throws {NodeplaneError} something is still there.
+ */
+export async function drainLeftovers(
+  leftovers: readonly Leftover[],
+  { load }: Pick<Modes, 'load'>,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const { mode, inUse } of leftovers) {
+    if (inUse !== undefined && inUse !== mode) await (await load(mode)).drain?.(signal)
+  }
 }

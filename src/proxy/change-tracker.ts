@@ -83,7 +83,9 @@ export class ChangeTracker {
   /** What a load balancer may ask of this node about a Service; undefined when it does not ask. */
   healthCheckOf(service: string): HealthCheck | undefined {
     const object = this.#services.get(service)
-    const [first] = object === undefined ? [] : servicePortsOf(object, this.#family)
+    // Nearly all, and they are many when all rules have just been written.
+    if (object === undefined || object.healthCheckNodePort === 0) return undefined
+    const [first] = servicePortsOf(object, this.#family)
     if (first === undefined || first.healthCheckNodePort === 0) return undefined
     const { nodeName } = this.#place
     return {

@@ -15,6 +15,7 @@ const CHANGES = 200
 /** Fewer changes where each takes long. */
 const CHANGES_LIMIT_MS = 60_000
 const CHURN_TICK_MS = 10
+const SETTLE_MS = 3_000
 
 export type RoundOptions = {
   readonly services: number
@@ -86,6 +87,7 @@ async function proxyRound({
   const restartMs = await timed(proxy.programmed)
   const change = (port: number) =>
     store.set('EndpointSlice', sliceOf(services, ['127.0.0.1'], port))
+  if (!isCostOnly) await sleep(SETTLE_MS)
   const changeMs = isCostOnly ? [] : await timeChanges(prober, change)
   const cost = costs(services)
   const churned =

@@ -25,6 +25,7 @@ const rows: readonly Row[] = [
   { name: 'start → last Service reachable, ms', of: r => r.startMs },
   { name: 'longest hold of the event loop in it, ms', of: r => r.heldMs },
   { name: 'restart on rules that are right, ms', of: r => r.restartMs },
+  { name: 'longest hold of the event loop in it, ms', of: r => r.restartHeldMs },
   { name: 'change → new path, p50, ms', of: r => quantile(r.changeMs, 0.5) },
   { name: 'change → new path, p99, ms', of: r => quantile(r.changeMs, 0.99) },
   { name: 'changes measured', of: r => r.changeMs.length },

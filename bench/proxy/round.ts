@@ -38,6 +38,8 @@ export type Round = {
   readonly restartMs?: number
   /** The longest that the event loop did not turn during the start. */
   readonly heldMs?: number
+  /** The same for the restart. */
+  readonly restartHeldMs?: number
   readonly rssMiB?: number
   readonly maxLagMs?: number
   readonly cpuPercent?: number
@@ -83,8 +85,11 @@ async function proxyRound({
   await first.programmed()
   held.disable()
   await first.stop()
+  const heldAgain = monitorEventLoopDelay({ resolution: 1 })
+  heldAgain.enable()
   const proxy = startProxy(store, mode)
   const restartMs = await timed(proxy.programmed)
+  heldAgain.disable()
   const change = (port: number) =>
     store.set('EndpointSlice', sliceOf(services, ['127.0.0.1'], port))
   if (!isCostOnly) await sleep(SETTLE_MS)
@@ -94,7 +99,8 @@ async function proxyRound({
     churnSeconds > 0 ? await churn({ store, services, seconds: churnSeconds, proxy }) : {}
   const rssMiB = process.memoryUsage.rss() / 2 ** 20
   await proxy.stop()
-  return { startMs, restartMs, heldMs: held.max / 1e6, changeMs, ...cost, ...churned, rssMiB }
+  const [heldMs, restartHeldMs] = [held.max / 1e6, heldAgain.max / 1e6]
+  return { startMs, heldMs, restartMs, restartHeldMs, changeMs, ...cost, ...churned, rssMiB }
 }
 
 /** How long it takes each change of the last Service's endpoint until a new connection reaches the new one. */

@@ -1,7 +1,8 @@
 import assert from 'node:assert'
 import { NftError, type NftWriter } from '#linux/nft.ts'
-import type { listNftCounters, NftTable } from '#linux/nft-listing.ts'
+import type { NftTable } from '#linux/nft-listing.ts'
 import type { ForeignChange } from '#linux/nft-monitor.ts'
+import type { readNftCounters } from '#linux/nft-reader.ts'
 import type { IpFamily } from '#net/ip.ts'
 import type { Protocol } from '#net/protocol.ts'
 import type { Clock } from '#runtime/clock.ts'
@@ -31,7 +32,7 @@ export type NftablesOptions = LayoutOptions & {
   readonly list: (table: Table, signal: AbortSignal) => Promise<NftTable | undefined>
   /** The elements of one map of the table. */
   readonly listMap: (table: Table, map: string, signal: AbortSignal) => Promise<MapElements>
-  readonly listCounters: typeof listNftCounters
+  readonly listCounters: typeof readNftCounters
   readonly watch: TableWatch
   readonly clock: Clock
 }
@@ -100,7 +101,7 @@ export class NftablesBackend implements Backend {
       rules.set(service, ports)
       await pace.breathe()
     }
-    const { plan, changes } = NftPlan.adopt(rules, kernel)
+    const { plan, changes } = await NftPlan.adopt(rules, kernel)
     await this.#write(changes, signal)
     for (const protocol of balancedProtocols) {
       const maps = affinityMaps(this.#options.table.family, protocol)
@@ -132,8 +133,8 @@ export class NftablesBackend implements Backend {
 
   /**
    * What went through each service port that has rules, by its key (`namespace/name:port` with the protocol, see
-   * `servicePortKey`). Listed by an `nft` child: 0.2 s with 10,000 Services. Empty before the first sync.
-   * @throws {ExecError} nft could not be run or failed
+   * `servicePortKey`). Empty before the first sync.
+   * @throws {NetlinkError} the kernel refused
    */
   async serviceCounters(signal: AbortSignal): Promise<ReadonlyMap<string, ServiceTraffic>> {
     const { table, listCounters } = this.#options

@@ -1,8 +1,10 @@
 import type { Protocol } from '#net/protocol.ts'
+import { Pace } from '#runtime/pace.ts'
 import type { Remembered } from './affinity.ts'
 import { type Claim, SharedElements } from './claims.ts'
 import {
   type Changes,
+  compareElements,
   diffElements,
   type Element,
   type ElementChange,
@@ -73,27 +75,29 @@ export class NftPlan {
 
   /**
    * A plan for the rules of all Services that keeps as much as it can of what the kernel holds, and the changes that
-   * bring the kernel there.
+   * bring the kernel there. Lets the event loop turn now and then.
    */
-  static adopt(
+  static async adopt(
     rules: ReadonlyMap<string, readonly PortRules[]>,
     kernel: Recovered,
-  ): { readonly plan: NftPlan; readonly changes: Changes } {
-    const ids = recoverIds([...rules.values()].flat(), kernel.elements)
+  ): Promise<{ readonly plan: NftPlan; readonly changes: Changes }> {
+    const pace = new Pace()
+    const ids = await recoverIds([...rules.values()].flat(), kernel.elements, pace)
     const plan = new NftPlan(new IdPool(ids.values()))
     const slots = {
-      TCP: recoverSlots(kernel.elements, 'TCP'),
-      UDP: recoverSlots(kernel.elements, 'UDP'),
-      SCTP: recoverSlots(kernel.elements, 'SCTP'),
+      TCP: await recoverSlots(kernel.elements, 'TCP', pace),
+      UDP: await recoverSlots(kernel.elements, 'UDP', pace),
+      SCTP: await recoverSlots(kernel.elements, 'SCTP', pace),
     }
     for (const [service, ports] of rules) {
       plan.#place(service, ports, ({ key, protocol }) => {
         const id = ids.get(key)
         return id === undefined ? undefined : { id, slots: slots[protocol].get(id) ?? [] }
       })
+      plan.#shared.dropChanges()
+      await pace.breathe()
     }
-    plan.#shared.dropChanges()
-    return { plan, changes: plan.#changesFrom(kernel) }
+    return { plan, changes: await plan.#changesFrom(kernel, pace) }
   }
 
   /** The changes for these Services; an empty list of rules removes a Service. */
@@ -185,10 +189,11 @@ export class NftPlan {
     this.#placed.delete(service)
   }
 
-  #changesFrom({ elements, chains }: Recovered): Changes {
+  async #changesFrom({ elements, chains }: Recovered, pace: Pace): Promise<Changes> {
     const unused = chains.difference(this.#missing)
     for (const chain of chains.difference(unused)) this.#chains.add(chain)
-    return this.#changesOf(diffElements(elements, indexElements(this.#elements())), [...unused])
+    const changes = await compareElements(elements, () => this.#elements(), pace)
+    return this.#changesOf(changes, [...unused])
   }
 
   #changesOf(all: Iterable<ElementChange>, unusedChains: readonly string[]): Changes {

@@ -122,7 +122,8 @@ export class ZoneIndex {
     if (key === undefined) return
     const added = new SliceNode(slice, this.#podNames)
     const { service, slices } = this.service(key)
-    const slicesWith = [...slices, added].sort(bySliceName)
+    // By concat: V8 keeps room for 17 in a list that was added to.
+    const slicesWith = slices.concat(added).sort(bySliceName)
     this.#setNode(key, { service, slices: slicesWith })
     for (const ip of added.addresses()) this.#slicesByIp.add(ip, added)
   }

@@ -29,11 +29,9 @@ import { placeEndpoints } from './slots.ts'
 /** What a Service has in the table. */
 type PlacedService = {
   readonly routes: readonly PlacedRoute[]
-  readonly claims: readonly OwnClaims[]
+  /** The objects that {@link SharedElements} holds, so that there is nothing more to hold. */
+  readonly claims: readonly Claim[]
 }
-
-/** The names of what is claimed for one owner. */
-type OwnClaims = { readonly owner: string; readonly names: readonly string[] }
 
 /** Where a route lies already; slots may have holes, and hold what is not wanted any more. */
 type Known = { readonly id: number; readonly slots: readonly (string | undefined)[] }
@@ -165,26 +163,16 @@ export class NftPlan {
       if (route.affinitySeconds !== undefined) this.#sticky.set(id, placed)
       for (const chain of chainsOf(placed)) this.#missing.add(chain)
     }
-    const claims = ports.map(port => this.#claim(port.key, claimsOf(port, routes)))
-    claims.push(this.#claim(service, membersOf(ports)))
+    // Never by adding to a list: V8 then keeps room for 17, too much for tens of thousands.
+    const claims = [...allClaims(service, ports, routes)]
+    for (const claim of claims) this.#shared.claim(claim)
     this.#placed.set(service, { routes: [...routes.values()], claims })
-  }
-
-  #claim(owner: string, claims: Iterable<Claim>): OwnClaims {
-    const names: string[] = []
-    for (const claim of claims) {
-      this.#shared.claim(owner, claim)
-      names.push(claim.name)
-    }
-    return { owner, names }
   }
 
   #remove(service: string): void {
     const placed = this.#placed.get(service)
     if (placed === undefined) return
-    for (const { owner, names } of placed.claims) {
-      for (const name of names) this.#shared.release(owner, name)
-    }
+    for (const claim of placed.claims) this.#shared.release(claim)
     for (const { id } of placed.routes) this.#sticky.delete(id)
     this.#placed.delete(service)
   }
@@ -210,6 +198,15 @@ export class NftPlan {
     this.#missing.clear()
     return chains
   }
+}
+
+function* allClaims(
+  service: string,
+  ports: readonly PortRules[],
+  routes: PlacedRoutes,
+): Generator<Claim> {
+  for (const port of ports) yield* claimsOf(port, routes)
+  yield* membersOf(service, ports)
 }
 
 const ownIndex = (routes: PlacedRoutes): Elements =>

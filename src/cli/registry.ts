@@ -68,6 +68,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./resolvconf.ts'),
   },
   {
+    name: 'doctor',
+    summary: 'what on this node is in the way, and what mends it',
+    load: () => import('./doctor.ts'),
+  },
+  {
     name: 'completion',
     summary: 'what a shell needs to complete our commands and options',
     load: () => import('./completion.ts'),

@@ -68,6 +68,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./resolvconf.ts'),
   },
   {
+    name: 'check',
+    summary: 'what is wrong with configuration files',
+    load: () => import('./check.ts'),
+  },
+  {
     name: 'doctor',
     summary: 'what on this node is in the way, and what mends it',
     load: () => import('./doctor.ts'),

@@ -78,6 +78,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./doctor.ts'),
   },
   {
+    name: 'bundle',
+    summary: 'an archive of all that helps to understand this node, without secrets',
+    load: () => import('./bundle.ts'),
+  },
+  {
     name: 'completion',
     summary: 'what a shell needs to complete our commands and options',
     load: () => import('./completion.ts'),

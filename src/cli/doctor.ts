@@ -17,6 +17,11 @@ type Options = {
 /** `nodeplane doctor`: what on this node is in the way, and what mends it; docs/doctor.md. */
 export const run = (args: readonly string[], io: CommandIo): Promise<number> =>
   runCommand<Options>(createCommand(), args, io, async ({ output, ...options }) => {
+    if (process.getuid?.() !== 0) {
+      io.stderr.write(
+        'nodeplane: not run as root: rules cannot be read, and the kernel is not asked\n',
+      )
+    }
     const facts = await collectFacts({ ...options, nowMs: systemClock.now() }, io.signal)
     const findings = examine(facts)
     const paint = painter(io.stdout, io.env)

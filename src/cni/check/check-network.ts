@@ -22,6 +22,8 @@ import { ipamTypeOf } from '../spec/ipam.ts'
 import type { CniRequest } from '../spec/plugin.ts'
 import { requestFrom } from '../spec/request.ts'
 import { cniVersions, isCniVersion, newestCniVersion } from '../spec/version.ts'
+import { staticResultFrom } from '../static/config.ts'
+import { checkTuningConfig } from '../tuning/config.ts'
 import { vrfConfigFrom } from '../vrf/config.ts'
 import { findJsonFault } from './json-fault.ts'
 
@@ -39,12 +41,14 @@ const readers: Readonly<Record<string, (request: CniRequest) => unknown>> = {
   portmap: ({ config }) => portmapConfigFrom(config),
   ptp: ptpConfigFrom,
   sbr: ({ config }) => sbrConfigFrom(config),
+  tuning: checkTuningConfig,
   vrf: ({ config }) => vrfConfigFrom(config),
 }
 
 /** Of address plugins, which are called with the configuration that names them. */
 const ipamReaders: Readonly<Record<string, (request: CniRequest) => unknown>> = {
   'host-local': ({ config }) => hostLocalConfigFrom(config),
+  static: staticResultFrom,
 }
 
 /**

@@ -4,7 +4,7 @@ import { type Check, type Finding, fail, warn } from '../finding.ts'
 
 /** What another program's state on a node means beside ours. */
 export const leftoversCheck: Check = {
-  id: 'leftovers',
+  id: 'leftover',
   ok: 'nothing of other programs is in the way',
   examine: facts => [
     ...proxyTables(facts),

@@ -45,6 +45,8 @@ export function run(args: readonly string[], io: CommandIo): Promise<number> {
         cni: config.cni === false ? undefined : cniOptions(config.cni),
         routes: config.routes === false ? undefined : config.routes,
         http: splitAddress(config.http.address),
+        socket: config.socket,
+        status: config.status === false ? undefined : splitAddress(config.status.address),
         log,
         lines: createLineLog(io.stdout),
         env: io.env,

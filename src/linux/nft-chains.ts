@@ -1,35 +1,39 @@
 import { exec } from './exec.ts'
 
-/** A chain that the kernel enters by itself. */
-export type NftBaseChain = {
+/** A chain, and where the kernel enters it by itself. */
+export type NftChain = {
   /** `ip`, `ip6`, `inet` … */
   readonly family: string
   readonly table: string
   readonly name: string
-  readonly hook: string
+  /** undefined: only other chains lead there. */
+  readonly hook: string | undefined
   readonly policy: string
 }
 
 /**
- * All base chains of all tables; no rules and no sets are read for it.
+ * All chains of all tables; no rules and no sets are read for it.
  * @throws {ExecError} nft could not be run or failed.
  */
-export async function listNftBaseChains(signal: AbortSignal): Promise<readonly NftBaseChain[]> {
+export async function listNftChains(signal: AbortSignal): Promise<readonly NftChain[]> {
   return parseNftChains((await exec('nft', ['-j', 'list', 'chains'], { signal })).stdout)
 }
 
 /** The JSON of `nft -j list chains` (libnftables-json(5)). */
-export function parseNftChains(json: string): readonly NftBaseChain[] {
+export function parseNftChains(json: string): readonly NftChain[] {
   const { nftables } = JSON.parse(json) as { readonly nftables: readonly Item[] }
   return nftables.flatMap(({ chain }) => {
-    if (chain?.hook === undefined) return []
+    if (chain === undefined) return []
     const { family, table, name, hook, policy = 'accept' } = chain
     return [{ family, table, name, hook, policy }]
   })
 }
 
 type Item = {
-  readonly chain?: Partial<NftBaseChain> & Pick<NftBaseChain, 'family' | 'table' | 'name'>
+  readonly chain?: Pick<NftChain, 'family' | 'table' | 'name'> & {
+    readonly hook?: string
+    readonly policy?: string
+  }
 }
 
 /** What a firewall's table may be long at most, in bytes; those of the known ones have some ten thousand. */
@@ -40,7 +44,7 @@ const MAX_TABLE_BYTES = 8 * 1024 * 1024
  * @throws {ExecError} it is not there or too long, or nft could not be run or failed.
  */
 export async function listNftRules(
-  { family, table }: Pick<NftBaseChain, 'family' | 'table'>,
+  { family, table }: Pick<NftChain, 'family' | 'table'>,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, readonly string[]>> {
   const limits = { signal, maxOutputBytes: MAX_TABLE_BYTES }

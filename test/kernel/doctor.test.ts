@@ -36,6 +36,8 @@ async function doctor(namespace: TestNamespace, root: string, ...words: readonly
   }
 }
 
+// Each case starts some fifteen programs.
+t.setTimeout(150_000)
 const folder = t.testdir()
 const node = await AgentNode.create(folder)
 t.teardown(() => node[Symbol.asyncDispose]())
@@ -221,7 +223,7 @@ E`,
   },
   {
     title: "kube-proxy's nftables rules",
-    seed: 'nft add table ip kube-proxy && nft add table ip6 kube-proxy',
+    seed: "nft 'add table ip kube-proxy; add chain ip kube-proxy services; add table ip6 kube-proxy; add chain ip6 kube-proxy services'",
     finds: 'leftover-kube-proxy-nft',
     cause: /table ip kube-proxy, table ip6 kube-proxy/,
   },
@@ -270,15 +272,17 @@ E`,
 const shell = (command: string) => host.exec('sh', ['-ec', command])
 
 for (const { title, seed, finds, cause, undo } of cases) {
-  t.test(`${title}: found as ${finds}, and nothing else; gone when it is mended`, async t => {
+  t.test(`${title}: found as ${finds}, and nothing else: what was before is mended`, async t => {
     await shell(seed)
     const findings = await examiner.findings()
     t.match(findings, [{ id: finds, severity: 'FAIL', cause }])
     t.equal(findings.length, 1)
+    // That it is mended the next case sees.
     await shell(undo ?? findings[0]?.fix ?? 'false')
-    t.strictSame(await examiner.findings(), [])
   })
 }
+
+t.test('all is mended', async t => t.strictSame(await examiner.findings(), []))
 
 t.test('a sync that waits for long, and a clock that was set back', async t => {
   agent.kill('SIGTERM')
@@ -294,16 +298,19 @@ t.test('a sync that waits for long, and a clock that was set back', async t => {
       '-e',
       `require('node:http').createServer((q, a) => a.end(${JSON.stringify(text)})).listen(9154, '127.0.0.1')`,
     ])
-  const told = async (text: string, id: string) => {
+  const told = async (text: string, cause: RegExp) => {
     const server = say(text)
     await eventually('the answer', async () =>
-      (await examiner.findings()).some(({ cause }) => cause.includes(id)),
+      (await examiner.findings()).some(found => cause.test(found.cause)),
     )
     server.kill('SIGKILL')
     await once(server, 'exit')
   }
-  await told(metrics(now - 600, now - 300), 'has been waiting for 300 s, the last was 600 s ago')
-  await told(metrics(now + 3600, now - 300), 'in the future: the clock was set back')
+  await told(
+    metrics(now - 600, now - 300),
+    /has been waiting for 3\d\d s, the last was 6\d\d s ago/,
+  )
+  await told(metrics(now + 3600, now - 300), /in the future: the clock was set back/)
 })
 
 t.test('findings that FAIL make the exit code 1; people get the fix below the cause', async t => {

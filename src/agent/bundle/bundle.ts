@@ -6,6 +6,7 @@ import { ConfigError, describeError } from '#runtime/error.ts'
 import { type AgentConfig, parseAgentConfig } from '../config.ts'
 import { examine } from '../doctor/checks.ts'
 import { collectFacts } from '../doctor/collect.ts'
+import { DEFAULT_AGENT_SOCKET } from '../view/client.ts'
 import { agentState } from './agent-state.ts'
 import { commandEntries, type TextEntry } from './commands.ts'
 import { fileEntries } from './files.ts'
@@ -54,7 +55,11 @@ async function* entries(options: BundleOptions, signal: AbortSignal): AsyncGener
   const config = await agentConfig(root, configFile)
   yield { name: 'version.json', text: asJson(versions) }
   yield { name: 'doctor.json', text: await diagnosis(options, signal) }
-  yield* await agentState(config?.http.address ?? DEFAULT_HTTP_ADDRESS, signal)
+  const places = {
+    http: config?.http.address ?? DEFAULT_HTTP_ADDRESS,
+    socket: join(root, config?.socket ?? DEFAULT_AGENT_SOCKET),
+  }
+  yield* await agentState(places, signal)
   yield* fileEntries(root, configFile, config)
   yield* commandEntries(signal)
 }

@@ -1,7 +1,6 @@
 import { ExecError } from '#linux/exec.ts'
 import { type Iptables, IptablesError, installedIptables } from '#linux/iptables.ts'
-import { listNftBaseChains, listNftRules, type NftBaseChain } from '#linux/nft-chains.ts'
-import { listNftTableNames } from '#linux/nft-tables.ts'
+import { listNftChains, listNftRules, type NftChain } from '#linux/nft-chains.ts'
 import { type IpFamily, ipFamilies } from '#net/ip.ts'
 import type { IptablesFacts, NftForward, NodeFacts } from './facts.ts'
 
@@ -9,12 +8,12 @@ import type { IptablesFacts, NftForward, NodeFacts } from './facts.ts'
 export async function collectFirewalls(
   signal: AbortSignal,
 ): Promise<Pick<NodeFacts, 'iptables' | 'nftTables' | 'nftForward'>> {
-  const [iptables, nftTables, nftForward] = await Promise.all([
+  const [iptables, chains] = await Promise.all([
     collectIptables(signal),
-    orNone(() => collectTables(signal)),
-    orNone(() => collectForward(signal)),
+    orNone(() => listNftChains(signal)),
   ])
-  return { iptables, nftTables, nftForward }
+  const nftTables = [...new Set(chains.map(({ family, table }) => `${family} ${table}`))]
+  return { iptables, nftTables, nftForward: await withRules(chains, signal) }
 }
 
 async function orNone<T>(list: () => Promise<readonly T[]>): Promise<readonly T[]> {
@@ -26,26 +25,21 @@ async function orNone<T>(list: () => Promise<readonly T[]>): Promise<readonly T[
   }
 }
 
-async function collectTables(signal: AbortSignal): Promise<readonly string[]> {
-  const lists = ipFamilies.map(async family => {
-    const names = await listNftTableNames(family, signal)
-    return names.map(name => `${family === 4 ? 'ip' : 'ip6'} ${name}`)
-  })
-  return (await Promise.all(lists)).flat()
-}
-
 /** Chains that are ours, kube-proxy's, or iptables' own, which is read by its program. */
-const isKnown = ({ family, table, name }: NftBaseChain): boolean =>
+const isKnown = ({ family, table, name }: NftChain): boolean =>
   /^(nodeplane|kube-proxy$)/.test(table) ||
   (/^ip6?$/.test(family) && table === 'filter' && name === 'FORWARD')
 
-async function collectForward(signal: AbortSignal): Promise<readonly NftForward[]> {
-  const chains = (await listNftBaseChains(signal)).filter(
-    chain => chain.hook === 'forward' && /^(ip|ip6|inet)$/.test(chain.family) && !isKnown(chain),
-  )
-  return Promise.all(
-    chains.map(async chain => ({ ...chain, rules: await listNftRules(chain, signal) })),
-  )
+/** Chains of others in the way of forwarded packets. A table that vanished meanwhile, or cannot be read, is passed over. */
+async function withRules(
+  chains: readonly NftChain[],
+  signal: AbortSignal,
+): Promise<readonly NftForward[]> {
+  const found = chains
+    .filter(({ hook, family }) => hook === 'forward' && /^(ip|ip6|inet)$/.test(family))
+    .filter(chain => !isKnown(chain))
+    .map(chain => orNone(async () => [{ ...chain, rules: await listNftRules(chain, signal) }]))
+  return (await Promise.all(found)).flat()
 }
 
 async function collectIptables(signal: AbortSignal): Promise<readonly IptablesFacts[]> {

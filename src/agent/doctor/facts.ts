@@ -2,7 +2,7 @@ import type { IptablesFlavour } from '#linux/iptables.ts'
 import type { LinkAddress } from '#linux/netlink/address.ts'
 import type { Link } from '#linux/netlink/link.ts'
 import type { Route } from '#linux/netlink/route.ts'
-import type { NftBaseChain } from '#linux/nft-chains.ts'
+import type { NftChain } from '#linux/nft-chains.ts'
 import type { IpAddress, IpFamily } from '#net/ip.ts'
 import type { IpPrefix } from '#net/prefix.ts'
 
@@ -20,7 +20,7 @@ export type NodeFacts = {
   /** Readable network configurations, in the order in which a runtime looks at them: it takes the first. */
   readonly networks: readonly CniNetwork[]
   readonly iptables: readonly IptablesFacts[]
-  /** `ip nodeplane` */
+  /** `ip nodeplane`: those that have chains. */
   readonly nftTables: readonly string[]
   /** Chains of others in the way of forwarded packets, with the rules of their tables. */
   readonly nftForward: readonly NftForward[]
@@ -83,7 +83,7 @@ export type IptablesFacts = {
   readonly nodeLocalDnsRule: string | undefined
 }
 
-export type NftForward = NftBaseChain & {
+export type NftForward = NftChain & {
   readonly rules: ReadonlyMap<string, readonly string[]>
 }
 

@@ -1,10 +1,11 @@
+import type { Severity } from '../severity.ts'
 import type { NodeFacts } from './facts.ts'
 
 /** What a check says; there is one finding at least for each check. */
 export type Finding = {
   /** Stable: `mtu-tunnel`. */
   readonly id: string
-  readonly severity: 'OK' | 'WARN' | 'FAIL'
+  readonly severity: Severity
   /** One line: what is so, and what comes of it. */
   readonly cause: string
   /** A command that mends it now, or what to write where; what is fine needs none. */

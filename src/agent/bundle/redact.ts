@@ -1,16 +1,19 @@
 /** What stands where a secret was. */
-export const REMOVED = '[removed]'
+export const REMOVED = '(removed)'
 
 /** Keys whose values are secrets, whatever stands before: `clientSecret`, `client-key-data`; not `tokenFile` or `secretName`. */
 const SECRET_KEY =
   /(token|passw(or)?d|passphrase|secret|credentials?|authorization|cookie|(key|certificate|authority)-?data|(private|api|access|shared|tls)[-_.]?key|\.(key|crt|pem))$/i
 
 /**
- * `key: value` and `"key": "value"`, also in the middle of a line; `key=value`, as in flags and environments. A text may come from a
- * hostile log: a key is looked for only where a word begins, so that the time is linear.
+ * `key: value` and `"key": "value"` in the middle of a line. A text may come from a hostile log: a key is looked for only where a
+ * word begins, so that the time is linear.
  */
 const FIELD =
-  /(?<![\w.-])(["']?)([\w.-]{1,256})\1([ \t]*:[ \t]+|[ \t]*:(?=["'])|=)("(?:[^"\\\n]|\\.)*"|'(?:[^'\n]|'')*'|[^\s,}\]]+)/g
+  /(?<![\w.-])(["']?)([\w.-]{1,256})\1([ \t]*:[ \t]+|[ \t]*:(?=["']))("(?:[^"\\\n]|\\.)*"|'(?:[^'\n]|'')*'|[^\s,}\]]+)/g
+
+/** `key=value`, as in flags and environments. */
+const ASSIGNMENT = /(?<![\w.-])()([\w.-]{1,256})(=)("(?:[^"\\\n]|\\.)*"|'[^'\n]*'|\S+)/g
 
 /** Directives of a Corefile (tsig, etcd …), and of netrc-like files: `secret NAME KEY`. */
 const DIRECTIVE = /^([ \t]*)(secrets?|credentials?|password|token)([ \t]+)[^\s:=].*$/gim
@@ -30,19 +33,20 @@ const anywhere: readonly (readonly [RegExp, string])[] = [
 export function redact(text: string): string {
   let clean = text
   for (const [pattern, replacement] of anywhere) clean = clean.replace(pattern, replacement)
-  return withoutBlocks(clean)
-    .replace(FIELD, (field: string, quote: string, key: string, between: string) =>
-      SECRET_KEY.test(key) ? `${quote}${key}${quote}${between}${REMOVED}` : field,
-    )
+  return withoutLines(clean)
+    .replace(FIELD, withoutValue)
+    .replace(ASSIGNMENT, withoutValue)
     .replace(DIRECTIVE, `$1$2$3${REMOVED}`)
 }
 
-const KEY_LINE = /^[\s-]*["']?([\w.-]+)["']?\s*:(.*)$/
-/** Longer lines end no key whose value stands below. */
-const MAX_KEY_LINE = 300
+const withoutValue = (field: string, quote: string, key: string, between: string): string =>
+  SECRET_KEY.test(key) ? `${quote}${key}${quote}${between}${REMOVED}` : field
 
-/** Values below their key: of `password: |` and `token: >-` in YAML all lines that are further in. */
-function withoutBlocks(text: string): string {
+/** A line that begins with a key, as an item of a list or not. */
+const KEY_LINE = /^([ \t]*(?:-[ \t]+)?["']?([\w.][\w.-]{0,255})["']?[ \t]*:)(?:\s|["']|$)/
+
+/** A value may hold blanks and commas, and go on below its key (`password: |`): the rest of the line goes, and what is further in. */
+function withoutLines(text: string): string {
   let indent: number | undefined
   return text
     .split('\n')
@@ -50,10 +54,10 @@ function withoutBlocks(text: string): string {
       const depth = line.search(/\S/)
       if (indent !== undefined && (depth < 0 || depth > indent)) return []
       indent = undefined
-      const [, key = '', value = ''] = line.length > MAX_KEY_LINE ? [] : (KEY_LINE.exec(line) ?? [])
-      if (!SECRET_KEY.test(key) || !/^\s*([|>][+-]?\d?|)\s*(#.*)?$/.test(value)) return [line]
+      const [, head = '', key = ''] = KEY_LINE.exec(line) ?? []
+      if (!SECRET_KEY.test(key)) return [line]
       indent = depth
-      return [`${line.slice(0, line.indexOf(':'))}: ${REMOVED}`]
+      return [`${head} ${REMOVED}`]
     })
     .join('\n')
 }

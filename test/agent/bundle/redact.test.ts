@@ -6,6 +6,10 @@ const SECRET = 'hunter2hunter2'
 const gone: readonly (readonly [title: string, text: string])[] = [
   ['YAML', `users:\n- name: a\n  user:\n    token: ${SECRET}\n`],
   ['YAML, quoted', `password: "${SECRET} and more"\n`],
+  ['YAML, a value with blanks and commas', `password: my, ${SECRET}\n`],
+  ['YAML, a quote that does not end', `password: "my ${SECRET}\n`],
+  ['YAML, an item of a list', `- apiKey: a b ${SECRET}\n`],
+  ['a flag with a comma', `--password=a,${SECRET}\n`],
   ['YAML, a block below its key', `client-key-data: |\n  ${SECRET}\n\n  ${SECRET}\nname: a\n`],
   ['YAML, folded', `  clientSecret: >-\n    ${SECRET}\n`],
   ['YAML, below its key', `token:\n  ${SECRET}\n`],

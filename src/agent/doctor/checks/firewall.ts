@@ -99,7 +99,7 @@ const withoutComment = (rule: string): string =>
 function acceptsPods(rule: string, { bridges, subnets }: Pods): boolean {
   const plain = withoutComment(rule).trim()
   if (plain === '-j ACCEPT') return true
-  const match = /^-([is]) (\S+) -j (ACCEPT|DOCKER-FORWARD)$/.exec(plain)
+  const match = /^-([is]) (\S+) -j ACCEPT$/.exec(plain)
   if (match === null) return false
   const [, by, value = ''] = match
   if (by === 'i') return bridges.includes(value)

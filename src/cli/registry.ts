@@ -104,6 +104,21 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./resolvconf.ts'),
   },
   {
+    name: 'check',
+    summary: 'what is wrong with configuration files',
+    load: () => import('./check.ts'),
+  },
+  {
+    name: 'doctor',
+    summary: 'what on this node is in the way, and what mends it',
+    load: () => import('./doctor.ts'),
+  },
+  {
+    name: 'bundle',
+    summary: 'an archive of all that helps to understand this node, without secrets',
+    load: () => import('./bundle.ts'),
+  },
+  {
     name: 'completion',
     summary: 'what a shell needs to complete our commands and options',
     load: () => import('./completion.ts'),

@@ -28,6 +28,10 @@ const commands: Readonly<Record<string, { summary: string; load: () => Promise<C
       summary: 'answer a call of the CNI protocol; install the plugins',
       load: () => import('./cli/cni.ts'),
     },
+    cleanup: {
+      summary: 'remove everything that was left on this node',
+      load: () => import('./cli/cleanup.ts'),
+    },
     resolvconf: {
       summary: "a pod's resolv.conf under its dnsPolicy, and why",
       load: () => import('./cli/resolvconf.ts'),

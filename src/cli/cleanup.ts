@@ -7,6 +7,7 @@ import { type CommandIo, EXIT_FAILURE, EXIT_OK, runCommand } from './command-lin
 
 type Options = Places & {
   readonly pods?: true
+  readonly keepKubeProxy?: true
   readonly dryRun?: true
   readonly agentUrl: string
 }
@@ -34,6 +35,7 @@ const command = (): Command =>
       "Removes everything that nodeplane has left on this node: rules of all modes (kube-proxy's too), routes, tunnels, addresses, the pod network, the CNI executables and configuration, state folders. While pods are attached, the pod network stays.",
     )
     .option('--pods', 'also cut off the pods that are attached, and remove their network')
+    .option('--keep-kube-proxy', 'leave what has the names of a kube-proxy, which runs')
     .option('--dry-run', 'only print what would be removed')
     .option('--run-dir <dir>', 'what a reboot ends', defaultPlaces.runDir)
     .option('--state-dir <dir>', 'what outlives a reboot', defaultPlaces.stateDir)
@@ -46,10 +48,10 @@ const command = (): Command =>
     .allowExcessArguments(false)
 
 async function cleanUpNode(options: Options, io: CommandIo): Promise<number> {
-  const { dryRun = false, pods: withPods = false, runDir, stateDir, confDir } = options
+  const { dryRun, pods: withPods = false, keepKubeProxy = false, ...places } = options
   const log = await createLogger('warn', io.stderr.isTTY === true)
-  const settings = { places: { runDir, stateDir, confDir }, withPods, log }
-  if (dryRun) {
+  const settings = { places, withPods, keepKubeProxy, log }
+  if (dryRun === true) {
     const outcome = await planCleanup(settings, io.signal)
     io.stdout.write(renderOutcome('would remove', outcome))
     return EXIT_OK

@@ -176,7 +176,9 @@ async function testImage(folder: string): Promise<void> {
       endpoints: [{ addresses: [web.ip], conditions: { ready: true } }],
     })
     const curl = await eventually('an answer through the ClusterIP', async () => {
-      return (await client.namespace.exec('curl', ['-sS', '-m', '2', 'http://10.96.0.20/'])).stdout
+      return (
+        await client.namespace.exec('curl', ['-sS', '--http0.9', '-m', '2', 'http://10.96.0.20/'])
+      ).stdout
     })
     t.match(curl, 'web')
     const run: typeof client.namespace.exec = (...call) => client.namespace.exec(...call)

@@ -1,5 +1,5 @@
 import { networkInterfaces } from 'node:os'
-import type { V1Container } from '@kubernetes/client-node'
+import type { V1Container, V1Volume } from '@kubernetes/client-node'
 import t from 'tap'
 import { isScalar, isSeq, parseDocument, visit } from 'yaml'
 import { parseAgentConfig } from '#agent/config.ts'
@@ -162,6 +162,25 @@ t.test("all has every overlay's objects and capabilities, each part's once", asy
   }
   const single = await Promise.all(['proxy-only', 'dns-only', 'cni-only'].map(capabilitiesOf))
   t.strictSame(new Set(await capabilitiesOf('all')), new Set(single.flat()))
+})
+
+t.test('cleaning up needs the capabilities and mounts of all parts, and no account', async t => {
+  const [daemonSet, ...others] = await rendered('cleanup')
+  t.strictSame(others, [])
+  if (daemonSet === undefined) throw new Error('no DaemonSet')
+  t.strictSame(typeProblems(daemonSet, typeOf(daemonSet), 'DaemonSet'), [])
+  const pod = daemonSetOf([daemonSet]).spec?.template.spec
+  const [cleanup] = pod?.initContainers ?? []
+  const all = daemonSetOf(await rendered('overlays/all')).spec?.template.spec
+  const needed = (all?.containers[0]?.securityContext?.capabilities?.add ?? []).filter(
+    name => name !== 'NET_BIND_SERVICE',
+  )
+  t.strictSame(cleanup?.securityContext?.capabilities, { drop: ['ALL'], add: needed })
+  const paths = (volumes: readonly V1Volume[] = []) =>
+    volumes.flatMap(({ hostPath }) => hostPath?.path ?? []).toSorted()
+  const written = paths(all?.volumes).filter(path => path !== '/lib/modules')
+  t.strictSame(paths(pod?.volumes), written)
+  t.equal(pod?.automountServiceAccountToken, false)
 })
 
 t.test('the configuration of the parts', async t => {

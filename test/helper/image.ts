@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { V1Container, V1PodSpec } from '@kubernetes/client-node'
 import { type ExecResult, exec } from '#linux/exec.ts'
@@ -26,6 +26,7 @@ export class Image implements AsyncDisposable {
   constructor(folder: string) {
     this.#folder = folder
     this.nodeRoot = join(folder, 'node')
+    rmSync(this.nodeRoot, { recursive: true, force: true })
   }
 
   /** Starts a container of the pod in this network namespace. */
@@ -41,7 +42,7 @@ export class Image implements AsyncDisposable {
     const account = '/var/run/secrets/kubernetes.io/serviceaccount'
     this.#started.push(name)
     await this.#podman([
-      ...['run', '-d', '--name', name, '--network', 'host', '--log-driver', 'k8s-file'],
+      ...['run', '-d', '--replace', '--name', name, '--network', 'host', '--log-driver', 'k8s-file'],
       ...[
         '--ulimit',
         'nofile=1024:1024',

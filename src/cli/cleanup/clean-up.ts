@@ -19,6 +19,8 @@ export type CleanupOptions = {
   readonly places: Places
   /** Also pods that run lose their network. */
   readonly withPods: boolean
+  /** A kube-proxy runs: what has its names stays. */
+  readonly keepKubeProxy: boolean
   readonly log: Logger
 }
 
@@ -38,7 +40,7 @@ export type Outcome = {
 /** What {@link cleanUp} would do; changes nothing. @throws {NodeplaneError} the kernel could not be asked. */
 export async function planCleanup(options: CleanupOptions, signal: AbortSignal): Promise<Outcome> {
   const seen = await look(options.places, signal)
-  const all = leftoversIn(seen, isServiceChain)
+  const all = listLeftovers(seen, options)
   const keeps = keepsPods(seen, options)
   const isKept = ({ part }: Leftover) => keeps && part === 'pods'
   return {
@@ -56,7 +58,7 @@ export async function planCleanup(options: CleanupOptions, signal: AbortSignal):
  * @throws {NodeplaneError} the kernel could not be asked.
  */
 export async function cleanUp(options: CleanupOptions, signal: AbortSignal): Promise<Outcome> {
-  const { places, log } = options
+  const { places } = options
   const before = await look(places, signal)
   const keeps = keepsPods(before, options)
   const problems: string[] = []
@@ -68,14 +70,14 @@ export async function cleanUp(options: CleanupOptions, signal: AbortSignal): Pro
       problems.push(`${what}: ${describeError(error)}`)
     }
   }
-  await attempt('service rules', () => cleanupProxy(log, signal))
+  await attempt('service rules', () => removeServices(options, signal))
   await attempt('routes', () => cleanupRoutes({ mtuFile: join(places.runDir, 'mtu') }, signal))
   await attempt('node-local addresses', () => unbindAddresses(signal))
   await removePods(before, { ...options, keeps }, attempt, signal)
   for (const path of before.files) await attempt(path, async () => remove(path))
   if (!keeps) for (const dir of [places.runDir, places.stateDir]) removeFolder(dir)
-  const all = leftoversIn(before, isServiceChain)
-  const after = leftoversIn(await look(places, signal), isServiceChain)
+  const all = listLeftovers(before, options)
+  const after = listLeftovers(await look(places, signal), options)
   const isStill = ({ what }: Leftover) => after.some(each => each.what === what)
   const isKept = ({ part }: Leftover) => keeps && part === 'pods'
   return {
@@ -85,6 +87,21 @@ export async function cleanUp(options: CleanupOptions, signal: AbortSignal): Pro
     stayed: after.filter(each => !isKept(each)),
     problems,
   }
+}
+
+const listLeftovers = (seen: Seen, { keepKubeProxy }: CleanupOptions): readonly Leftover[] =>
+  leftoversIn(seen, isServiceChain).filter(({ part }) => !(keepKubeProxy && part === 'kube-proxy'))
+
+async function removeServices(
+  { keepKubeProxy, log }: CleanupOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!keepKubeProxy) return await cleanupProxy(log, signal)
+  const tables = await listNftTables(signal)
+  await removeNftTables(
+    tables.filter(name => / nodeplane$/.test(name)),
+    signal,
+  )
 }
 
 const keepsPods = (seen: Seen, { withPods }: CleanupOptions): boolean =>

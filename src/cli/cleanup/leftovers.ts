@@ -29,7 +29,8 @@ export type SeenLink = {
 
 /** Something that is ours, or was kube-proxy's. */
 export type Leftover = {
-  readonly part: 'services' | 'names' | 'routes' | 'pods' | 'files'
+  /** `kube-proxy`: has its names. Modes iptables and ipvs of ours cannot be told from it. */
+  readonly part: 'services' | 'kube-proxy' | 'names' | 'routes' | 'pods' | 'files'
   readonly what: string
 }
 
@@ -38,7 +39,8 @@ const tableParts = [
   [/ nodeplane-dns/, 'names'],
   [/ nodeplane_routes$/, 'routes'],
   [/ nodeplane_(cni|hostport)$/, 'pods'],
-  [/ (nodeplane|kube-proxy)$/, 'services'],
+  [/ nodeplane$/, 'services'],
+  [/ kube-proxy$/, 'kube-proxy'],
 ] as const satisfies readonly (readonly [RegExp, Leftover['part']])[]
 
 const chainParts = [
@@ -48,7 +50,7 @@ const chainParts = [
 
 const linkParts = [
   [/^nodeplane-vx[46]$/, 'routes'],
-  [/^kube-ipvs0$/, 'services'],
+  [/^kube-ipvs0$/, 'kube-proxy'],
 ] as const satisfies readonly (readonly [RegExp, Leftover['part']])[]
 
 const partOf = (
@@ -67,7 +69,7 @@ export function leftoversIn(
   const found: (Leftover | undefined)[] = [
     ...seen.tables.map(name => named(partOf(tableParts, name), `table ${name}`)),
     ...seen.chains.map(({ program, table, chain }) => {
-      const part = isServiceChain(`${table} ${chain}`) ? 'services' : partOf(chainParts, chain)
+      const part = isServiceChain(`${table} ${chain}`) ? 'kube-proxy' : partOf(chainParts, chain)
       return named(part, `chain ${chain} of ${program} ${table}`)
     }),
     ...seen.routes.map(route => named('routes', `route ${route}`)),

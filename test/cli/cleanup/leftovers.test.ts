@@ -35,7 +35,7 @@ const cases: readonly { title: string; seen: Partial<Seen>; want: readonly strin
     },
     want: [
       'services: table ip nodeplane',
-      'services: table ip6 kube-proxy',
+      'kube-proxy: table ip6 kube-proxy',
       'routes: table ip nodeplane_routes',
       'names: table ip nodeplane-dns-addresses',
       'pods: table inet nodeplane_cni',
@@ -58,8 +58,8 @@ const cases: readonly { title: string; seen: Partial<Seen>; want: readonly strin
       ],
     },
     want: [
-      'services: chain KUBE-SERVICES of iptables (nft) nat',
-      'services: chain KUBE-SVC-4SW47YFZTEDKD3PK of iptables (nft) nat',
+      'kube-proxy: chain KUBE-SERVICES of iptables (nft) nat',
+      'kube-proxy: chain KUBE-SVC-4SW47YFZTEDKD3PK of iptables (nft) nat',
       'pods: chain CNI-HOSTPORT-DNAT of iptables (nft) nat',
       'routes: chain NODEPLANE-ROUTES of iptables (nft) nat',
     ],
@@ -76,7 +76,7 @@ const cases: readonly { title: string; seen: Partial<Seen>; want: readonly strin
       ],
       bridges: ['cni0', 'eth0'],
     },
-    want: ['routes: link nodeplane-vx4', 'services: link kube-ipvs0', 'pods: bridge cni0'],
+    want: ['routes: link nodeplane-vx4', 'kube-proxy: link kube-ipvs0', 'pods: bridge cni0'],
   },
   {
     title: 'routes, attachments and files',

@@ -9,6 +9,7 @@ import {
   readdir,
   readFile,
   rm,
+  symlink,
   writeFile,
 } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -126,6 +127,9 @@ async function writeLaunchers(): Promise<void> {
   const launcher = join(dist, 'nodeplane')
   await writeFile(launcher, text)
   await chmod(launcher, 0o755)
+  // As kubectl finds plugins; the program knows by its name what is typed.
+  await symlink('nodeplane', join(dist, 'kubectl-nodeplane'))
+  await symlink('nodeplane.mjs', join(lib, 'kubectl-nodeplane.mjs'))
   await mkdir(join(dist, 'cni'))
   const plugin = compilePlugin() ?? launcher
   for (const name of pluginNames) await link(plugin, join(dist, 'cni', name))
@@ -137,7 +141,15 @@ function compilePlugin(): string | undefined {
   const source = join(root, 'src/cni/shim/nodeplane-cni.c')
   const compiler = process.env['CC'] ?? 'cc'
   // A string in C has the escapes of one in JSON, as far as paths need them.
-  const words = ['-static', '-Os', '-s', `-DDIST=${JSON.stringify(installedAt ?? dist)}`, '-o', program, source]
+  const words = [
+    '-static',
+    '-Os',
+    '-s',
+    `-DDIST=${JSON.stringify(installedAt ?? dist)}`,
+    '-o',
+    program,
+    source,
+  ]
   try {
     execFileSync(compiler, words, { stdio: ['ignore', 'inherit', 'inherit'] })
     return program

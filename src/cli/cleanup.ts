@@ -3,7 +3,7 @@ import { createLogger } from '#runtime/log.ts'
 import { cleanUp, type Outcome, planCleanup } from './cleanup/clean-up.ts'
 import type { Leftover } from './cleanup/leftovers.ts'
 import type { Places } from './cleanup/look.ts'
-import { type CommandIo, EXIT_FAILURE, EXIT_OK, runCommand } from './command-line.ts'
+import { type CommandIo, EXIT_FAILURE, EXIT_OK, runCommand, withExamples } from './command-line.ts'
 
 type Options = Places & {
   readonly pods?: true
@@ -23,29 +23,28 @@ const AGENT_TIMEOUT_MS = 1000
 
 /** `nodeplane cleanup`: removes everything that nodeplane has left on a node; docs/install.md. */
 export const run = (args: readonly string[], io: CommandIo): Promise<number> =>
-  runCommand<Options>(command(), args, io, options => cleanUpNode(options, io))
+  runCommand<Options>(createCommand(), args, io, options => cleanUpNode(options, io))
 
 /** `nodeplane agent --cleanup`, which is the same. */
 export const runWithDefaults = (io: CommandIo): Promise<number> =>
   cleanUpNode({ ...defaultPlaces, agentUrl: DEFAULT_AGENT_URL }, io)
 
-const command = (): Command =>
-  new Command('nodeplane cleanup')
-    .description(
-      "Removes everything that nodeplane has left on this node: rules of all modes (kube-proxy's too), routes, tunnels, addresses, the pod network, the CNI executables and configuration, state folders. While pods are attached, the pod network stays.",
-    )
-    .option('--pods', 'also cut off the pods that are attached, and remove their network')
-    .option('--keep-kube-proxy', 'leave what has the names of a kube-proxy, which runs')
-    .option('--dry-run', 'only print what would be removed')
-    .option('--run-dir <dir>', 'what a reboot ends', defaultPlaces.runDir)
-    .option('--state-dir <dir>', 'what outlives a reboot', defaultPlaces.stateDir)
-    .option('--conf-dir <dir>', "the container runtime's configurations", defaultPlaces.confDir)
-    .option('--agent-url <url>', 'where an agent that still runs would answer', DEFAULT_AGENT_URL)
-    .addHelpText(
-      'after',
-      '\nExamples:\n  nodeplane cleanup --dry-run\n  kubectl drain node-a --ignore-daemonsets && ssh node-a nodeplane cleanup',
-    )
-    .allowExcessArguments(false)
+export const createCommand = (): Command =>
+  withExamples(
+    new Command('nodeplane cleanup')
+      .description(
+        "Removes everything that nodeplane has left on this node: rules of all modes (kube-proxy's too), routes, tunnels, addresses, the pod network, the CNI executables and configuration, state folders. While pods are attached, the pod network stays.",
+      )
+      .option('--pods', 'also cut off the pods that are attached, and remove their network')
+      .option('--keep-kube-proxy', 'leave what has the names of a kube-proxy, which runs')
+      .option('--dry-run', 'only print what would be removed')
+      .option('--run-dir <dir>', 'what a reboot ends', defaultPlaces.runDir)
+      .option('--state-dir <dir>', 'what outlives a reboot', defaultPlaces.stateDir)
+      .option('--conf-dir <dir>', "the container runtime's configurations", defaultPlaces.confDir)
+      .option('--agent-url <url>', 'where an agent that still runs would answer', DEFAULT_AGENT_URL)
+      .allowExcessArguments(false),
+    ['nodeplane cleanup --dry-run', 'nodeplane cleanup --keep-kube-proxy'],
+  )
 
 async function cleanUpNode(options: Options, io: CommandIo): Promise<number> {
   const { dryRun, pods: withPods = false, keepKubeProxy = false, ...places } = options

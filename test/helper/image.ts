@@ -42,7 +42,17 @@ export class Image implements AsyncDisposable {
     const account = '/var/run/secrets/kubernetes.io/serviceaccount'
     this.#started.push(name)
     await this.#podman([
-      ...['run', '-d', '--replace', '--name', name, '--network', 'host', '--log-driver', 'k8s-file'],
+      ...[
+        'run',
+        '-d',
+        '--replace',
+        '--name',
+        name,
+        '--network',
+        'host',
+        '--log-driver',
+        'k8s-file',
+      ],
       ...[
         '--ulimit',
         'nofile=1024:1024',

@@ -209,9 +209,11 @@ t.test('a node with everything on it', async t => {
   })
 
   await t.test('keeps its pod network while pods are attached, and says so', async t => {
-    const { exitCode, stdout } = await cleanup()
+    await exec('nft', ['add', 'table', 'ip', 'kube-proxy'])
+    const { exitCode, stdout } = await cleanup('--keep-kube-proxy')
     t.equal(exitCode, 1)
     t.match(stdout, /^removed table ip nodeplane$/m)
+    t.match((await exec('nft', ['list', 'tables'])).stdout, /^table ip kube-proxy$/m)
     t.match(stdout, /^kept attachment nodeplane web eth0$/m)
     t.match(stdout, /while pods are attached \(1\): drain the node, or give --pods$/m)
     t.match(await pod.ip('-brief address show eth0'), /10\.244\.1\./)

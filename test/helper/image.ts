@@ -41,41 +41,24 @@ export class Image implements AsyncDisposable {
     })
     const account = '/var/run/secrets/kubernetes.io/serviceaccount'
     this.#started.push(name)
-    await this.#podman([
-      ...[
-        'run',
-        '-d',
-        '--replace',
-        '--name',
-        name,
-        '--network',
-        'host',
-        '--log-driver',
-        'k8s-file',
-      ],
-      ...[
-        '--ulimit',
-        'nofile=1024:1024',
-        '--ulimit',
-        'nproc=1024:1024',
-        '--cgroup-parent',
-        this.#cgroup,
-      ],
-      ...(pod.hostPID === true ? ['--pid', 'host'] : []),
-      ...(securityContext?.readOnlyRootFilesystem === true
-        ? ['--read-only', '--read-only-tmpfs=false']
-        : []),
-      ...(securityContext?.allowPrivilegeEscalation === false
+    const readOnly = ['--read-only', '--read-only-tmpfs=false']
+    const optional = [
+      pod.hostPID === true ? ['--pid', 'host'] : [],
+      securityContext?.readOnlyRootFilesystem === true ? readOnly : [],
+      securityContext?.allowPrivilegeEscalation === false
         ? ['--security-opt', 'no-new-privileges']
-        : []),
-      ...drop.map(each => `--cap-drop=${each}`),
-      ...add.map(each => `--cap-add=${each}`),
-      ...Object.entries(env).map(([key, value]) => `--env=${key}=${value}`),
-      ...mounts,
-      ...['-v', `${files[account]}:${account}:ro`],
-      image,
-      ...command,
-    ])
+        : [],
+      drop.map(each => `--cap-drop=${each}`),
+      add.map(each => `--cap-add=${each}`),
+      Object.entries(env).map(([key, value]) => `--env=${key}=${value}`),
+      mounts,
+    ].flat()
+    const options = ['-d', '--replace', '--name', name, '--network', 'host']
+    const place = ['--log-driver', 'k8s-file', '--cgroup-parent', this.#cgroup]
+    const limits = ['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024']
+    const tokens = ['-v', `${files[account]}:${account}:ro`]
+    const words = [options, place, limits, optional, tokens].flat()
+    await this.#podman(['run', ...words, image, ...command])
   }
 
   async logs(name: string): Promise<string> {

@@ -99,7 +99,7 @@ async function removeServices(
   if (!keepKubeProxy) return await cleanupProxy(log, signal)
   const tables = await listNftTables(signal)
   await removeNftTables(
-    tables.filter(name => / nodeplane$/.test(name)),
+    tables.filter(name => name.endsWith(' nodeplane')),
     signal,
   )
 }

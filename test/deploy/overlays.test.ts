@@ -29,17 +29,11 @@ const typeOf = ({ kind }: { readonly kind: string }) => `V1${kind}`
 
 /** What each part reads: kinds that the sources name, and those that only a word in the Corefile makes them watch. */
 const reads: Readonly<Record<Part, readonly Kind[]>> = {
-  proxy: kindsOf(wantedByProxyService('node-a')),
-  dns: ['Service', 'EndpointSlice', 'Namespace', 'Pod'],
+  // ServiceCIDR: for the rules that refuse unused addresses of the Service ranges.
+  proxy: [...kindsOf(wantedByProxyService('node-a')), 'ServiceCIDR'],
+  dns: ['Service', 'EndpointSlice', 'Namespace', 'Pod', 'ServiceImport'],
   cni: [...kindsOf(wantedByRoutes), 'Pod'],
 }
-/** Kinds that not every cluster has: those who read them live without. */
-const optionalReads: Readonly<Record<Part, readonly string[]>> = {
-  proxy: ['networking.k8s.io/servicecidrs'],
-  dns: ['multicluster.x-k8s.io/serviceimports'],
-  cni: [],
-}
-
 function kindsOf(wanted: object): readonly Kind[] {
   return Object.keys(wanted) as Kind[]
 }
@@ -70,9 +64,7 @@ for (const [overlay, parts] of Object.entries(overlays) as [Overlay, readonly Pa
             for (const name of resources) granted.add(`${group}/${name}`)
         }
       }
-      const wanted = new Set(
-        parts.flatMap(part => [...reads[part].map(nameOf), ...optionalReads[part]]),
-      )
+      const wanted = new Set(parts.flatMap(part => reads[part].map(nameOf)))
       if (parts.includes('proxy')) wanted.add('events.k8s.io/events')
       t.strictSame([...granted].toSorted(), [...wanted].toSorted())
     })

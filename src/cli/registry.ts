@@ -99,6 +99,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./routes.ts'),
   },
   {
+    name: 'cleanup',
+    summary: 'remove everything that was left on this node',
+    load: () => import('./cleanup.ts'),
+  },
+  {
     name: 'resolvconf',
     summary: "a pod's resolv.conf under its dnsPolicy, and why",
     load: () => import('./resolvconf.ts'),

@@ -39,10 +39,11 @@ function isResponse(packet: Uint8Array): boolean {
 
 /** What is not an answer to the question has nothing in it. */
 function isAbout(packet: Uint8Array, { answers }: Reply): boolean {
+  if (answers.length === 0) return true
   const decoded = decodeMessage(packet)
   if (decoded.kind !== 'message') return false
   const { question } = decoded.message
-  return answers.length === 0 || (question?.name.toLowerCase() === NAME && question.type === 'A')
+  return question?.name.toLowerCase() === NAME && question.type === 'A'
 }
 
 /** Whatever a server says, the client of the query gets no more than it takes. */

@@ -74,6 +74,7 @@ export function readAnswer(
 function isAbout(packet: Uint8Array, { packet: asked, nameEnd }: Asked): boolean {
   const questions = ((packet[4] as number) << 8) | (packet[5] as number)
   if (questions === 0) return ERRORS_WITHOUT_QUESTION.has((packet[3] as number) & RCODE)
+  if (questions !== 1) return false
   const end = nameEnd + TYPE_AND_CLASS_OCTETS
   for (let at = HEADER_OCTETS; at < nameEnd; at++) {
     if (lowerCase(packet[at]) !== lowerCase(asked[at])) return false

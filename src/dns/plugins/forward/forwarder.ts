@@ -1,7 +1,6 @@
 import type { Clock } from '#runtime/clock.ts'
 import type { Query, Reply } from '../../message.ts'
 import { isInZone } from '../../name.ts'
-import { untilAborted } from '../../until-aborted.ts'
 import { Flight } from './flight.ts'
 import type { ForwardMetrics } from './forward-metrics.ts'
 import type { ForwardOptions } from './options.ts'
@@ -42,12 +41,12 @@ export class Forwarder {
   /**
    * Asks the servers. Equal questions at the same time are asked once: many IDs open for one question would be as many
    * chances for a forged answer (CVE-2023-30464).
-   * @throws {ForwardError} no server answered.
+   * Rejects with {@link ForwardError} when no server answered.
+   * @throws {WireError} the question has no octets.
    */
-  async ask(query: Query, signal: AbortSignal): Promise<Reply> {
+  ask(query: Query): Promise<Reply> {
     const key = questionKey(query)
-    const flight = this.#inFlight.get(key) ?? this.#start(key, query)
-    return untilAborted(flight.reply, signal)
+    return (this.#inFlight.get(key) ?? this.#start(key, query)).reply
   }
 
   close(): void {
@@ -87,16 +86,15 @@ export class Forwarder {
   }
 }
 
-/** Questions with the same key have the same answer. */
+/** Questions with the same key have the same answer. Without EDNS options, nearly always, it is put together from what is there. */
 function questionKey(query: Query): string {
   const { question, opcode, edns, transport } = query
   const { recursionDesired, checkingDisabled, authenticData } = query
-  const options = edns?.options.map(
+  const flags = `${recursionDesired ? 'R' : ''}${checkingDisabled ? 'C' : ''}${authenticData ? 'A' : ''}`
+  const plain = `${question.name} ${question.type} ${question.class} ${opcode} ${transport} ${flags}`
+  if (edns === undefined) return plain
+  const options = edns.options.map(
     ({ code, data }) => `${code}=${Buffer.from(data).toString('hex')}`,
   )
-  return JSON.stringify([
-    [question.name, question.type, question.class, opcode, transport],
-    [recursionDesired, checkingDisabled, authenticData],
-    edns && [edns.udpSize, edns.dnssecOk, options],
-  ])
+  return `${plain} ${edns.udpSize} ${edns.dnssecOk} ${options.join(' ')}`
 }

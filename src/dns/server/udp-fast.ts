@@ -5,9 +5,9 @@ import { destinationFrom, endpointFrom, isIpv4Name } from '#linux/udp-batch-addr
 import type { FastPath } from '../fast/fast-path.ts'
 import { type Miss, unpackMisses } from '../fast/misses.ts'
 import { READY, type WorkerData } from '../fast/worker-data.ts'
-import { AnswerOutput } from './answer-output.ts'
 import type { WorkerBudget } from './fast-path-workers.ts'
 import { type Listener, type ListenerOptions, wildcards } from './listener.ts'
+import { AnswerOutput } from './udp-output.ts'
 
 /** What a worker may use of memory, MiB: it makes next to no objects. */
 const WORKER_LIMITS = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 16, stackSizeMb: 1 }

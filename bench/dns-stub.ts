@@ -3,7 +3,7 @@ import { reply } from '#dns/message.ts'
 import { decodeMessage } from '#dns/wire/decode.ts'
 import { encodeMessage } from '#dns/wire/encode.ts'
 
-/** What a server said: its rcode and the data of the records, as texts. */
+/** What a server said: its rcode, and the addresses and names in its records. */
 export type Answer = { readonly rcode: string; readonly data: readonly string[] }
 
 /** A stub resolver that asks one server by UDP, many questions at a time. */
@@ -48,6 +48,6 @@ export class Stub implements Disposable {
     const { id, rcode, answers } = decoded.message
     const told = this.#waiting.get(id)
     this.#waiting.delete(id)
-    told?.({ rcode, data: answers.map(({ data }) => String(data)) })
+    told?.({ rcode, data: answers.flatMap(({ data }) => (typeof data === 'string' ? data : [])) })
   }
 }

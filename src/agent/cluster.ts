@@ -20,11 +20,22 @@ export class AgentCluster {
   readonly #options: AgentClusterOptions
   readonly #signal: AbortSignal
   readonly #watched = new Set<Kind>()
+  #origin = ''
   #nodePods: Promise<NodePods> | undefined
 
   constructor(options: AgentClusterOptions, signal: AbortSignal) {
     this.#options = options
     this.#signal = signal
+  }
+
+  /** Where objects come from: a URL or a path; empty before the first is asked for. */
+  get origin(): string {
+    return this.#origin
+  }
+
+  /** The kinds that are read. */
+  get kinds(): readonly Kind[] {
+    return [...this.#watched]
   }
 
   /**
@@ -41,6 +52,7 @@ export class AgentCluster {
         throw asProblemOf('cluster', error)
       },
     )
+    this.#origin = source.origin
     log.info({ origin: source.origin, kinds: missing.map(([kind]) => kind) }, 'reading objects')
     source.run(store, this.#signal).catch((error: unknown) => {
       if (!this.#signal.aborted) onFailure(error)

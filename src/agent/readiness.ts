@@ -1,7 +1,11 @@
 import type { HttpAnswer } from '#runtime/http-server.ts'
+import type { PartName } from './parts/part.ts'
 
 /** One part of the agent that must be ready: undefined when it is, else why not. */
-export type ReadinessCheck = { readonly part: string; readonly whyNot: () => string | undefined }
+export type ReadinessCheck = {
+  readonly part: PartName | 'cluster'
+  readonly whyNot: () => string | undefined
+}
 
 /** `/readyz`: 200 when every part is ready, else 503 with a line for each that is not. */
 export const readinessRoute = (checks: readonly ReadinessCheck[]) => (): HttpAnswer => {

@@ -1,0 +1,63 @@
+import type { AttachedPods } from '#cni/pods/attached-pods.ts'
+import { runCniService } from '#cni/service.ts'
+import type { KubeletDns } from '#dns/policy/kubelet-dns.ts'
+import type { AgentContext, AgentPart } from './part.ts'
+
+export type CniPartConfig = {
+  readonly socket: string
+  readonly stateDir: string
+  readonly journalDir: string
+  /** undefined: a pod's result has the DNS settings of its network's configuration. */
+  readonly podDns: KubeletDns | undefined
+}
+
+/** Pods get wired. */
+export class CniPart implements AgentPart {
+  readonly name = 'cni'
+  readonly wanted = {}
+  readonly #config: CniPartConfig
+  readonly #context: AgentContext
+  readonly #whyNodeNotReady: () => string | undefined
+  #pods: AttachedPods | undefined
+
+  /** @param whyNodeNotReady what the other parts still lack: STATUS answers it. */
+  constructor(
+    config: CniPartConfig,
+    context: AgentContext,
+    whyNodeNotReady: () => string | undefined,
+  ) {
+    this.#config = config
+    this.#context = context
+    this.#whyNodeNotReady = whyNodeNotReady
+  }
+
+  /** The pods that this node's CNI calls have made known; undefined before they can. */
+  get pods(): AttachedPods | undefined {
+    return this.#pods
+  }
+
+  whyNot(): string | undefined {
+    return this.#pods === undefined ? 'not serving calls yet' : undefined
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { nodeName, cluster, metrics, incidents } = this.#context
+    const { podDns, ...config } = this.#config
+    const log = this.#context.log.child({ component: 'cni' })
+    const pods = podDns && (await cluster.podsOf(nodeName))
+    await runCniService(
+      {
+        ...config,
+        whyNotReady: this.#whyNodeNotReady,
+        dnsOf: pod => podDns && pods?.dnsOf(pod, podDns),
+        onServing: attached => {
+          this.#pods = attached
+        },
+        onLoss: incidents.lossesOf('cni'),
+        metrics,
+        log,
+      },
+      signal,
+    )
+  }
+}

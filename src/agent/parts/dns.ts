@@ -1,0 +1,96 @@
+import type { StoreReader } from '#cluster/store.ts'
+import type { AttachedPods } from '#cni/pods/attached-pods.ts'
+import type { LocalPods } from '#dns/plugin.ts'
+import type { KubeletDns } from '#dns/policy/kubelet-dns.ts'
+import type { DnsServer } from '#dns/server/dns-server.ts'
+import { startDns } from '#dns/start.ts'
+import type { IpAddress } from '#net/ip.ts'
+import { systemClock } from '#runtime/clock.ts'
+import { localPodsFrom } from '../local-pods.ts'
+import { serveNodeLocal } from '../node-local/serve.ts'
+import type { AgentContext, AgentPart } from './part.ts'
+
+export type DnsPartConfig = {
+  readonly corefile: string
+  readonly port: number
+  readonly fastPathWorkers: number
+  /** Stands in every server block with these settings; undefined: where the Corefile says so. */
+  readonly podsPolicy: KubeletDns | undefined
+  /** Addresses whose queries are caught on this node; empty: none. */
+  readonly nodeLocal: readonly IpAddress[]
+}
+
+type Neighbours = {
+  /** What may be published. */
+  readonly reader: StoreReader
+  /** Who has which address, where this agent gives them; undefined: another does. */
+  readonly attached: (() => AttachedPods | undefined) | undefined
+}
+
+/** Names become answers. */
+export class DnsPart implements AgentPart {
+  readonly name = 'dns'
+  readonly wanted = { Service: {}, EndpointSlice: {}, Namespace: {} }
+  readonly #config: DnsPartConfig
+  readonly #context: AgentContext
+  readonly #neighbours: Neighbours
+  #server: DnsServer | undefined
+  #localPods: Promise<LocalPods> | undefined
+
+  constructor(config: DnsPartConfig, context: AgentContext, neighbours: Neighbours) {
+    this.#config = config
+    this.#context = context
+    this.#neighbours = neighbours
+  }
+
+  /** Every zone that is served. */
+  get served(): readonly string[] {
+    return this.#server?.served ?? []
+  }
+
+  whyNot(): string | undefined {
+    if (this.#server === undefined) return 'not started yet'
+    return this.#server.isReady() ? undefined : 'a plugin is not ready'
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { nodeLocal: addresses } = this.#config
+    const serve = (signal: AbortSignal) => this.#serve(signal)
+    if (addresses.length === 0) return serve(signal)
+    const log = this.#context.log.child({ component: 'dns' })
+    const isReady = () => this.#server?.isReady() ?? false
+    const onLoss = this.#context.incidents.lossesOf('dns')
+    await serveNodeLocal({ addresses, clock: systemClock, log, onLoss, serve, isReady }, signal)
+  }
+
+  async #serve(signal: AbortSignal): Promise<void> {
+    const { corefile, port, fastPathWorkers, podsPolicy } = this.#config
+    const { cluster, log, metrics, lines, env } = this.#context
+    const server = await startDns({
+      corefile,
+      defaultPort: port,
+      cluster: cluster.accessThrough(this.#neighbours.reader, () => this.#pods()),
+      podsPolicy: podsPolicy !== undefined,
+      log: log.child({ component: 'dns' }),
+      metrics,
+      lines,
+      env,
+      fastPathWorkers,
+      signal,
+    })
+    this.#server = server
+    log.info({ served: server.served }, 'answering')
+    await server.ended
+  }
+
+  /** For every `pods_policy` of every Corefile. */
+  #pods(): Promise<LocalPods> {
+    const { nodeName, cluster } = this.#context
+    const { podsPolicy: kubelet, nodeLocal } = this.#config
+    const { attached } = this.#neighbours
+    this.#localPods ??= cluster
+      .podsOf(nodeName)
+      .then(({ store }) => localPodsFrom({ store, nodeName, attached, kubelet, nodeLocal }))
+    return this.#localPods
+  }
+}

@@ -1,0 +1,70 @@
+import { openEvents } from '#cluster/open-events.ts'
+import type { Wanted } from '#cluster/source.ts'
+import type { StoreReader } from '#cluster/store.ts'
+import type { IpFamily } from '#net/ip.ts'
+import { usableFamilies } from '#proxy/config/families.ts'
+import type { ProxyConfig } from '#proxy/config/schema.ts'
+import type { ReadCounters } from '#proxy/options.ts'
+import { runProxyService, wantedByProxyService } from '#proxy/service.ts'
+import { runTogether } from '#runtime/run-together.ts'
+import { PublishGate } from '../publish-gate.ts'
+import type { AgentContext, AgentPart } from './part.ts'
+
+/** An API server may know a new Node only after a while (kube-proxy waits as long), milliseconds. */
+const NODE_WAIT_MS = 30_000
+
+/** Services become kernel rules. */
+export class ProxyPart implements AgentPart {
+  readonly name = 'proxy'
+  readonly wanted: Wanted
+  /** What counts its traffic, a family each, once it runs; the mode may have none. */
+  readonly counters: ReadCounters[] = []
+  readonly #config: ProxyConfig
+  readonly #context: AgentContext
+  readonly #gate: PublishGate
+  /** The families whose rules are not in the kernel yet. */
+  readonly #missing = new Set<IpFamily>(usableFamilies())
+
+  constructor(config: ProxyConfig, context: AgentContext) {
+    this.#config = config
+    this.#context = context
+    this.#gate = new PublishGate(context.store)
+    // All Services and slices: DNS has names for the headless ones too, and the proxy passes over what is not for it.
+    this.wanted = { ...wantedByProxyService(context.nodeName), Service: {}, EndpointSlice: {} }
+  }
+
+  /** The store as those may see it who publish what this part has programmed. */
+  published(): StoreReader {
+    return this.#gate.reader()
+  }
+
+  whyNot(): string | undefined {
+    if (this.#missing.size === 0) return undefined
+    return `not in the kernel yet: the rules of IPv${[...this.#missing].join(' and IPv')}`
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { nodeName, connection, store, log, metrics, incidents } = this.#context
+    using events = await openEvents(connection, { nodeName, log })
+    const run = (signal: AbortSignal) =>
+      runProxyService(
+        {
+          config: this.#config,
+          onEvent: events?.record.bind(events),
+          nodeName,
+          store,
+          nodeWaitMs: connection.manifests === undefined ? NODE_WAIT_MS : 0,
+          log,
+          metrics,
+          onLoss: incidents.lossesOf('proxy'),
+          onCounters: (_family, read) => void this.counters.push(read),
+          onProgrammed: ({ family, revision }) => {
+            this.#missing.delete(family)
+            this.#gate.programmed(family, revision)
+          },
+        },
+        signal,
+      )
+    await runTogether([run, async signal => events?.run(signal)], signal)
+  }
+}

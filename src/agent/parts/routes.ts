@@ -1,0 +1,53 @@
+import { usableFamilies } from '#proxy/config/families.ts'
+import { type RoutesConfig, routesSettings } from '#routes/config.ts'
+import { runRoutes, wantedByRoutes } from '#routes/main.ts'
+import type { Plan } from '#routes/plan.ts'
+import type { AgentContext, AgentPart } from './part.ts'
+
+/** Pod-to-pod across nodes. */
+export class RoutesPart implements AgentPart {
+  readonly name = 'routes'
+  readonly wanted = wantedByRoutes
+  readonly #config: RoutesConfig
+  readonly #context: AgentContext
+  #plan: Plan | undefined
+  #whyNot: string | undefined = 'not in the kernel yet'
+
+  constructor(config: RoutesConfig, context: AgentContext) {
+    this.#config = config
+    this.#context = context
+  }
+
+  get mode(): string {
+    return this.#config.mode
+  }
+
+  /** What is to be in the kernel; undefined before the cluster's Nodes are known. */
+  get plan(): Plan | undefined {
+    return this.#plan
+  }
+
+  whyNot(): string | undefined {
+    return this.#whyNot
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { nodeName, store, log, metrics, incidents } = this.#context
+    await runRoutes(
+      {
+        settings: routesSettings(this.#config, { nodeName, families: usableFamilies() }),
+        store,
+        log,
+        metrics,
+        onLoss: incidents.lossesOf('routes'),
+        onPlan: plan => {
+          this.#plan = plan
+        },
+        onStatus: whyNot => {
+          this.#whyNot = whyNot
+        },
+      },
+      signal,
+    )
+  }
+}

@@ -1,5 +1,5 @@
-import { listNftCounters, listNftMap, listNftTable } from '#linux/nft-listing.ts'
 import { NftMonitor } from '#linux/nft-monitor.ts'
+import { readNftCounters, readNftMap, readNftTable } from '#linux/nft-reader.ts'
 import { createNftWriter } from '#linux/nft-writer.ts'
 import { ensureSysctl, readSysctl } from '#linux/sysctl.ts'
 import { familyOf, type IpFamily } from '#net/ip.ts'
@@ -22,8 +22,8 @@ export const nftables: BackendModule = {
   async diff(options, states, signal) {
     const wanted = described(options)
     const { table } = wanted.options
-    const listed = await listNftTable(table, signal)
-    return diffTable(wanted, states, recover(table.family, listed, wanted.layout))
+    const listed = await readNftTable(table, signal)
+    return await diffTable(wanted, states, recover(table.family, listed, wanted.layout))
   },
 }
 
@@ -31,14 +31,16 @@ async function open(options: BackendOptions): Promise<Backend> {
   const layout = layoutOptions(options)
   if (layout.localhostNodePorts && options.family === 4) ensureSysctl(ROUTE_LOCALNET, '1')
   const { family, name } = layout.table
+  const { programTimeoutMs: timeoutMs } = options.settings
   const watch = NftMonitor.open({ family, concerns: (_, { table }) => table === name })
   return new NftablesBackend({
     ...layout,
     node: ownNode(options),
-    writer: await createNftWriter(pid => watch.ignore(pid)),
-    list: listNftTable,
-    listMap: listNftMap,
-    listCounters: listNftCounters,
+    serviceCIDRs: options.serviceCIDRs,
+    writer: await createNftWriter({ onStart: pid => watch.ignore(pid), timeoutMs }),
+    list: readNftTable,
+    listMap: readNftMap,
+    listCounters: readNftCounters,
     watch,
     clock: options.clock,
   })
@@ -46,7 +48,8 @@ async function open(options: BackendOptions): Promise<Backend> {
 
 function described(options: BackendOptions): DescribeOptions {
   const layout = layoutOptions(options)
-  return { options: layout, layout: renderLayout(layout), node: ownNode(options) }
+  const serviceCIDRs = options.serviceCIDRs()
+  return { options: layout, layout: renderLayout(layout), node: ownNode(options), serviceCIDRs }
 }
 
 function layoutOptions({ family, settings }: BackendOptions): LayoutOptions {

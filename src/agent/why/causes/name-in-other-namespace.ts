@@ -6,7 +6,9 @@ import { isFound } from '../names.ts'
 export const nameInOtherNamespace: Cause = ({ name }) => {
   if (name === undefined || isFound(name) || name.meant !== undefined) return undefined
   const [first] = name.elsewhere
-  if (first === undefined) return undefined
+  const isDenied = name.candidates.every(({ rcode }) => rcode === 'NXDOMAIN' || rcode === 'NOERROR')
+  // A name with a dot may be one of the world outside, which only an answer tells.
+  if (first === undefined || (name.asked.includes('.') && !isDenied)) return undefined
   const [namespace = '', service = ''] = first.split('/')
   return {
     cause: 'name-in-other-namespace',

@@ -77,7 +77,9 @@ export async function clusterOfSource(
   const missing = kinds.filter(kind => !store.isSynced(kind))
   for (const kind of missing) if (kind !== 'Pod') store.replaceAll(kind, [])
   const isListed = missing.length === 0
-  const reason = isListed ? undefined : `no list of ${missing.join(', ')} within ${LIST_LIMIT_MS / 1_000} s`
+  const reason = isListed
+    ? undefined
+    : `no list of ${missing.join(', ')} within ${LIST_LIMIT_MS / 1_000} s`
   const state = isListed ? 'live' : 'unreachable'
   return { store, view: { origin: source.origin, state, nowMs: Date.now(), reason } }
 }

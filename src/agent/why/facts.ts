@@ -170,7 +170,7 @@ export type EndpointFacts = {
   readonly isLocal: boolean
   /** From this node. */
   readonly route?: RouteFacts | undefined
-  /** Must a route of its own lead there: to a pod here, or where the routes to other nodes are ours? */
+  /** Must a route lead there that is not the default one: to a pod here, or of a node to which the routes are ours? */
   readonly needsRoute: boolean
   readonly link?: PodLink | undefined
   /** Sockets of the protocol that take connections in the pod; undefined: not to be seen from here. */

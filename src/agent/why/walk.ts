@@ -29,7 +29,8 @@ export const walk = (facts: Facts, findings: readonly Finding[]): readonly WalkS
   steps
     .map(step => {
       const failed = findings.filter(finding => finding.step === step)
-      const lines = [...tellers[step](facts), ...failed.map(({ message }) => message)]
+      const told = tellers[step](facts)
+      const lines = told.length > 0 ? told : failed.map(({ message }) => message)
       return { step, state: failed.length > 0 ? 'FAIL' : 'OK', lines } as const
     })
     .filter(({ lines }) => lines.length > 0)
@@ -38,9 +39,7 @@ const tellers: Readonly<Record<Step, (facts: Facts) => readonly string[]>> = {
   view: ({ view: { origin, state, sinceMs, nowMs } }) => [
     `${origin}: ${state}${sinceMs === undefined ? '' : ` for ${spanText(nowMs - sinceMs)}`}`,
   ],
-  client: ({ client }) => [
-    [clientText(client), ...client.addresses.slice(0, 2), ...linkTexts(client.link)].join(', '),
-  ],
+  client: clientLines,
   name: ({ name }) => (name === undefined ? [] : nameLines(name)),
   address: addressLines,
   rule: ruleLines,
@@ -55,6 +54,19 @@ const tellers: Readonly<Record<Step, (facts: Facts) => readonly string[]>> = {
 }
 
 const told = (endpoints: readonly EndpointFacts[]) => endpoints.slice(0, MAX_TOLD)
+
+function clientLines({ client, nodeName }: Facts): readonly string[] {
+  const { kind, addresses, pod, link } = client
+  const isElsewhere = pod !== undefined && pod.nodeName !== '' && pod.nodeName !== nodeName
+  return [
+    [
+      clientText(client),
+      ...(kind === 'outside' ? [] : addresses.slice(0, 2)),
+      ...linkTexts(link),
+      ...(isElsewhere ? [`on ${pod.nodeName}, so asked from ${nodeName} in its stead`] : []),
+    ].join(', '),
+  ]
+}
 
 /** `eth0 mtu 1500`, `port veth12 of br0, hairpin on` */
 function linkTexts(link: PodLink | undefined): readonly string[] {

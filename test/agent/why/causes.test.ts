@@ -4,7 +4,15 @@ import type { Candidate, Facts } from '#agent/why/facts.ts'
 import type { CauseId } from '#agent/why/finding.ts'
 import { type IpPrefix, parsePrefix } from '#net/prefix.ts'
 import { endpoint, service, servicePort, slice } from '../../helper/cluster.ts'
-import { endpointFacts, facts, ip, link, nameFacts, pod, serviceFacts } from './healthy.ts'
+import {
+  endpointFacts,
+  facts,
+  ip,
+  link,
+  nameFacts,
+  pod,
+  serviceFacts,
+} from '../../helper/why-facts.ts'
 
 const prefix = (text: string) => parsePrefix(text) as IpPrefix
 const notReady = { conditions: { ready: false, serving: false } }
@@ -315,6 +323,11 @@ const faults: readonly { title: string; cause: CauseId; seen: Partial<Facts> }[]
     },
   },
   {
+    title: 'a DNS server that does not know the Service',
+    cause: 'name-not-found',
+    seen: { name: nameFacts({ candidates: [denied('web.default.svc.cluster.local.')] }) },
+  },
+  {
     title: 'a Service that does not exist',
     cause: 'no-such-service',
     seen: {
@@ -365,6 +378,17 @@ t.test('what could not be seen is not blamed', async t => {
   t.strictSame(causesOf({ endpoints: [unseen] }), [])
   t.strictSame(causesOf({ endpoints: [{ ...unseen, probe: 'silent' }] }), [])
   t.strictSame(causesOf({ client: outside, endpoints: [unseen] }), [])
+})
+
+t.test('a name of the world outside is not taken for a Service of that name', async t => {
+  const name = nameFacts({
+    asked: 'example.com',
+    meant: undefined,
+    elsewhere: ['shop/example'],
+    candidates: [{ ...denied('example.com.'), rcode: 'SERVFAIL' }],
+    upstreams: [{ server: '192.0.2.53:53', answers: false, reason: 'refused' }],
+  })
+  t.strictSame(causesOf({ name, service: undefined, endpoints: [] }), ['upstream-resolver-down'])
 })
 
 const healthy: readonly { title: string; seen: Partial<Facts> }[] = [

@@ -1,14 +1,22 @@
 import type { Cause } from '../cause.ts'
 import type { EndpointFacts, Facts, PodLink } from '../facts.ts'
 
-type Hop = { readonly name: string; readonly mtu: number; readonly isPod: boolean }
+type Hop = {
+  readonly name: string
+  readonly mtu: number
+  readonly isPod: boolean
+  /** A bridge takes the least MTU of its ports, so it is seldom the one that was changed. */
+  readonly isShared: boolean
+}
 
 /** A pod sends larger packets than a link on the way takes: small answers come, large ones never. */
 export const mtuWrong: Cause = facts => {
   for (const endpoint of facts.endpoints) {
     const hops = hopsTo(endpoint, facts)
     // A pod that itself takes less says so to its peers (RFC 9293 section 3.7.1, MSS).
-    const [narrowest] = hops.filter(({ isPod }) => !isPod).toSorted((a, b) => a.mtu - b.mtu)
+    const [narrowest] = hops
+      .filter(({ isPod }) => !isPod)
+      .toSorted((a, b) => a.mtu - b.mtu || Number(a.isShared) - Number(b.isShared))
     const wide = hops.find(({ isPod, mtu }) => isPod && mtu > (narrowest?.mtu ?? mtu))
     if (narrowest === undefined || wide === undefined) continue
     return {
@@ -27,7 +35,7 @@ function hopsTo(endpoint: EndpointFacts, { client }: Facts): readonly Hop[] {
     ...podHops(client.link, client.pod?.metadata.name ?? 'the client'),
     ...(link === undefined || endpoint.route?.kind !== 'unicast'
       ? []
-      : [{ ...link, isPod: false }]),
+      : [{ ...link, isPod: false, isShared: true }]),
     ...podHops(endpoint.link, endpoint.pod ?? endpoint.address),
   ]
 }
@@ -36,8 +44,10 @@ function podHops(link: PodLink | undefined, pod: string): readonly Hop[] {
   if (link === undefined) return []
   const { host } = link
   return [
-    { name: `${link.name} of ${pod}`, mtu: link.mtu, isPod: true },
-    ...(host === undefined ? [] : [{ name: host.name, mtu: host.mtu, isPod: false }]),
-    ...(host?.bridge === undefined ? [] : [{ ...host.bridge, isPod: false }]),
+    { name: `${link.name} of ${pod}`, mtu: link.mtu, isPod: true, isShared: false },
+    ...(host === undefined
+      ? []
+      : [{ name: host.name, mtu: host.mtu, isPod: false, isShared: false }]),
+    ...(host?.bridge === undefined ? [] : [{ ...host.bridge, isPod: false, isShared: true }]),
   ]
 }

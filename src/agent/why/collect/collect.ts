@@ -7,6 +7,7 @@ import { endpointFactsFor } from './endpoints.ts'
 import { flowFactsFor } from './flows.ts'
 import { leaseFacts } from './leases.ts'
 import { nameFactsFor } from './names.ts'
+import { hasClusterDns } from './resolver.ts'
 import { ruleFactsFor } from './rules.ts'
 import { type Asked, serviceAt, serviceWays } from './service.ts'
 import type { Surroundings } from './surroundings.ts'
@@ -55,13 +56,14 @@ async function nameOf(
   surroundings: Surroundings,
 ): Promise<NameFacts | undefined> {
   if (target.kind === 'address') return undefined
-  const { clusterDomain } = surroundings.kubelet
-  const isKey = target.kind === 'service'
-  const asked = isKey ? fqdnOf(`${target.namespace}/${target.name}`, clusterDomain) : target.name
-  const isKnown = !isKey || surroundings.store.get('Service', formatKey(target)) !== undefined
-  if (!isKnown) return undefined
-  const facts = await nameFactsFor({ asked, client, namespace }, surroundings)
-  return isKey && facts.resolver.servers.length === 0 ? undefined : facts
+  if (target.kind === 'name') {
+    return nameFactsFor({ asked: target.name, client, namespace }, surroundings)
+  }
+  const key = formatKey(target)
+  const isKnown = surroundings.store.get('Service', key) !== undefined
+  if (!isKnown || (client.pod === undefined && !hasClusterDns(surroundings))) return undefined
+  const asked = fqdnOf(key, surroundings.kubelet.clusterDomain)
+  return nameFactsFor({ asked, client, namespace }, surroundings)
 }
 
 const formatKey = (target: Target & { kind: 'service' }): string =>

@@ -2,6 +2,7 @@ import { connect } from 'node:net'
 import { listeningSockets } from '#linux/listening-sockets.ts'
 import { NetworkNamespace } from '#linux/namespace.ts'
 import { familyOf, type IpAddress, parseIp } from '#net/ip.ts'
+import { parsePrefixLenient, prefixContains } from '#net/prefix.ts'
 import type { Protocol } from '#net/protocol.ts'
 import { errnoCode } from '#runtime/error.ts'
 import type { ClientFacts, EndpointFacts, Listening, ServiceFacts } from '../facts.ts'
@@ -93,7 +94,8 @@ async function look(
   const here = namespaceOf(surroundings, address)
   const route = await routeFrom(undefined, address)
   const isLocal = here !== undefined || nodeName === surroundings.nodeName
-  const facts = { ...chosen, pod, isLocal, route, needsRoute: isLocal || surroundings.ownsRoutes }
+  const needsRoute = here !== undefined || isPodElsewhere(address, surroundings)
+  const facts = { ...chosen, pod, isLocal, route, needsRoute }
   if (here !== undefined) {
     using namespace = NetworkNamespace.open(here.path)
     const listening = socketsIn(namespace, protocol)
@@ -104,6 +106,21 @@ async function look(
   if (protocol !== 'TCP' || route.kind === 'none') return facts
   return { ...facts, probe: await probe(address, port) }
 }
+
+/** Is it in the pod range of another node, where the routes to those are ours? Others are reached as the network will. */
+const isPodElsewhere = (
+  address: IpAddress,
+  { store, ownsRoutes, nodeName }: Surroundings,
+): boolean =>
+  ownsRoutes &&
+  [...store.list('Node')].some(
+    ({ metadata, podCIDRs }) =>
+      metadata.name !== nodeName &&
+      podCIDRs.some(text => {
+        const prefix = parsePrefixLenient(text)
+        return prefix !== undefined && prefixContains(prefix, address)
+      }),
+  )
 
 function socketsIn(
   namespace: NetworkNamespace | undefined,

@@ -48,6 +48,10 @@ export function resolverFor(
   }
 }
 
+/** Is there a DNS server of the cluster, as far as is known here? */
+export const hasClusterDns = ({ kubelet, store }: Surroundings): boolean =>
+  kubelet.clusterDns.length > 0 || clusterDnsFrom(store).length > 0
+
 const clusterDnsFrom = (store: StoreReader) =>
   (store.get('Service', DNS_SERVICE)?.clusterIPs ?? []).flatMap(text => parseIp(text) ?? [])
 

@@ -2,7 +2,7 @@ import type { EndpointFacts, Facts, NameFacts, PodLink, ServiceFacts } from '#ag
 import type { EndpointSlice, Pod, Service } from '#cluster/objects.ts'
 import { type IpAddress, parseIp } from '#net/ip.ts'
 import { ChangeTracker } from '#proxy/change-tracker.ts'
-import { endpoint, service, slice } from '../../helper/cluster.ts'
+import { endpoint, service, slice } from './cluster.ts'
 
 export const ip = (text: string): IpAddress => parseIp(text) as IpAddress
 

@@ -77,7 +77,7 @@ class Agent {
   readonly #cluster: AgentCluster
   readonly #parts: Parts
   readonly #metrics: Metrics
-  readonly #incidents = new Incidents(systemClock)
+  readonly #incidents: Incidents
 
   constructor(options: AgentOptions, metrics: Metrics) {
     const { connection, log } = options
@@ -89,7 +89,9 @@ class Agent {
     this.#cluster = new AgentCluster({ connection, store, log, onFailure }, this.#sources.signal)
     const whyNotReady = () => reasonInLine(this.checks.filter(({ part }) => part !== 'cni'))
     this.#metrics = metrics
-    const context = { ...options, store, cluster: this.#cluster, metrics }
+    const incidents = new Incidents(systemClock, metrics)
+    this.#incidents = incidents
+    const context = { ...options, store, cluster: this.#cluster, metrics, incidents }
     this.#parts = partsOf(options, context, whyNotReady)
   }
 

@@ -51,6 +51,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./cni.ts'),
     commands: [
       {
+        name: 'list',
+        summary: 'the interfaces of pods',
+        load: () => import('./cni-list.ts'),
+      },
+      {
         name: 'install',
         summary: 'write executables and configuration for a container runtime',
         load: () => import('./cni-install.ts'),
@@ -61,6 +66,37 @@ export const commands: readonly CommandEntry[] = [
         load: () => import('./cni-uninstall.ts'),
       },
     ],
+  },
+  {
+    name: 'status',
+    summary: 'how this node does, part by part',
+    load: () => import('./status.ts'),
+  },
+  {
+    name: 'service',
+    summary: 'the Services as this node serves them',
+    commands: [
+      {
+        name: 'list',
+        summary: 'Services and how many endpoints are ready',
+        load: () => import('./service-list.ts'),
+      },
+      {
+        name: 'show',
+        summary: 'one Service with its endpoints',
+        load: () => import('./service-show.ts'),
+      },
+      {
+        name: 'counters',
+        summary: 'connections, packets and bytes of each port',
+        load: () => import('./service-counters.ts'),
+      },
+    ],
+  },
+  {
+    name: 'routes',
+    summary: 'how packets get to the pods of other nodes',
+    load: () => import('./routes.ts'),
   },
   {
     name: 'resolvconf',

@@ -10,6 +10,8 @@ t.test('the least: a Corefile; the rest has defaults', async t => {
     proxy: {},
     dns: { corefile: '/etc/nodeplane/Corefile', port: 53, fastPathWorkers: 1 },
     routes: false,
+    socket: '/run/nodeplane/agent.sock',
+    status: { address: '127.0.0.1:9155' },
     cni: false,
     http: { address: '127.0.0.1:9154' },
     log: { level: 'info' },

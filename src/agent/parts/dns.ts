@@ -59,7 +59,8 @@ export class DnsPart implements AgentPart {
     if (addresses.length === 0) return serve(signal)
     const log = this.#context.log.child({ component: 'dns' })
     const isReady = () => this.#server?.isReady() ?? false
-    await serveNodeLocal({ addresses, clock: systemClock, log, serve, isReady }, signal)
+    const onLoss = this.#context.incidents.lossesOf('dns')
+    await serveNodeLocal({ addresses, clock: systemClock, log, onLoss, serve, isReady }, signal)
   }
 
   async #serve(signal: AbortSignal): Promise<void> {

@@ -8,11 +8,13 @@ import type { DnsPart } from '../parts/dns.ts'
 import type { ProxyPart } from '../parts/proxy.ts'
 import type { RoutesPart } from '../parts/routes.ts'
 import type { ReadinessCheck } from '../readiness.ts'
+import { statusOf } from '../status/status.ts'
 import { dnsView } from './dns.ts'
 import { kindsView, nodeView } from './node.ts'
 import { podsView } from './pods.ts'
 import { routesView } from './routes.ts'
 import type { Views } from './serve.ts'
+import { servicePage } from './service-pages.ts'
 import { endpointsView, oneService, servicesView } from './services.ts'
 import { TrafficReader } from './traffic.ts'
 
@@ -39,21 +41,35 @@ export function agentViews(viewed: Viewed): Views {
   const { node, store, metrics, incidents, proxy, dns, cni, routes, clock, stop } = viewed
   const counters = new TrafficReader(proxy?.counters ?? [], clock)
   const traffic = () => counters.read(stop)
+  const self = () => {
+    const cluster = { origin: viewed.origin(), kinds: kindsView(store, viewed.kinds()) }
+    return nodeView({ node, checks: viewed.checks(), cluster, nowMs: clock.now() })
+  }
+  const top = { topNames: [], topClients: [] }
+  const names = () => dns && dnsView(metrics, { served: dns.served, top })
+  const pods = () => cni && podsView(cni.pods?.list() ?? [])
+  const ways = () =>
+    routes && routesView(store.list('Node'), { own: node, mode: routes.mode, plan: routes.plan })
+  const status = async () =>
+    statusOf({
+      node: self(),
+      // Counters are read by those who want to see them: a glance must cost little.
+      services: await servicesView(store, new Map()),
+      dns: await names(),
+      pods: pods(),
+      routes: ways(),
+      incidents: incidents.list(),
+    })
   return {
-    node: () => {
-      const cluster = { origin: viewed.origin(), kinds: kindsView(store, viewed.kinds()) }
-      return nodeView({ node, checks: viewed.checks(), cluster, nowMs: clock.now() })
-    },
+    node: self,
     services: async () => servicesView(store, await traffic()),
+    'service-page': async query => servicePage(store, await traffic(), query),
     service: async query => oneService(store, keyFrom(query), await traffic()),
     endpoints: query => endpointsView(store, keyFrom(query)),
-    dns: () => {
-      const top = { topNames: [], topClients: [] }
-      return dns && dnsView(metrics, { served: dns.served, top })
-    },
-    pods: () => cni && podsView(cni.pods?.list() ?? []),
-    routes: () =>
-      routes && routesView(store.list('Node'), { own: node, mode: routes.mode, plan: routes.plan }),
+    dns: names,
+    pods,
+    routes: ways,
+    status,
     incidents: () => incidents.list(),
     objects: query => objectsView(viewed, query),
   }

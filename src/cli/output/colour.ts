@@ -1,7 +1,6 @@
 // Colours for people: `const paint = painter(io.stdout, io.env)`, then `paint.severity('FAIL')`. Off for pipes and NO_COLOR.
 
-/** How a part, a check or a step stands. */
-export type Severity = 'OK' | 'WARN' | 'FAIL'
+import type { Severity } from '#agent/severity.ts'
 
 export type Painter = {
   readonly isOn: boolean

@@ -59,15 +59,9 @@ export class WhyNode implements AsyncDisposable {
 
   /** `nodeplane why WORDS`, with the files of this node. */
   async ask(words: string, source = `--manifests ${this.node.path('manifests')}`): Promise<Answer> {
-    const common = [
-      ...source.split(' '),
-      ...['--config', this.node.config],
-      ...['--cluster-dns', this.node.net.bridgeIp4],
-      ...['--resolv-conf', this.node.path('resolv.conf')],
-      ...['--cni-conf-dir', this.node.path('net.d')],
-    ]
+    const common = `--config ${this.node.config} --cluster-dns ${this.node.net.bridgeIp4} --resolv-conf ${this.node.path('resolv.conf')} --cni-conf-dir ${this.node.path('net.d')}`
     const io = recordIo()
-    const exitCode = await main(['why', ...words.split(' '), ...common], io)
+    const exitCode = await main(['why', ...`${words} ${source} ${common}`.split(' ')], io)
     return { exitCode, ...io.written }
   }
 

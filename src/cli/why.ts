@@ -19,7 +19,6 @@ export const run = (args: readonly string[], io: CommandIo): Promise<number> =>
   runCommand<Options>(createCommand(), args, io, async (options, [text = '']) => {
     const question = { target: parseTarget(text), from: options.from, namespace: options.namespace }
     const report = reportOn(await collectFacts(question, await surroundingsFor(options, io)))
-    if (report === undefined) return EXIT_FAILURE
     io.stdout.write(await printAs(options.output, report, report => toText(report, io)))
     return report.cause === undefined ? EXIT_OK : EXIT_FAILURE
   })

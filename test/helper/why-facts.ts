@@ -93,6 +93,7 @@ export function serviceFacts(
             port: 80,
             family: 4,
             nodePortAddresses: [],
+            hasLoopback: false,
           },
     ...changes,
   }

@@ -33,14 +33,3 @@ export function few(texts: readonly string[], count = 3): string {
   const more = texts.length - count
   return `${texts.slice(0, count).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
 }
-
-/** `1 endpoint`, `2 endpoints` */
-export const counted = (count: number, noun: string): string =>
-  `${count} ${noun}${count === 1 ? '' : 's'}`
-
-/** `90 s`, `12 min`, `3 h` */
-export function spanText(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1_000))
-  if (seconds < 120) return `${seconds} s`
-  return seconds < 7_200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3_600)} h`
-}

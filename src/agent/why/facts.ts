@@ -142,6 +142,8 @@ export type Reached = {
   readonly family: IpFamily
   /** Node ports answer only on addresses in these; empty: on all. */
   readonly nodePortAddresses: readonly IpPrefix[]
+  /** Do node ports answer on loopback (localhostNodePorts)? */
+  readonly hasLoopback: boolean
 }
 
 export type RuleFacts = {

@@ -16,15 +16,11 @@ export type Report = {
   readonly walk: readonly WalkStep[]
 }
 
-/**
- * The report on the first of several ways (ports, families) that something is wrong with, else on the first; undefined for
- * none. Pure.
- */
-export function reportOn(ways: readonly Facts[]): Report | undefined {
+/** The report on the first of several ways (ports, families) that something is wrong with, else on the first. Pure. */
+export function reportOn(ways: Ways): Report {
   const judged = ways.map(facts => ({ facts, findings: findCauses(facts) }))
-  const way = judged.find(({ findings }) => findings.length > 0) ?? judged[0]
-  if (way === undefined) return undefined
-  const { facts, findings } = way
+  const faulty = judged.find(({ findings }) => findings.length > 0)
+  const { facts, findings } = faulty ?? { facts: ways[0], findings: [] }
   return {
     target: formatTarget(facts.target),
     from: clientText(facts.client),
@@ -33,6 +29,9 @@ export function reportOn(ways: readonly Facts[]): Report | undefined {
     walk: walk(facts, findings),
   }
 }
+
+/** At least one. */
+export type Ways = readonly [Facts, ...Facts[]]
 
 /** How texts are coloured; see the command's output helpers. */
 export type Paint = {

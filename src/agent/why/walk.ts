@@ -1,13 +1,6 @@
 import { formatHostPort } from '#net/ip.ts'
-import {
-  clientText,
-  counted,
-  endpointText,
-  few,
-  portText,
-  routeText,
-  spanText,
-} from './describe.ts'
+import { ageOf, count } from '../status/words.ts'
+import { clientText, endpointText, few, portText, routeText } from './describe.ts'
 import type { EndpointFacts, Facts, NameFacts, PodLink } from './facts.ts'
 import { type Finding, type Step, steps } from './finding.ts'
 import { isAnswered } from './listening.ts'
@@ -37,7 +30,7 @@ export const walk = (facts: Facts, findings: readonly Finding[]): readonly WalkS
 
 const tellers: Readonly<Record<Step, (facts: Facts) => readonly string[]>> = {
   view: ({ view: { origin, state, sinceMs, nowMs } }) => [
-    `${origin}: ${state}${sinceMs === undefined ? '' : ` for ${spanText(nowMs - sinceMs)}`}`,
+    `${origin}: ${state}${sinceMs === undefined ? '' : ` for ${ageOf(nowMs - sinceMs)}`}`,
   ],
   client: clientLines,
   name: ({ name }) => (name === undefined ? [] : nameLines(name)),
@@ -117,10 +110,10 @@ function ruleLines({ rules, flows }: Facts): readonly string[] {
   const counters =
     traffic === undefined
       ? ''
-      : `; ${counted(traffic.connections, 'connection')}, ${counted(traffic.packets, 'packet')}, ${counted(traffic.bytes, 'byte')} so far`
+      : `; ${count(traffic.connections, 'connection')}, ${count(traffic.packets, 'packet')}, ${count(traffic.bytes, 'byte')} so far`
   return [
     `${mode}: ${missing.length === 0 ? 'all rules are there' : `${missing.length} missing`}${counters}`,
-    ...(flows === undefined ? [] : [`conntrack: ${counted(flows.total, 'UDP flow')}`]),
+    ...(flows === undefined ? [] : [`conntrack: ${count(flows.total, 'UDP flow')}`]),
   ]
 }
 
@@ -132,7 +125,7 @@ function endpointLines({ service, endpoints }: Facts): readonly string[] {
     endpoint =>
       `${endpointText(endpoint)}${endpoint.nodeName === undefined ? '' : ` on ${endpoint.nodeName}`}`,
   )
-  return [`${counted(all.length, 'endpoint')}, ${usable.length} usable`, ...texts]
+  return [`${count(all.length, 'endpoint')}, ${usable.length} usable`, ...texts]
 }
 
 function podLine(endpoint: EndpointFacts): readonly string[] {

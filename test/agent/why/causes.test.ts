@@ -38,6 +38,7 @@ const byNodePort = {
   address: ip('192.168.50.1'),
   port: 30_080,
   family: 4,
+  hasLoopback: false,
 } as const
 const byLoadBalancer = {
   by: 'load-balancer',
@@ -45,6 +46,7 @@ const byLoadBalancer = {
   port: 80,
   family: 4,
   nodePortAddresses: [],
+  hasLoopback: false,
 } as const
 const outside = { kind: 'outside', addresses: [ip('192.0.2.7')] } as const
 
@@ -392,6 +394,19 @@ t.test('a name of the world outside is not taken for a Service of that name', as
 })
 
 const healthy: readonly { title: string; seen: Partial<Facts> }[] = [
+  {
+    title: 'a node port on loopback, with localhostNodePorts',
+    seen: {
+      service: serviceFacts(exposed, undefined, {
+        reached: {
+          ...byNodePort,
+          address: ip('127.0.0.1'),
+          nodePortAddresses: [],
+          hasLoopback: true,
+        },
+      }),
+    },
+  },
   {
     title: 'external policy Local lets pods through to all endpoints',
     seen: {

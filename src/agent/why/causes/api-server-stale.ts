@@ -1,11 +1,11 @@
+import { ageOf } from '../../status/words.ts'
 import type { Cause } from '../cause.ts'
-import { spanText } from '../describe.ts'
 
 /** The API server is not heard of: Services and endpoints are those of then. */
 export const apiServerStale: Cause = ({ view }) => {
   if (view.state === 'live') return undefined
   const { origin, sinceMs, nowMs, reason } = view
-  const age = sinceMs === undefined ? '' : ` for ${spanText(nowMs - sinceMs)}`
+  const age = sinceMs === undefined ? '' : ` for ${ageOf(nowMs - sinceMs)}`
   return {
     cause: 'api-server-stale',
     step: 'view',

@@ -1,5 +1,5 @@
+import { count } from '../../status/words.ts'
 import type { Cause } from '../cause.ts'
-import { counted } from '../describe.ts'
 import { endpointsIn, isHeadless } from '../service.ts'
 
 /** A headless Service has no address of its own: DNS answers with its ready pods, so with none. */
@@ -11,7 +11,7 @@ export const headlessNoneReady: Cause = ({ service }) => {
   const what =
     all.length === 0
       ? 'has no endpoints'
-      : `has ${counted(all.length, 'endpoint')}, none of them ready`
+      : `has ${count(all.length, 'endpoint')}, none of them ready`
   return {
     cause: 'headless-none-ready',
     step: 'name',

@@ -1,5 +1,6 @@
+import { count } from '../../status/words.ts'
 import type { Cause } from '../cause.ts'
-import { counted, portText } from '../describe.ts'
+import { portText } from '../describe.ts'
 
 /** Policy Local, with endpoints on other nodes only: what comes in here is dropped. */
 export const localPolicyNoLocalPod: Cause = ({ service, client, nodeName }) => {
@@ -17,7 +18,7 @@ export const localPolicyNoLocalPod: Cause = ({ service, client, nodeName }) => {
   return {
     cause: 'local-policy-no-local-pod',
     step: 'endpoint',
-    message: `${policy} of ${service.key} is Local and node ${nodeName} has no ready pod of ${portText(service)}; ${counted(elsewhere.length, 'endpoint')} on ${[...nodes].join(', ')}`,
+    message: `${policy} of ${service.key} is Local and node ${nodeName} has no ready pod of ${portText(service)}; ${count(elsewhere.length, 'endpoint')} on ${[...nodes].join(', ')}`,
     fix: `set ${policy}: Cluster, or run a pod on every node that clients use (a DaemonSet)`,
   }
 }

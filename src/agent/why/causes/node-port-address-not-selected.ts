@@ -6,12 +6,12 @@ import type { Cause } from '../cause.ts'
 export const nodePortAddressNotSelected: Cause = ({ service }) => {
   const reached = service?.reached
   if (reached?.by !== 'node-port') return undefined
-  const { address, port, family } = reached
+  const { address, port, family, hasLoopback } = reached
   const prefixes = reached.nodePortAddresses.filter(prefix => prefix.family === family)
-  const isSelected =
-    prefixes.length === 0 || prefixes.some(prefix => prefixContains(prefix, address))
-  if (isSelected && !isLoopback(address)) return undefined
-  if (isSelected && prefixes.some(prefix => prefixContains(prefix, address))) return undefined
+  const isSelected = isLoopback(address)
+    ? hasLoopback
+    : prefixes.length === 0 || prefixes.some(prefix => prefixContains(prefix, address))
+  if (isSelected) return undefined
   const selected = prefixes.map(formatPrefix).join(', ') || 'all addresses but loopback'
   return {
     cause: 'node-port-address-not-selected',

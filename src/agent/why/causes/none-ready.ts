@@ -1,5 +1,6 @@
+import { count } from '../../status/words.ts'
 import type { Cause } from '../cause.ts'
-import { counted, few } from '../describe.ts'
+import { few } from '../describe.ts'
 import { endpointsIn, isHeadless, isUsable } from '../service.ts'
 
 /** There are endpoints, but none is ready, nor serving while it terminates. */
@@ -11,7 +12,7 @@ export const noneReady: Cause = ({ service }) => {
   return {
     cause: 'none-ready',
     step: 'endpoint',
-    message: `Service ${service.key} has ${counted(all.length, 'endpoint')}, none of them ready: ${few(all.map(({ podName, addresses }) => podName ?? addresses[0] ?? '?'))}`,
+    message: `Service ${service.key} has ${count(all.length, 'endpoint')}, none of them ready: ${few(all.map(({ podName, addresses }) => podName ?? addresses[0] ?? '?'))}`,
     fix: `look at the readiness probes: kubectl -n ${namespace} describe pod ${all[0]?.podName ?? 'NAME'}`,
   }
 }

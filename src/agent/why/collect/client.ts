@@ -29,10 +29,11 @@ export async function clientFrom(
   return { kind: 'pod', addresses, pod, link }
 }
 
-function podNamed(from: string, namespace: string, { store, view }: Surroundings): Pod {
+/** Nobody is blamed for naming a pod while the API server cannot be asked: that is what will be told. */
+function podNamed(from: string, namespace: string, { store, view }: Surroundings): Pod | undefined {
   const key = from.includes('/') ? from : `${namespace}/${from}`
   const pod = store.get('Pod', key)
-  if (pod !== undefined) return pod
+  if (pod !== undefined || view.state === 'unreachable') return pod
   const why = store.isSynced('Pod')
     ? `${view.origin} has no pod ${key}`
     : `pods are not known from ${view.origin}; give --manifests or --kubeconfig, or the pod's address`

@@ -1,6 +1,7 @@
 import { familyOf } from '#net/ip.ts'
 import type { ClientFacts, Facts, NameFacts, ServiceFacts } from '../facts.ts'
 import { fqdnOf } from '../names.ts'
+import type { Ways } from '../report.ts'
 import { formatTarget, type Target } from '../target.ts'
 import { clientFrom, withRoute } from './client.ts'
 import { endpointFactsFor } from './endpoints.ts'
@@ -27,7 +28,7 @@ export type Question = {
 export async function collectFacts(
   { target, from, namespace }: Question,
   surroundings: Surroundings,
-): Promise<readonly Facts[]> {
+): Promise<Ways> {
   const { nodeName, view } = surroundings
   const asking = await clientFrom(from, namespace, surroundings)
   const name = await nameOf(target, asking, namespace, surroundings)
@@ -36,10 +37,12 @@ export async function collectFacts(
   const leases = leaseFacts(surroundings)
   const common = { target, nodeName, view, client, name, leases }
   if (asked === undefined) return [{ ...common, endpoints: [] }]
-  const ways = serviceWays(asked, surroundings)
-  return Promise.all(
-    ways.map(async service => ({ ...common, ...(await wayFacts(service, client, surroundings)) })),
-  )
+  const factsOf = async (service: ServiceFacts): Promise<Facts> => ({
+    ...common,
+    ...(await wayFacts(service, client, surroundings)),
+  })
+  const [first, ...others] = serviceWays(asked, surroundings)
+  return [await factsOf(first), ...(await Promise.all(others.map(factsOf)))]
 }
 
 /** Whoever asks about an address that the world outside uses, and does not say from where, means the world outside. */

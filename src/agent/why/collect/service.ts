@@ -18,6 +18,8 @@ import {
   parseIpLenient,
 } from '#net/ip.ts'
 import { ChangeTracker, type ServicePortState } from '#proxy/change-tracker.ts'
+import { selectsLoopback } from '#proxy/nftables/localhost.ts'
+import { nodePortPrefixes } from '#proxy/node-port-addresses.ts'
 import type { Reached, ServiceFacts } from '../facts.ts'
 import type { Surroundings } from './surroundings.ts'
 
@@ -74,7 +76,10 @@ function endpointAt(
 }
 
 /** The facts of each port and each family that are asked about; one without a port where there is no such Service or port. */
-export function serviceWays(asked: Asked, surroundings: Surroundings): readonly ServiceFacts[] {
+export function serviceWays(
+  asked: Asked,
+  surroundings: Surroundings,
+): readonly [ServiceFacts, ...ServiceFacts[]] {
   const { store } = surroundings
   const service = store.get('Service', asked.key)
   const slices = slicesOf(asked.key, store)
@@ -91,7 +96,8 @@ export function serviceWays(asked: Asked, surroundings: Surroundings): readonly 
       ),
     ),
   )
-  return ways.length > 0 ? ways : [common]
+  const [first, ...others] = ways
+  return first === undefined ? [common] : [first, ...others]
 }
 
 function way(
@@ -108,12 +114,11 @@ function way(
   const target = address ?? state?.clusterIP
   if (target === undefined) return { ...facts, state }
   const number = by === 'node-port' ? port.nodePort : port.port
-  const nodePortAddresses = settings?.nodePortAddresses ?? []
-  return {
-    ...facts,
-    state,
-    reached: { by, address: target, port: number, family, nodePortAddresses },
-  }
+  const { nodePortAddresses = [], localhostNodePorts = false } = settings ?? {}
+  const prefixes = nodePortPrefixes({ nodePortAddresses }, family)
+  const hasLoopback = localhostNodePorts && selectsLoopback(prefixes, family)
+  const reached = { by, address: target, port: number, family, nodePortAddresses, hasLoopback }
+  return { ...facts, state, reached }
 }
 
 function stateOf(
@@ -143,7 +148,7 @@ function portsOf(service: Service, { port, by }: Asked): readonly ServicePortSpe
 }
 
 /** Of the address, else of the cluster IPs, else of the slices. */
-function familiesOf(service: Service, { address, key: _ }: Asked): readonly IpFamily[] {
+function familiesOf(service: Service, { address }: Asked): readonly IpFamily[] {
   if (address !== undefined) return [familyOf(address)]
   const ips = [service.clusterIP, ...service.clusterIPs].flatMap(text => parseIpLenient(text) ?? [])
   const families = ipFamilies.filter(family => ips.some(ip => familyOf(ip) === family))

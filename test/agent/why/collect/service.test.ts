@@ -77,7 +77,7 @@ t.test('a node port goes by its own number', async t => {
 
 t.test('pods are those that the selector matches, where pods are known', async t => {
   const podsOf = (known: boolean) =>
-    serviceWays({ key: 'default/web' }, surroundings(known))[0]?.pods?.map(
+    serviceWays({ key: 'default/web' }, surroundings(known))[0].pods?.map(
       each => each.metadata.name,
     )
   t.strictSame(podsOf(true), ['a'])

@@ -6,6 +6,7 @@ import { type IpAddress, parseIp } from '#net/ip.ts'
 import { type CommandIo, EXIT_FAILURE, EXIT_OK, runCommand, withExamples } from './command-line.ts'
 import { painter } from './output/colour.ts'
 import { type OutputFormat, outputOption, printAs } from './output/formats.ts'
+import { printable } from './output/table.ts'
 import { DEFAULT_AGENT_CONFIG, surroundingsFor, type WhySources } from './why-surroundings.ts'
 
 type Options = WhySources & {
@@ -24,7 +25,7 @@ export const run = (args: readonly string[], io: CommandIo): Promise<number> =>
   })
 
 const toText = (report: Report, { stdout, env }: CommandIo): string =>
-  renderReport(report, painter(stdout, env))
+  renderReport(report, { ...painter(stdout, env), printable })
 
 export const createCommand = (): Command =>
   withExamples(

@@ -319,7 +319,6 @@ for (const { cause, title, ask, seed, mend, askMended = ask } of faults) {
     const { findings } = await why.hasCause(ask, cause)
     t.equal(findings[0]?.cause, cause)
     const { exitCode, stdout } = await why.ask(ask)
-    if (process.env['SHOW']) process.stderr.write(`${ask}\n${stdout}\n`)
     t.equal(exitCode, 1)
     t.match(stdout.split('\n', 1)[0], new RegExp(`^CAUSE: .* \\[${cause}\\]$`))
     await mend()
@@ -343,4 +342,21 @@ t.test('api-server-stale: the API server does not answer', async t => {
 t.test('asked of the agent: the same answer', async t => {
   const { walk } = await why.hasCause('shop/web', undefined, '--socket /run/nodeplane/agent.sock')
   t.match(walk[0]?.lines[0], /manifests: live$/)
+})
+
+t.test('as a process of its own: the cause on the first line, exit code 1', async t => {
+  const main = new URL('../../src/main.ts', import.meta.url).pathname
+  const words = [
+    'why',
+    '10.96.0.20:81',
+    '--config',
+    node.config,
+    '--socket',
+    '/run/nodeplane/agent.sock',
+  ]
+  const failure = await net.node.exec(process.execPath, [main, ...words]).catch(error => error)
+  t.match(failure, {
+    exitCode: 1,
+    stdout: /^CAUSE: Service shop\/web has no port 81; .*\[no-such-port\]\n/,
+  })
 })

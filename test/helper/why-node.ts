@@ -25,11 +25,11 @@ export class WhyNode implements AsyncDisposable {
     this.#own = own
   }
 
-  static async create(folder: string): Promise<WhyNode> {
+  static async create(folder: string, mode = 'nftables'): Promise<WhyNode> {
     const node = await AgentNode.create(folder)
     await node.write('Corefile', corefile(`forward . ${node.net.outsideIp4}:5300`))
     await node.write('resolv.conf', `nameserver ${node.net.outsideIp4}\n`)
-    await node.write('kube-proxy.yaml', KUBE_PROXY)
+    await node.write('kube-proxy.yaml', kubeProxy(mode))
     const why = new WhyNode(node, NetworkNamespace.own())
     using namespace = NetworkNamespace.open(node.net.node.path)
     setns(namespace.fd, CLONE_NEWNET)
@@ -93,9 +93,9 @@ export class WhyNode implements AsyncDisposable {
   }
 }
 
-const KUBE_PROXY = `apiVersion: kubeproxy.config.k8s.io/v1alpha1
+const kubeProxy = (mode: string): string => `apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
-mode: nftables
+mode: ${mode}
 clusterCIDR: 10.244.0.0/16,fd00:244::/32
 nodePortAddresses: [10.244.0.0/16]
 `

@@ -37,23 +37,31 @@ export type Ways = readonly [Facts, ...Facts[]]
 export type Paint = {
   severity(severity: 'OK' | 'FAIL', text?: string): string
   bold(text: string): string
+  /** Without control characters: names come from others. */
+  printable(text: string): string
 }
 
 /** For people: the cause, what to do about it, what else is wrong, and the way. Pure. */
 export function renderReport({ target, from, findings, walk }: Report, paint: Paint): string {
-  const [first, ...others] = findings
+  const [first, ...others] = findings.map(({ message, cause, fix }) => ({
+    what: paint.printable(`${message} [${cause}]`),
+    fix: paint.printable(fix),
+  }))
+  const nothing = paint.printable(`OK: nothing wrong found between ${from} and ${target}`)
   const head =
     first === undefined
-      ? [paint.bold(`OK: nothing wrong found between ${from} and ${target}`)]
-      : [paint.bold(`CAUSE: ${first.message} [${first.cause}]`), `FIX: ${first.fix}`]
-  const more = others.map(({ message, cause }) => `ALSO: ${message} [${cause}]`)
+      ? [paint.bold(nothing)]
+      : [paint.bold(`CAUSE: ${first.what}`), `FIX: ${first.fix}`]
+  const more = others.map(({ what }) => `ALSO: ${what}`)
   return [...head, ...more, '', ...walk.flatMap(step => stepLines(step, paint)), ''].join('\n')
 }
 
-/** `ok` stands with the first line of a step. */
+/** The state stands before the first line of a step. */
 const stepLines = ({ step, state, lines }: WalkStep, paint: Paint): readonly string[] =>
-  lines.map((line, index) =>
-    index === 0
-      ? `${paint.severity(state, state.padEnd(4))}  ${step.padEnd(8)}  ${line}`
-      : `${' '.repeat(16)}${line}`,
-  )
+  lines
+    .map(line => paint.printable(line))
+    .map((line, index) =>
+      index === 0
+        ? `${paint.severity(state, state.padEnd(4))}  ${step.padEnd(8)}  ${line}`
+        : `${' '.repeat(16)}${line}`,
+    )

@@ -2,7 +2,7 @@ import t from 'tap'
 import { type Report, renderReport, reportOn } from '#agent/why/report.ts'
 import { endpointFacts, facts, ip } from '../../helper/why-facts.ts'
 
-const plain = { severity: (_: string, text = '') => text, bold: (text: string) => text }
+const plain = { severity: (_: string, text = '') => text, bold: (text: string) => text, printable }
 const lines = (report: Report) => renderReport(report, plain).split('\n')
 
 t.test('the first line names the cause, the second what to do; then the way', async t => {
@@ -58,4 +58,9 @@ t.test('nothing wrong', async t => {
 t.test('of several ports and families the one with a fault is told', async t => {
   const deaf = facts({ endpoints: [endpointFacts({ listening: [] })] })
   t.equal(reportOn([facts(), deaf]).cause, 'pod-not-listening')
+})
+
+t.test('a name cannot begin a line', async t => {
+  const report = reportOn([facts({ rules: { mode: 'nftables', missing: ['x\nOK: fine'] } })])
+  t.match(lines(report)[0], /x\?OK: fine/)
 })

@@ -12,6 +12,7 @@ import { createMetrics, type Metrics } from '#runtime/metrics.ts'
 import { type Part, runTogether, untilAborted } from '#runtime/run-together.ts'
 import { AgentCluster } from './cluster.ts'
 import { Incidents } from './incidents.ts'
+import { pageRoutes } from './page/page-routes.ts'
 import { CniPart, type CniPartConfig } from './parts/cni.ts'
 import { DnsPart, type DnsPartConfig } from './parts/dns.ts'
 import type { AgentContext, AgentPart } from './parts/part.ts'
@@ -62,7 +63,8 @@ export async function runAgent(options: AgentOptions, stop: AbortSignal): Promis
   log.info({ host: server.host, port: server.port }, 'health and metrics')
   const routes = viewRoutes(agent.views(stop))
   await using _socket = await startHttpSocket({ path: socket, field: 'socket' }, routes)
-  await using _status = status && (await startHttpServer(status, forLocalBrowsers(routes)))
+  await using _status =
+    status && (await startHttpServer(status, forLocalBrowsers({ ...routes, ...pageRoutes() })))
   stop.addEventListener('abort', () => log.info('stopping'), { once: true })
   await runTogether([signal => agent.run(signal)], stop)
   log.info('stopped')

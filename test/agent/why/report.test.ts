@@ -1,5 +1,6 @@
 import t from 'tap'
 import { type Report, renderReport, reportOn } from '#agent/why/report.ts'
+import { printable } from '../../../src/cli/output/table.ts'
 import { endpointFacts, facts, ip } from '../../helper/why-facts.ts'
 
 const plain = { severity: (_: string, text = '') => text, bold: (text: string) => text, printable }

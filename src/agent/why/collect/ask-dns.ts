@@ -31,7 +31,8 @@ export async function askDns(question: DnsQuestion): Promise<DnsAnswer> {
     recursionDesired: true,
     checkingDisabled: false,
     question: { name, type, class: 'IN' },
-    edns: undefined,
+    // Room for the pods of a large headless Service (DNS flag day 2020).
+    edns: { version: 0, udpSize: 1232, dnssecOk: false, options: [] },
   })
   const answer = await askByUdp({ address: server, port, packet, timeoutMs, namespace })
   if (typeof answer === 'string') return { failed: answer }

@@ -45,6 +45,8 @@ function storeOf(service: Service, port: ServicePortSpec, slices: ServiceFacts['
   const store = new Store()
   store.replaceAll('Service', [{ ...service, ports: [port] }])
   store.replaceAll('EndpointSlice', slices)
+  // What becomes of addresses that no Service has is not this one's affair.
+  store.replaceAll('ServiceCIDR', [])
   return store
 }
 

@@ -70,12 +70,12 @@ function configFileOf({ config }: Options): string {
   throw new ConfigError([{ field: '--config', message: 'is missing: the agent needs one' }])
 }
 
-type LoadedProxy = LoadedConfig & {
+export type LoadedProxy = LoadedConfig & {
   /** How to follow the file, when there was one. */
   readonly watch?: Omit<ConfigWatch, 'config' | 'log'>
 }
 
-async function loadProxyConfig({ proxy }: AgentConfig): Promise<LoadedProxy | undefined> {
+export async function loadProxyConfig({ proxy }: AgentConfig): Promise<LoadedProxy | undefined> {
   if (proxy === false) return undefined
   const { config: file } = proxy
   if (file === undefined) return configFromFlags([])
@@ -89,7 +89,7 @@ const watchPart =
   signal =>
     refuseChange(watch, signal)
 
-async function readConfig(path: string, field: string): Promise<string> {
+export async function readConfig(path: string, field: string): Promise<string> {
   try {
     return await readFile(path, 'utf8')
   } catch (cause) {
@@ -99,7 +99,7 @@ async function readConfig(path: string, field: string): Promise<string> {
 }
 
 /** The agent's own setting, then the KubeProxyConfiguration's, then the downward API's, then the host's name. */
-function nodeNameOf(
+export function nodeNameOf(
   { nodeName }: AgentConfig,
   proxy: LoadedConfig | undefined,
   env: Readonly<NodeJS.ProcessEnv>,
@@ -130,7 +130,7 @@ const cniOptions = ({
   podDns: podDNS && kubeletDns(podDNS),
 })
 
-const kubeletDns = ({ clusterDNS, clusterDomain, resolvConf }: KubeletDnsConfig) => ({
+export const kubeletDns = ({ clusterDNS, clusterDomain, resolvConf }: KubeletDnsConfig) => ({
   // The schema has checked them.
   clusterDns: clusterDNS.flatMap(text => parseIp(text) ?? []),
   clusterDomain,

@@ -5,17 +5,19 @@ import { Store } from '#cluster/store.ts'
 import type { LineLog } from '#dns/line-log.ts'
 import type { ProxyConfig } from '#proxy/config/schema.ts'
 import type { RoutesConfig } from '#routes/config.ts'
+import { systemClock } from '#runtime/clock.ts'
 import { metricsRoute, startHttpServer } from '#runtime/http-server.ts'
 import type { Logger } from '#runtime/log.ts'
 import { createMetrics, type Metrics } from '#runtime/metrics.ts'
 import { type Part, runTogether, untilAborted } from '#runtime/run-together.ts'
 import { AgentCluster } from './cluster.ts'
+import { Prober } from './health/prober.ts'
 import { CniPart, type CniPartConfig } from './parts/cni.ts'
 import { DnsPart, type DnsPartConfig } from './parts/dns.ts'
-import type { AgentContext, AgentPart } from './parts/part.ts'
+import type { AgentContext, AgentPart, PartName } from './parts/part.ts'
 import { ProxyPart } from './parts/proxy.ts'
 import { RoutesPart } from './parts/routes.ts'
-import { type ReadinessCheck, readinessRoute, reasonInLine } from './readiness.ts'
+import { livenessRoute, type ReadinessCheck, readinessRoute, reasonInLine } from './readiness.ts'
 
 export type AgentOptions = {
   readonly nodeName: string
@@ -47,8 +49,10 @@ export async function runAgent(options: AgentOptions, stop: AbortSignal): Promis
   const metrics = createMetrics()
   const agent = new Agent(options, metrics)
   await using server = await startHttpServer(http, {
-    '/livez': () => ({ status: 200, body: 'ok\n' }),
+    '/livez': livenessRoute(() => agent.stuck()),
     '/readyz': readinessRoute(agent.checks),
+    // The name from before there were two (Kubernetes: "API health endpoints").
+    '/healthz': readinessRoute(agent.checks),
     '/metrics': metricsRoute(metrics),
   })
   log.info({ host: server.host, port: server.port }, 'health and metrics')
@@ -65,6 +69,7 @@ class Agent {
   readonly #failure = Promise.withResolvers<never>()
   readonly #cluster: AgentCluster
   readonly #parts: readonly AgentPart[]
+  readonly #prober: Prober
 
   constructor(options: AgentOptions, metrics: Metrics) {
     const { connection, log } = options
@@ -74,17 +79,26 @@ class Agent {
     this.#failure.promise.catch(() => undefined)
     const store = this.#store
     this.#cluster = new AgentCluster({ connection, store, log, onFailure }, this.#sources.signal)
-    const whyNotReady = () => reasonInLine(this.checks.filter(({ part }) => part !== 'cni'))
     const context = { ...options, store, cluster: this.#cluster, metrics }
-    this.#parts = partsOf(options, context, whyNotReady)
+    this.#parts = partsOf(options, context, part => this.#whyNotBefore(part))
+    this.#prober = new Prober({ parts: this.#parts, clock: systemClock, log, metrics })
   }
 
   /** What must hold for the node to be ready; complete from the start, so that nothing is ready by being unknown. */
   get checks(): readonly ReadinessCheck[] {
     return [
       { part: 'cluster', whyNot: () => this.#whyNotListed() },
-      ...this.#parts.map(part => ({ part: part.name, whyNot: () => part.whyNot() })),
+      ...this.#parts.map(part => ({
+        part: part.name,
+        whyNot: () => part.whyNot() ?? this.#prober.whyNot(part),
+        note: () => this.#prober.skipped(part),
+      })),
     ]
+  }
+
+  /** The parts that hang. */
+  stuck(): readonly string[] {
+    return this.#prober.stuck()
   }
 
   async run(stop: AbortSignal): Promise<void> {
@@ -99,6 +113,7 @@ class Agent {
                 part.run(signal),
           ),
           ...(configWatch === undefined ? [] : [configWatch]),
+          signal => this.#prober.run(signal),
           async signal => {
             await Promise.race([this.#failure.promise, untilAborted(signal)])
           },
@@ -117,6 +132,17 @@ class Agent {
     return Object.assign({}, ...all, routes === undefined ? {} : { Node: {} }) as Wanted
   }
 
+  /** Why what `part` stands on does not stand yet. */
+  #whyNotBefore(part: PartName): string | undefined {
+    const { checks } = this
+    return reasonInLine(
+      checks.slice(
+        0,
+        checks.findIndex(check => check.part === part),
+      ),
+    )
+  }
+
   #whyNotListed(): string | undefined {
     const kinds = Object.keys(this.#wanted()) as readonly Kind[]
     const missing = kinds.filter(kind => !this.#store.isSynced(kind))
@@ -124,20 +150,24 @@ class Agent {
   }
 }
 
-/** The parts that the configuration names, in the order in which a node needs them. */
+/**
+ * The parts that the configuration names, in the order in which a node needs them. They start side by side; each is announced to
+ * those whom it serves when the ones before it stand.
+ */
 function partsOf(
   { proxy, dns, cni, routes }: AgentOptions,
   context: AgentContext,
-  whyNotReady: () => string | undefined,
+  whyNotBefore: (part: PartName) => string | undefined,
 ): readonly AgentPart[] {
-  const proxyPart = proxy && new ProxyPart(proxy, context)
-  const cniPart = cni && new CniPart(cni, context, whyNotReady)
+  const proxyPart = proxy && new ProxyPart(proxy, context, dns?.nodeLocal ?? [])
+  const cniPart = cni && new CniPart(cni, context, () => whyNotBefore('cni'))
   const reader = proxyPart?.published() ?? context.store
   const attached = cniPart && (() => cniPart.pods)
+  const whyNot = () => whyNotBefore('dns')
   return [
     routes && new RoutesPart(routes, context),
     proxyPart,
-    dns && new DnsPart(dns, context, { reader, attached }),
+    dns && new DnsPart(dns, context, { reader, attached, whyNotBefore: whyNot }),
     cniPart,
   ].filter(part => part !== undefined)
 }

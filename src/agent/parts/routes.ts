@@ -1,6 +1,8 @@
 import { usableFamilies } from '#proxy/config/families.ts'
 import { type RoutesConfig, routesSettings } from '#routes/config.ts'
 import { runRoutes, wantedByRoutes } from '#routes/main.ts'
+import type { ProbeResult } from '../health/probe.ts'
+import { RoutesProbe } from '../health/routes-probe.ts'
 import type { AgentContext, AgentPart } from './part.ts'
 
 /** Pod-to-pod across nodes. */
@@ -10,6 +12,7 @@ export class RoutesPart implements AgentPart {
   readonly #config: RoutesConfig
   readonly #context: AgentContext
   #whyNot: string | undefined = 'not in the kernel yet'
+  readonly #probe = new RoutesProbe()
 
   constructor(config: RoutesConfig, context: AgentContext) {
     this.#config = config
@@ -18,6 +21,10 @@ export class RoutesPart implements AgentPart {
 
   whyNot(): string | undefined {
     return this.#whyNot
+  }
+
+  probe(): Promise<ProbeResult> {
+    return this.#probe.look()
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -31,6 +38,7 @@ export class RoutesPart implements AgentPart {
         onStatus: whyNot => {
           this.#whyNot = whyNot
         },
+        onPlanned: routes => this.#probe.planned(routes),
       },
       signal,
     )

@@ -1,3 +1,4 @@
+import type { RequestOutcome } from '#cluster/api/client.ts'
 import type { Kind } from '#cluster/objects.ts'
 import type { Connection } from '#cluster/open-source.ts'
 import type { Wanted } from '#cluster/source.ts'
@@ -18,6 +19,12 @@ import type { AgentContext, AgentPart, PartName } from './parts/part.ts'
 import { ProxyPart } from './parts/proxy.ts'
 import { RoutesPart } from './parts/routes.ts'
 import { livenessRoute, type ReadinessCheck, readinessRoute, reasonInLine } from './readiness.ts'
+import {
+  SnapshotKeeper,
+  type SnapshotKeeperOptions,
+  type SnapshotSettings,
+} from './snapshot/keeper.ts'
+import { SourceWitness } from './snapshot/witness.ts'
 
 export type AgentOptions = {
   readonly nodeName: string
@@ -32,6 +39,8 @@ export type AgentOptions = {
   readonly cni: CniPartConfig | undefined
   /** undefined: the routes to other nodes are somebody else's. */
   readonly routes: RoutesConfig | undefined
+  /** undefined: nothing is kept for a start without the API server. */
+  readonly snapshot: SnapshotSettings | undefined
   readonly http: { readonly host: string; readonly port: number }
   readonly log: Logger
   /** CoreDNS's log on stdout. */
@@ -70,6 +79,7 @@ class Agent {
   readonly #cluster: AgentCluster
   readonly #parts: readonly AgentPart[]
   readonly #prober: Prober
+  readonly #snapshot: SnapshotKeeper | undefined
 
   constructor(options: AgentOptions, metrics: Metrics) {
     const { connection, log } = options
@@ -78,7 +88,14 @@ class Agent {
       this.#failure.reject(new Error('the source of cluster objects ended', { cause: error }))
     this.#failure.promise.catch(() => undefined)
     const store = this.#store
-    this.#cluster = new AgentCluster({ connection, store, log, onFailure }, this.#sources.signal)
+    const witness = new SourceWitness(store, systemClock)
+    this.#snapshot = snapshotKeeper(options, { store, witness, metrics })
+    const isStale = () => this.#snapshot?.isStale() ?? false
+    const onRequest = (outcome: RequestOutcome) => witness.requested(outcome)
+    this.#cluster = new AgentCluster(
+      { connection, store: witness, log, onRequest, isStale, onFailure },
+      this.#sources.signal,
+    )
     const context = { ...options, store, cluster: this.#cluster, metrics }
     this.#parts = partsOf(options, context, part => this.#whyNotBefore(part))
     this.#prober = new Prober({ parts: this.#parts, clock: systemClock, log, metrics })
@@ -87,7 +104,7 @@ class Agent {
   /** What must hold for the node to be ready; complete from the start, so that nothing is ready by being unknown. */
   get checks(): readonly ReadinessCheck[] {
     return [
-      { part: 'cluster', whyNot: () => this.#whyNotListed() },
+      { part: 'cluster', whyNot: () => this.#whyNotListed(), note: () => this.#ageNote() },
       ...this.#parts.map(part => ({
         part: part.name,
         whyNot: () => part.whyNot() ?? this.#prober.whyNot(part),
@@ -114,6 +131,7 @@ class Agent {
           ),
           ...(configWatch === undefined ? [] : [configWatch]),
           signal => this.#prober.run(signal),
+          async signal => this.#snapshot?.run(() => this.#cluster.reading, signal),
           async signal => {
             await Promise.race([this.#failure.promise, untilAborted(signal)])
           },
@@ -143,11 +161,27 @@ class Agent {
     )
   }
 
+  #ageNote(): string | undefined {
+    const ageMs = this.#snapshot?.ageMs()
+    if (ageMs === undefined) return undefined
+    return `from a snapshot, ${Math.round(ageMs / 1000)} s old: the API server does not answer`
+  }
+
   #whyNotListed(): string | undefined {
     const kinds = Object.keys(this.#wanted()) as readonly Kind[]
     const missing = kinds.filter(kind => !this.#store.isSynced(kind))
     return missing.length === 0 ? undefined : `not listed yet: ${missing.join(', ')}`
   }
+}
+
+/** Only of an API server: manifests are on the node's disk as it is. */
+function snapshotKeeper(
+  { snapshot, connection, nodeName, log }: AgentOptions,
+  context: Pick<SnapshotKeeperOptions, 'store' | 'witness' | 'metrics'>,
+): SnapshotKeeper | undefined {
+  if (snapshot === undefined || connection.manifests !== undefined) return undefined
+  const own = { nodeName, clock: systemClock, log: log.child({ component: 'snapshot' }) }
+  return new SnapshotKeeper({ ...snapshot, ...own, ...context })
 }
 
 /**

@@ -1,7 +1,8 @@
+import type { RequestOutcome } from '#cluster/api/client.ts'
 import type { Kind } from '#cluster/objects.ts'
 import { type Connection, openSource } from '#cluster/open-source.ts'
-import type { Wanted } from '#cluster/source.ts'
-import type { Store, StoreReader } from '#cluster/store.ts'
+import type { Selection, Wanted } from '#cluster/source.ts'
+import type { StoreReader, StoreWriter } from '#cluster/store.ts'
 import type { ClusterAccess, LocalPods } from '#dns/plugin.ts'
 import { ConfigError } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
@@ -9,8 +10,12 @@ import { NodePods } from './node-pods.ts'
 
 type AgentClusterOptions = {
   readonly connection: Connection
-  readonly store: Store
+  readonly store: StoreWriter
   readonly log: Logger
+  /** Told of every request to an API server. */
+  readonly onRequest: (outcome: RequestOutcome) => void
+  /** Is what is in the store from an earlier time, and not confirmed since? */
+  readonly isStale: () => boolean
   /** A source ended though nobody stopped it. */
   readonly onFailure: (error: unknown) => void
 }
@@ -19,12 +24,18 @@ type AgentClusterOptions = {
 export class AgentCluster {
   readonly #options: AgentClusterOptions
   readonly #signal: AbortSignal
-  readonly #watched = new Set<Kind>()
+  readonly #watched = new Map<Kind, Selection | undefined>()
+  #origin = ''
   #nodePods: Promise<NodePods> | undefined
 
   constructor(options: AgentClusterOptions, signal: AbortSignal) {
     this.#options = options
     this.#signal = signal
+  }
+
+  /** What is read, and from where: a URL or a path. */
+  get reading(): { readonly origin: string; readonly wanted: Wanted } {
+    return { origin: this.#origin, wanted: Object.fromEntries(this.#watched) as Wanted }
   }
 
   /**
@@ -34,13 +45,15 @@ export class AgentCluster {
   async watch(wanted: Wanted): Promise<void> {
     const missing = Object.entries(wanted).filter(([kind]) => !this.#watched.has(kind as Kind))
     if (missing.length === 0) return
-    for (const [kind] of missing) this.#watched.add(kind as Kind)
-    const { connection, store, log, onFailure } = this.#options
-    const source = await openSource(connection, { wanted: Object.fromEntries(missing), log }).catch(
+    for (const [kind, selection] of missing) this.#watched.set(kind as Kind, selection)
+    const { connection, store, log, onRequest, onFailure } = this.#options
+    const wantedNow = Object.fromEntries(missing)
+    const source = await openSource(connection, { wanted: wantedNow, log, onRequest }).catch(
       error => {
         throw asProblemOf('cluster', error)
       },
     )
+    this.#origin = source.origin
     log.info({ origin: source.origin, kinds: missing.map(([kind]) => kind) }, 'reading objects')
     source.run(store, this.#signal).catch((error: unknown) => {
       if (!this.#signal.aborted) onFailure(error)
@@ -77,11 +90,19 @@ export class AgentCluster {
           ])
         }
         await this.watch(wanted)
-        return reader
+        return { ...asPlain(reader), isStale: this.#options.isStale }
       },
     }
   }
 }
+
+/** The reader as an object of its own, which can be added to. */
+const asPlain = (reader: StoreReader): StoreReader => ({
+  get: (kind, key) => reader.get(kind, key),
+  list: kind => reader.list(kind),
+  isSynced: kind => reader.isSynced(kind),
+  feed: kinds => reader.feed(kinds),
+})
 
 /** Configuration problems that name neither file nor field are of this field. */
 function asProblemOf(field: string, error: unknown): unknown {

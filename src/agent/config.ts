@@ -4,6 +4,7 @@ import { DEFAULT_FAST_PATH_WORKERS, MAX_FAST_PATH_WORKERS } from '#dns/server/fa
 import { isLoopback, parseIp } from '#net/ip.ts'
 import { routesSchema } from '#routes/config.ts'
 import { parseConfig } from '#runtime/config-file.ts'
+import { parseDuration } from '#runtime/duration.ts'
 import { ConfigError, type ConfigProblem } from '#runtime/error.ts'
 import { logLevels } from '#runtime/log.ts'
 
@@ -35,6 +36,21 @@ const kubeletDnsSchema = z.strictObject({
   clusterDNS: z.array(ipAddress).default([]),
   clusterDomain: z.string().default(''),
   resolvConf: z.string().default('/etc/resolv.conf'),
+})
+
+/** Milliseconds of a text like 30s. */
+const duration = (least: string) =>
+  z
+    .string()
+    .transform(text => parseDuration(text) ?? Number.NaN)
+    .refine(ms => ms >= (parseDuration(least) ?? 0), `must be a duration of at least ${least}`)
+
+const snapshotSchema = z.strictObject({
+  file: absolutePath.default('/var/lib/nodeplane/snapshot/cluster'),
+  maxAge: duration('1m').prefault('24h'),
+  wait: duration('0s').prefault('5s'),
+  interval: duration('1s').prefault('30s'),
+  maxMegabytes: z.number().min(1).max(1024).default(64),
 })
 
 const schema = z.strictObject({
@@ -78,6 +94,7 @@ const schema = z.strictObject({
     ])
     .default(false),
   routes: z.union([z.literal(false), routesSchema]).default(false),
+  snapshot: z.union([z.literal(false), snapshotSchema]).prefault({}),
   http: z.strictObject({ address: addressSchema.default(DEFAULT_HTTP_ADDRESS) }).prefault({}),
   log: z.strictObject({ level: z.enum(logLevels).default('info') }).prefault({}),
 })

@@ -54,6 +54,7 @@ export function run(args: readonly string[], io: CommandIo): Promise<number> {
         dns: config.dns === false ? undefined : dnsOptions(config.dns),
         cni: config.cni === false ? undefined : cniOptions(config.cni),
         routes: config.routes === false ? undefined : config.routes,
+        snapshot: config.snapshot === false ? undefined : snapshotOptions(config.snapshot),
         http: splitAddress(config.http.address),
         log,
         lines: createLineLog(io.stdout),
@@ -139,6 +140,14 @@ const cniOptions = ({
   stateDir,
   journalDir,
   podDns: podDNS && kubeletDns(podDNS),
+})
+
+const snapshotOptions = (snapshot: Exclude<AgentConfig['snapshot'], false>) => ({
+  path: snapshot.file,
+  maxAgeMs: snapshot.maxAge,
+  waitMs: snapshot.wait,
+  intervalMs: snapshot.interval,
+  maxOctets: snapshot.maxMegabytes * 2 ** 20,
 })
 
 const kubeletDns = ({ clusterDNS, clusterDomain, resolvConf }: KubeletDnsConfig) => ({

@@ -28,6 +28,11 @@ export interface StoreReader {
   isSynced(kind: Kind): boolean
   /** A feed that first yields all that is there, then what changes. Dispose it when done. */
   feed(kinds: readonly Kind[]): Feed
+  /**
+   * Is what there is from an earlier time, and not confirmed since? What is missing may exist then. Absent: it never is. Asked often,
+   * so quick; once false it stays so.
+   */
+  isStale?(): boolean
 }
 
 /** The changes of some kinds for one consumer, pulled when the consumer is ready for them. */

@@ -10,6 +10,13 @@ t.test('the least: a Corefile; the rest has defaults', async t => {
     proxy: {},
     dns: { corefile: '/etc/nodeplane/Corefile', port: 53, fastPathWorkers: 1 },
     routes: false,
+    snapshot: {
+      file: '/var/lib/nodeplane/snapshot/cluster',
+      maxAge: 86_400_000,
+      wait: 5_000,
+      interval: 30_000,
+      maxMegabytes: 64,
+    },
     cni: false,
     http: { address: '127.0.0.1:9154' },
     log: { level: 'info' },

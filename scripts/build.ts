@@ -9,6 +9,7 @@ import {
   readdir,
   readFile,
   rm,
+  symlink,
   writeFile,
 } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -124,6 +125,9 @@ async function writeLaunchers(): Promise<void> {
   const launcher = join(dist, 'nodeplane')
   await writeFile(launcher, text)
   await chmod(launcher, 0o755)
+  // As kubectl finds plugins; the program knows by its name what is typed.
+  await symlink('nodeplane', join(dist, 'kubectl-nodeplane'))
+  await symlink('nodeplane.mjs', join(lib, 'kubectl-nodeplane.mjs'))
   await mkdir(join(dist, 'cni'))
   const plugin = compilePlugin() ?? launcher
   for (const name of pluginNames) await link(plugin, join(dist, 'cni', name))

@@ -13,5 +13,7 @@ exec unshare $map --net --mount --pid --fork --kill-child --mount-proc sh -c '
   mount --rbind /sys/fs/cgroup /run/cgroup 2>/dev/null || true
   mount -t sysfs sysfs /sys 2>/dev/null && mount --rbind /run/cgroup /sys/fs/cgroup || true
   ip link set lo up
+  # Where tap keeps its books: several of it may run in one checkout.
+  [ ! -f .taprc ] || { mkdir -p .tap && mount -t tmpfs tmpfs .tap; }
   exec "$@"
 ' sh "$@"

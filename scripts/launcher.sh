@@ -1,6 +1,7 @@
 #!/bin/sh
-# Starts nodeplane under Node 26. Called `nodeplane` it is the command line, by any other name that CNI plugin. The compiled
-# plugin executable calls it as `nodeplane --cni-plugin NAME PATH` where no agent does its work.
+# Starts nodeplane under Node 26. Called `nodeplane` (or `kubectl-nodeplane`, as kubectl calls its plugins) it is the command
+# line, by any other name that CNI plugin. The compiled plugin executable calls it as `nodeplane --cni-plugin NAME PATH` where
+# no agent does its work.
 # It depends on neither working directory, HOME nor PATH: container runtimes promise none of them.
 
 built_node='@NODE@'
@@ -29,13 +30,13 @@ name=$0 self=$0
 if [ "${1:-}" = --cni-plugin ]; then name=$2 self=$3; fi
 
 case ${name##*/} in
-nodeplane)
+nodeplane | kubectl-nodeplane)
   if [ -z "$node" ]; then
     echo 'nodeplane: no Node.js 26 or later found' >&2
     exit 1
   fi
   # glibc would give each of Node's threads a heap of its own, which keep 8 MiB between them.
-  MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-1} exec "$node" "$dist/lib/nodeplane.mjs" "$@"
+  MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-1} exec "$node" "$dist/lib/${name##*/}.mjs" "$@"
   ;;
 *)
   if [ -z "$node" ]; then

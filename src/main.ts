@@ -3,68 +3,77 @@ import { errnoCode } from '#runtime/error.ts'
 import { version } from '#runtime/version.ts'
 import {
   type CommandIo,
-  type CommandModule,
   EXIT_OK,
   EXIT_USAGE,
+  examplesText,
+  PROGRAM,
+  programName,
   reportFailure,
+  summaries,
 } from './cli/command-line.ts'
+import { type CommandEntry, commands, findCommand } from './cli/registry.ts'
 
-/** Commands are loaded when they are called: a CNI plugin must not pay for the DNS server. */
-const commands: Readonly<Record<string, { summary: string; load: () => Promise<CommandModule> }>> =
-  {
-    agent: {
-      summary: 'the service proxy, DNS and CNI of a node in one process',
-      load: () => import('./cli/agent.ts'),
-    },
-    proxy: {
-      summary: "program Services into the kernel, with kube-proxy's flags and file",
-      load: () => import('./cli/proxy.ts'),
-    },
-    dns: {
-      summary: "answer the cluster's names, with CoreDNS's flags and Corefile",
-      load: () => import('./cli/dns.ts'),
-    },
-    cni: {
-      summary: 'answer a call of the CNI protocol; install the plugins',
-      load: () => import('./cli/cni.ts'),
-    },
-    resolvconf: {
-      summary: "a pod's resolv.conf under its dnsPolicy, and why",
-      load: () => import('./cli/resolvconf.ts'),
-    },
-  }
-
-const usage = (): string =>
+const usage = (program: string): string =>
   [
-    'Usage: nodeplane COMMAND [OPTIONS]',
+    `Usage: ${program} COMMAND [OPTIONS]`,
     '',
     'Kubernetes node networking and DNS in one process.',
     '',
-    'Commands:',
-    ...Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(12)}${summary}`),
+    summaries(commands),
     '',
-    'nodeplane COMMAND --help tells the options of a command.',
+    `${program} COMMAND --help tells the options of a command.`,
+    '',
+    examplesText(
+      ['nodeplane agent --config /etc/nodeplane/agent.yaml', 'nodeplane doctor'],
+      program,
+    ),
     '',
   ].join('\n')
 
-/** Runs the command that `args` names; resolves with the exit code. */
-export async function main(args: readonly string[], io: CommandIo): Promise<number> {
-  const [name, ...rest] = args
-  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    io.stdout.write(usage())
-    return name === undefined ? EXIT_USAGE : EXIT_OK
+/** Help of a name under which commands stand, and which is none itself. */
+function groupUsage(path: readonly string[], entry: CommandEntry, program: string): string {
+  const below = entry.commands ?? []
+  const examples = below.slice(0, 2).map(({ name }) => `nodeplane ${path.join(' ')} ${name} --help`)
+  return [
+    `Usage: ${program} ${path.join(' ')} COMMAND [OPTIONS]`,
+    '',
+    `${entry.summary}.`,
+    '',
+    summaries(below),
+    '',
+    examplesText(examples, program),
+    '',
+  ].join('\n')
+}
+
+const isHelp = (word: string | undefined): boolean => word === '--help' || word === '-h'
+
+/** Runs the command that `words` name; resolves with the exit code. */
+export async function main(words: readonly string[], io: CommandIo): Promise<number> {
+  const { program = PROGRAM } = io
+  const [first, ...rest] = words
+  if (first === undefined || isHelp(first) || (first === 'help' && rest.length === 0)) {
+    io.stdout.write(usage(program))
+    return first === undefined ? EXIT_USAGE : EXIT_OK
   }
-  if (name === '--version' || name === 'version') {
+  if (first === 'help') return main([...rest, '--help'], io)
+  if (first === '--version') {
     io.stdout.write(`nodeplane ${version}\n`)
     return EXIT_OK
   }
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
-  if (command === undefined) {
-    io.stderr.write(`nodeplane: no command '${name}'; nodeplane --help lists them\n`)
+  const found = findCommand(words)
+  if (found === undefined) {
+    io.stderr.write(`nodeplane: no command '${first}'; ${program} --help lists them\n`)
     return EXIT_USAGE
   }
+  const { entry, path, args } = found
+  if (entry.load === undefined) {
+    const asked = isHelp(args[0])
+    ;(asked ? io.stdout : io.stderr).write(groupUsage(path, entry, program))
+    return asked ? EXIT_OK : EXIT_USAGE
+  }
   try {
-    return await (await command.load()).run(rest, io)
+    return await (await entry.load()).run(args, { ...io, below: entry.commands ?? [] })
   } catch (error) {
     return reportFailure(error, io)
   }
@@ -95,5 +104,7 @@ function ignoreBrokenPipe(stream: NodeJS.WriteStream): void {
 if (import.meta.main) {
   const { stdin, stdout, stderr, env, argv } = process
   for (const stream of [stdout, stderr]) ignoreBrokenPipe(stream)
-  process.exitCode = await main(argv.slice(2), { stdin, stdout, stderr, env, signal: stopSignal() })
+  const [, path = '', ...words] = argv
+  const io = { stdin, stdout, stderr, env, signal: stopSignal(), program: programName(path) }
+  process.exitCode = await main(words, io)
 }

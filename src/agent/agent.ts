@@ -7,17 +7,17 @@ import type { LineLog } from '#dns/line-log.ts'
 import type { ProxyConfig } from '#proxy/config/schema.ts'
 import type { RoutesConfig } from '#routes/config.ts'
 import { systemClock } from '#runtime/clock.ts'
-import { metricsRoute, startHttpServer } from '#runtime/http-server.ts'
+import { metricsRoute, startHttpServer, startHttpSocket } from '#runtime/http-server.ts'
 import type { Logger } from '#runtime/log.ts'
 import { createMetrics, type Metrics } from '#runtime/metrics.ts'
 import { type Part, runTogether, untilAborted } from '#runtime/run-together.ts'
 import { AgentCluster } from './cluster.ts'
 import { Prober } from './health/prober.ts'
-import { CniPart, type CniPartConfig } from './parts/cni.ts'
-import { DnsPart, type DnsPartConfig } from './parts/dns.ts'
-import type { AgentContext, AgentPart, PartName } from './parts/part.ts'
-import { ProxyPart } from './parts/proxy.ts'
-import { RoutesPart } from './parts/routes.ts'
+import { Incidents } from './incidents.ts'
+import { inOrder, type Parts, partsOf } from './parts/all.ts'
+import type { CniPartConfig } from './parts/cni.ts'
+import type { DnsPartConfig } from './parts/dns.ts'
+import type { PartName } from './parts/part.ts'
 import { livenessRoute, type ReadinessCheck, readinessRoute, reasonInLine } from './readiness.ts'
 import {
   SnapshotKeeper,
@@ -25,6 +25,8 @@ import {
   type SnapshotSettings,
 } from './snapshot/keeper.ts'
 import { SourceWitness } from './snapshot/witness.ts'
+import { forLocalBrowsers, type Views, viewRoutes } from './view/serve.ts'
+import { agentViews } from './view/views.ts'
 
 export type AgentOptions = {
   readonly nodeName: string
@@ -42,6 +44,10 @@ export type AgentOptions = {
   /** undefined: nothing is kept for a start without the API server. */
   readonly snapshot: SnapshotSettings | undefined
   readonly http: { readonly host: string; readonly port: number }
+  /** Path of the unix socket by which commands see the node; for root alone. */
+  readonly socket: string
+  /** Where the same is for browsers; undefined: nowhere. */
+  readonly status: { readonly host: string; readonly port: number } | undefined
   readonly log: Logger
   /** CoreDNS's log on stdout. */
   readonly lines: LineLog
@@ -54,7 +60,7 @@ export type AgentOptions = {
  * @throws what a part failed with; the others are stopped before.
  */
 export async function runAgent(options: AgentOptions, stop: AbortSignal): Promise<void> {
-  const { http, log } = options
+  const { http, socket, status, log } = options
   const metrics = createMetrics()
   const agent = new Agent(options, metrics)
   await using server = await startHttpServer(http, {
@@ -65,6 +71,9 @@ export async function runAgent(options: AgentOptions, stop: AbortSignal): Promis
     '/metrics': metricsRoute(metrics),
   })
   log.info({ host: server.host, port: server.port }, 'health and metrics')
+  const routes = viewRoutes(agent.views(stop))
+  await using _socket = await startHttpSocket({ path: socket, field: 'socket' }, routes)
+  await using _status = status && (await startHttpServer(status, forLocalBrowsers(routes)))
   stop.addEventListener('abort', () => log.info('stopping'), { once: true })
   await runTogether([signal => agent.run(signal)], stop)
   log.info('stopped')
@@ -77,9 +86,11 @@ class Agent {
   readonly #sources = new AbortController()
   readonly #failure = Promise.withResolvers<never>()
   readonly #cluster: AgentCluster
-  readonly #parts: readonly AgentPart[]
+  readonly #parts: Parts
   readonly #prober: Prober
   readonly #snapshot: SnapshotKeeper | undefined
+  readonly #metrics: Metrics
+  readonly #incidents = new Incidents(systemClock)
 
   constructor(options: AgentOptions, metrics: Metrics) {
     const { connection, log } = options
@@ -96,16 +107,17 @@ class Agent {
       { connection, store: witness, log, onRequest, isStale, onFailure },
       this.#sources.signal,
     )
+    this.#metrics = metrics
     const context = { ...options, store, cluster: this.#cluster, metrics }
     this.#parts = partsOf(options, context, part => this.#whyNotBefore(part))
-    this.#prober = new Prober({ parts: this.#parts, clock: systemClock, log, metrics })
+    this.#prober = new Prober({ parts: inOrder(this.#parts), clock: systemClock, log, metrics })
   }
 
   /** What must hold for the node to be ready; complete from the start, so that nothing is ready by being unknown. */
   get checks(): readonly ReadinessCheck[] {
     return [
       { part: 'cluster', whyNot: () => this.#whyNotListed(), note: () => this.#ageNote() },
-      ...this.#parts.map(part => ({
+      ...inOrder(this.#parts).map(part => ({
         part: part.name,
         whyNot: () => part.whyNot() ?? this.#prober.whyNot(part),
         note: () => this.#prober.skipped(part),
@@ -118,13 +130,33 @@ class Agent {
     return this.#prober.stuck()
   }
 
+  /** What it tells, until `stop` is aborted. */
+  views(stop: AbortSignal): Views {
+    const { proxy, dns, cni, routes } = this.#parts
+    return agentViews({
+      node: this.#options.nodeName,
+      origin: () => this.#cluster.reading.origin,
+      kinds: () => Object.keys(this.#cluster.reading.wanted) as readonly Kind[],
+      checks: () => this.checks,
+      store: this.#store,
+      metrics: this.#metrics,
+      incidents: this.#incidents,
+      proxy,
+      dns,
+      cni,
+      routes,
+      clock: systemClock,
+      stop,
+    })
+  }
+
   async run(stop: AbortSignal): Promise<void> {
     const { configWatch } = this.#options
     try {
       await this.#cluster.watch(this.#wanted())
       await runTogether(
         [
-          ...this.#parts.map(
+          ...inOrder(this.#parts).map(
             (part): Part =>
               signal =>
                 part.run(signal),
@@ -145,7 +177,7 @@ class Agent {
 
   /** What all parts want. Routes want every Node, which the proxy's own Node is among. */
   #wanted(): Wanted {
-    const all = this.#parts.map(({ wanted }) => wanted)
+    const all = inOrder(this.#parts).map(({ wanted }) => wanted)
     const { routes } = this.#options
     return Object.assign({}, ...all, routes === undefined ? {} : { Node: {} }) as Wanted
   }
@@ -182,26 +214,4 @@ function snapshotKeeper(
   if (snapshot === undefined || connection.manifests !== undefined) return undefined
   const own = { nodeName, clock: systemClock, log: log.child({ component: 'snapshot' }) }
   return new SnapshotKeeper({ ...snapshot, ...own, ...context })
-}
-
-/**
- * The parts that the configuration names, in the order in which a node needs them. They start side by side; each is announced to
- * those whom it serves when the ones before it stand.
- */
-function partsOf(
-  { proxy, dns, cni, routes }: AgentOptions,
-  context: AgentContext,
-  whyNotBefore: (part: PartName) => string | undefined,
-): readonly AgentPart[] {
-  const proxyPart = proxy && new ProxyPart(proxy, context, dns?.nodeLocal ?? [])
-  const cniPart = cni && new CniPart(cni, context, () => whyNotBefore('cni'))
-  const reader = proxyPart?.published() ?? context.store
-  const attached = cniPart && (() => cniPart.pods)
-  const whyNot = () => whyNotBefore('dns')
-  return [
-    routes && new RoutesPart(routes, context),
-    proxyPart,
-    dns && new DnsPart(dns, context, { reader, attached, whyNotBefore: whyNot }),
-    cniPart,
-  ].filter(part => part !== undefined)
 }

@@ -33,7 +33,7 @@ export class AgentCluster {
     this.#signal = signal
   }
 
-  /** What is read, and from where: a URL or a path. */
+  /** What is read, and from where: a URL or a path, empty before anything is asked for. */
   get reading(): { readonly origin: string; readonly wanted: Wanted } {
     return { origin: this.#origin, wanted: Object.fromEntries(this.#watched) as Wanted }
   }

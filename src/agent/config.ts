@@ -7,9 +7,13 @@ import { parseConfig } from '#runtime/config-file.ts'
 import { parseDuration } from '#runtime/duration.ts'
 import { ConfigError, type ConfigProblem } from '#runtime/error.ts'
 import { logLevels } from '#runtime/log.ts'
+import { DEFAULT_AGENT_SOCKET } from './view/client.ts'
 
 /** Health and metrics are for this node alone unless the config says otherwise. */
 const DEFAULT_HTTP_ADDRESS = '127.0.0.1:9154'
+
+/** What it shows is for the people of this node. */
+const DEFAULT_STATUS_ADDRESS = '127.0.0.1:9155'
 
 const addressSchema = z
   .string()
@@ -96,6 +100,13 @@ const schema = z.strictObject({
   routes: z.union([z.literal(false), routesSchema]).default(false),
   snapshot: z.union([z.literal(false), snapshotSchema]).prefault({}),
   http: z.strictObject({ address: addressSchema.default(DEFAULT_HTTP_ADDRESS) }).prefault({}),
+  socket: absolutePath.default(DEFAULT_AGENT_SOCKET),
+  status: z
+    .union([
+      z.literal(false),
+      z.strictObject({ address: addressSchema.default(DEFAULT_STATUS_ADDRESS) }),
+    ])
+    .prefault({}),
   log: z.strictObject({ level: z.enum(logLevels).default('info') }).prefault({}),
 })
 

@@ -1,8 +1,9 @@
 import type { HttpAnswer } from '#runtime/http-server.ts'
+import type { PartName } from './parts/part.ts'
 
 /** One part of the agent that must be ready: undefined when it is, else why not. */
 export type ReadinessCheck = {
-  readonly part: string
+  readonly part: PartName | 'cluster'
   readonly whyNot: () => string | undefined
   /** What else there is to say of it, for people. */
   readonly note?: () => string | undefined

@@ -16,24 +16,14 @@ import { ConfigError, describeError, formatProblem } from '#runtime/error.ts'
 import { createLogger, type Logger } from '#runtime/log.ts'
 import { keepHeapSmall } from '#runtime/memory.ts'
 import type { Part } from '#runtime/run-together.ts'
-import { type CommandIo, EXIT_OK, runCommand } from './command-line.ts'
+import { type CommandIo, EXIT_OK, runCommand, withExamples } from './command-line.ts'
 
 type Options = { readonly config?: string; readonly cleanup?: boolean }
 
 /** `nodeplane agent`: the service proxy, DNS and CNI in one process; docs/agent.md. */
 export function run(args: readonly string[], io: CommandIo): Promise<number> {
   keepHeapSmall()
-  const command = new Command('nodeplane agent')
-    .description(
-      'Runs the service proxy, the DNS server, the routes and the CNI plugins of a node in one process.',
-    )
-    .option('--config <file>', "the agent's configuration, see docs/agent.md")
-    .option(
-      '--cleanup',
-      'remove all rules, routes, tunnels and addresses that agents left, and exit',
-    )
-    .addHelpText('after', '\nExample:\n  nodeplane agent --config /etc/nodeplane/agent.yaml')
-  return runCommand<Options>(command, args, io, async options => {
+  return runCommand<Options>(createCommand(), args, io, async options => {
     if (options.cleanup === true) {
       await cleanUp(await createLogger('info', io.stderr.isTTY === true), io.signal)
       return EXIT_OK
@@ -56,6 +46,8 @@ export function run(args: readonly string[], io: CommandIo): Promise<number> {
         routes: config.routes === false ? undefined : config.routes,
         snapshot: config.snapshot === false ? undefined : snapshotOptions(config.snapshot),
         http: splitAddress(config.http.address),
+        socket: config.socket,
+        status: config.status === false ? undefined : splitAddress(config.status.address),
         log,
         lines: createLineLog(io.stdout),
         env: io.env,
@@ -65,6 +57,20 @@ export function run(args: readonly string[], io: CommandIo): Promise<number> {
     return EXIT_OK
   })
 }
+
+export const createCommand = (): Command =>
+  withExamples(
+    new Command('nodeplane agent')
+      .description(
+        'Runs the service proxy, the DNS server, the routes and the CNI plugins of a node in one process.',
+      )
+      .option('--config <file>', "the agent's configuration, see docs/agent.md")
+      .option(
+        '--cleanup',
+        'remove all rules, routes, tunnels and addresses that agents left, and exit',
+      ),
+    ['nodeplane agent --config /etc/nodeplane/agent.yaml', 'nodeplane agent --cleanup'],
+  )
 
 function configFileOf({ config }: Options): string {
   if (config !== undefined) return config

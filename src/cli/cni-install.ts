@@ -9,7 +9,7 @@ import { pluginNames } from '#cni/plugins.ts'
 import { type IpPrefix, networkOf, parsePrefix } from '#net/prefix.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { ConfigError, describeError } from '#runtime/error.ts'
-import { type CommandIo, EXIT_OK, runCommand } from './command-line.ts'
+import { type CommandIo, EXIT_OK, runCommand, withExamples } from './command-line.ts'
 
 type Options = {
   readonly binDir: string
@@ -31,7 +31,7 @@ const POLL_MS = 500
 
 /** `nodeplane cni install`: executables and configuration for the container runtime; docs/cni-install.md. */
 export const run = (args: readonly string[], io: CommandIo): Promise<number> =>
-  runCommand<Options>(command(), args, io, async options => {
+  runCommand<Options>(createCommand(), args, io, async options => {
     await install({
       binDir: options.binDir,
       confDir: options.confDir,
@@ -45,27 +45,29 @@ export const run = (args: readonly string[], io: CommandIo): Promise<number> =>
     return EXIT_OK
   })
 
-const command = (): Command =>
-  new Command('nodeplane cni install')
-    .description(
-      'Writes the plugin executables, and, when the agent is ready, the network configuration.',
-    )
-    .option('--bin-dir <dir>', 'where the runtime looks for plugins', '/opt/cni/bin')
-    .option('--conf-dir <dir>', 'where it looks for configurations', '/etc/cni/net.d')
-    .option('--name <file>', "the configuration's file name", fileName, '10-nodeplane.conflist')
-    .option('--conflist <file>', 'the configuration to write')
-    .option('--pod-cidr <cidrs>', 'or make one of these podCIDRs, separated by commas', prefixes)
-    .option('--mtu <bytes>', 'for --pod-cidr: the MTU of pods and bridge', mtu)
-    .option('--from <dir>', 'the folder of the executables (default: those of this build)')
-    .option('--replace', 'replace files of others that have the same names')
-    .option('--ready-url <url>', 'the agent must be ready here', 'http://127.0.0.1:9154/readyz')
-    .option('--ready-timeout <seconds>', 'and within this time', seconds, 120)
-    .option('--no-wait', 'do not ask whether the agent is ready')
-    .addHelpText(
-      'after',
-      '\nExample:\n  nodeplane cni install --pod-cidr 10.244.1.0/24,fd00:244:1::/64 --mtu 1450',
-    )
-    .allowExcessArguments(false)
+export const createCommand = (): Command =>
+  withExamples(
+    new Command('nodeplane cni install')
+      .description(
+        'Writes the plugin executables, and, when the agent is ready, the network configuration.',
+      )
+      .option('--bin-dir <dir>', 'where the runtime looks for plugins', '/opt/cni/bin')
+      .option('--conf-dir <dir>', 'where it looks for configurations', '/etc/cni/net.d')
+      .option('--name <file>', "the configuration's file name", fileName, '10-nodeplane.conflist')
+      .option('--conflist <file>', 'the configuration to write')
+      .option('--pod-cidr <cidrs>', 'or make one of these podCIDRs, separated by commas', prefixes)
+      .option('--mtu <bytes>', 'for --pod-cidr: the MTU of pods and bridge', mtu)
+      .option('--from <dir>', 'the folder of the executables (default: those of this build)')
+      .option('--replace', 'replace files of others that have the same names')
+      .option('--ready-url <url>', 'the agent must be ready here', 'http://127.0.0.1:9154/readyz')
+      .option('--ready-timeout <seconds>', 'and within this time', seconds, 120)
+      .option('--no-wait', 'do not ask whether the agent is ready')
+      .allowExcessArguments(false),
+    [
+      'nodeplane cni install --pod-cidr 10.244.1.0/24,fd00:244:1::/64 --mtu 1450',
+      'nodeplane cni install --conflist ./10-pods.conflist --no-wait',
+    ],
+  )
 
 async function conflistOf({ conflist, podCidr, mtu, name }: Options): Promise<string> {
   if ((conflist === undefined) === (podCidr === undefined)) {

@@ -2,20 +2,11 @@ import type { Readable, Writable } from 'node:stream'
 import { Command } from 'commander'
 import { serveConfigured } from '#cni/main.ts'
 import { version } from '#runtime/version.ts'
-import { type CommandIo, type CommandModule, runCommand } from './command-line.ts'
-
-/** Commands below `cni`, loaded when they are called. */
-const commands: Readonly<Record<string, () => Promise<CommandModule>>> = {
-  install: () => import('./cni-install.ts'),
-  uninstall: () => import('./cni-uninstall.ts'),
-}
+import { type CommandIo, runCommand, withExamples } from './command-line.ts'
 
 /** `nodeplane cni`: a CNI call on environment and stdin; the plugin is the configuration's `type`. */
-export async function run(args: readonly string[], io: CommandIo): Promise<number> {
-  const [name = '', ...rest] = args
-  const load = Object.hasOwn(commands, name) ? commands[name] : undefined
-  if (load !== undefined) return (await load()).run(rest, io)
-  return runCommand(command(), args, io, () =>
+export const run = (args: readonly string[], io: CommandIo): Promise<number> =>
+  runCommand(createCommand(), args, io, () =>
     serveConfigured(version, {
       env: io.env,
       readStdin: () => readAll(io.stdin),
@@ -24,19 +15,20 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
       signal: io.signal,
     }),
   )
-}
 
-const command = (): Command =>
-  new Command('nodeplane cni')
-    .description(
-      'Answers one call of the CNI protocol: CNI_COMMAND and its kin in the environment, the configuration on stdin. ' +
-        'Called by the name of a plugin (dist/cni/…) it is that plugin; called like this, the one that "type" names.',
-    )
-    .addHelpText(
-      'after',
-      '\nCommands:\n  install    write executables and configuration for a container runtime\n  uninstall  remove what install wrote',
-    )
-    .allowExcessArguments(false)
+export const createCommand = (): Command =>
+  withExamples(
+    new Command('nodeplane cni')
+      .description(
+        'Answers one call of the CNI protocol: CNI_COMMAND and its kin in the environment, the configuration on stdin. ' +
+          'Called by the name of a plugin (dist/cni/…) it is that plugin; called like this, the one that "type" names.',
+      )
+      .allowExcessArguments(false),
+    [
+      'CNI_COMMAND=VERSION nodeplane cni',
+      'CNI_COMMAND=STATUS CNI_PATH=/opt/cni/bin nodeplane cni < bridge.conf',
+    ],
+  )
 
 async function readAll(stdin: Readable & { readonly isTTY?: boolean }): Promise<Uint8Array> {
   // Somebody types the call by hand: do not wait for a configuration.

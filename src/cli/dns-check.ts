@@ -5,19 +5,11 @@ import { Command } from 'commander'
 import { checkCorefile } from '#dns/check/check.ts'
 import { type PlacedProblem, placeProblem } from '#dns/check/place.ts'
 import { type ConfigProblem, formatProblem } from '#runtime/error.ts'
-import { type CommandIo, EXIT_OK, EXIT_USAGE, runCommand } from './command-line.ts'
+import { type CommandIo, EXIT_OK, EXIT_USAGE, runCommand, withExamples } from './command-line.ts'
 
 /** `nodeplane dns check`: what is wrong with a Corefile, without serving it. */
-export function run(args: readonly string[], io: CommandIo): Promise<number> {
-  const command = new Command('nodeplane dns check')
-    .description('Tells what is wrong with a Corefile: every problem with line, column and fix.')
-    .argument('[file]', "the Corefile; 'stdin' reads standard input", 'Corefile')
-    .addHelpText(
-      'after',
-      '\nThe exit code is 0 where a server would start (warnings or not), 2 where it would not.' +
-        '\n\nExample:\n  nodeplane dns check /etc/coredns/Corefile',
-    )
-  return runCommand(command, args, io, async (_options, [file = 'Corefile']) => {
+export const run = (args: readonly string[], io: CommandIo): Promise<number> =>
+  runCommand(createCommand(), args, io, async (_options, [file = 'Corefile']) => {
     const input = file === 'stdin' ? await text(io.stdin) : undefined
     const { problems, warnings } = await checkCorefile({
       source: input === undefined ? file : { file, text: input },
@@ -32,7 +24,21 @@ export function run(args: readonly string[], io: CommandIo): Promise<number> {
     io.stdout.write(summary(file, problems.length, warnings.length))
     return problems.length === 0 ? EXIT_OK : EXIT_USAGE
   })
-}
+
+export const createCommand = (): Command =>
+  withExamples(
+    new Command('nodeplane dns check')
+      .description('Tells what is wrong with a Corefile: every problem with line, column and fix.')
+      .argument('[file]', "the Corefile; 'stdin' reads standard input", 'Corefile')
+      .addHelpText(
+        'after',
+        '\nThe exit code is 0 where a server would start (warnings or not), 2 where it would not.',
+      ),
+    [
+      'nodeplane dns check /etc/coredns/Corefile',
+      'kubectl -n kube-system get cm coredns -o jsonpath={.data.Corefile} | nodeplane dns check stdin',
+    ],
+  )
 
 const inOrder = (findings: readonly ConfigProblem[]): readonly ConfigProblem[] =>
   findings.toSorted((a, b) => (a.file === b.file ? (a.line ?? 0) - (b.line ?? 0) : 0))

@@ -4,21 +4,13 @@ import { Command } from 'commander'
 import { parseKubeDns, plainDomain } from '#dns/convert/kube-dns.ts'
 import { renderCorefile } from '#dns/convert/render.ts'
 import { ConfigError, describeError, formatProblem } from '#runtime/error.ts'
-import { type CommandIo, EXIT_OK, runCommand } from './command-line.ts'
+import { type CommandIo, EXIT_OK, runCommand, withExamples } from './command-line.ts'
 
 type Options = { readonly clusterDomain: string }
 
 /** `nodeplane dns convert`: kube-dns's ConfigMap as a Corefile. */
-export function run(args: readonly string[], io: CommandIo): Promise<number> {
-  const command = new Command('nodeplane dns convert')
-    .description("Prints the Corefile that does what kube-dns's ConfigMap says.")
-    .argument('[file]', "the ConfigMap as YAML or JSON; 'stdin' reads standard input", 'stdin')
-    .option('--cluster-domain <domain>', "the cluster's domain", 'cluster.local')
-    .addHelpText(
-      'after',
-      '\nExample:\n  kubectl -n kube-system get configmap kube-dns -o yaml | nodeplane dns convert > Corefile',
-    )
-  return runCommand<Options>(command, args, io, async ({ clusterDomain }, [file = 'stdin']) => {
+export const run = (args: readonly string[], io: CommandIo): Promise<number> =>
+  runCommand<Options>(createCommand(), args, io, async ({ clusterDomain }, [file = 'stdin']) => {
     const domain = plainDomain(clusterDomain)
     if (domain === undefined) {
       const message = `'${clusterDomain}' is not a domain`
@@ -31,7 +23,18 @@ export function run(args: readonly string[], io: CommandIo): Promise<number> {
     io.stdout.write(renderCorefile({ ...config, clusterDomain: domain }))
     return EXIT_OK
   })
-}
+
+export const createCommand = (): Command =>
+  withExamples(
+    new Command('nodeplane dns convert')
+      .description("Prints the Corefile that does what kube-dns's ConfigMap says.")
+      .argument('[file]', "the ConfigMap as YAML or JSON; 'stdin' reads standard input", 'stdin')
+      .option('--cluster-domain <domain>', "the cluster's domain", 'cluster.local'),
+    [
+      'kubectl -n kube-system get configmap kube-dns -o yaml | nodeplane dns convert > Corefile',
+      'nodeplane dns convert kube-dns.yaml --cluster-domain example.org',
+    ],
+  )
 
 async function textOf(file: string, { stdin }: CommandIo): Promise<string> {
   if (file === 'stdin') return await text(stdin)

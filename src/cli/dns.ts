@@ -14,7 +14,7 @@ import { createLogger, type Logger, type LogLevel, logLevels } from '#runtime/lo
 import { keepHeapSmall } from '#runtime/memory.ts'
 import { createMetrics, Gauge, type Metrics } from '#runtime/metrics.ts'
 import { version } from '#runtime/version.ts'
-import { type CommandIo, type CommandModule, EXIT_OK, runCommand } from './command-line.ts'
+import { type CommandIo, EXIT_OK, runCommand, withExamples } from './command-line.ts'
 
 type Options = {
   readonly conf?: string
@@ -27,56 +27,46 @@ type Options = {
   readonly logLevel: LogLevel
 }
 
-/** Words that stand where CoreDNS has only flags. */
-const verbs: Readonly<Record<string, () => Promise<CommandModule>>> = {
-  check: () => import('./dns-check.ts'),
-  convert: () => import('./dns-convert.ts'),
-}
-
-/** `nodeplane dns`: the DNS server, with CoreDNS's flags; `check` and `convert` beside it. */
-export async function run(args: readonly string[], io: CommandIo): Promise<number> {
-  const [verb = '', ...rest] = args
-  const load = Object.hasOwn(verbs, verb) ? verbs[verb] : undefined
-  return load === undefined ? await runServer(args, io) : await (await load()).run(rest, io)
-}
-
-function runServer(args: readonly string[], io: CommandIo): Promise<number> {
+/** `nodeplane dns`: the DNS server, with CoreDNS's flags. */
+export function run(args: readonly string[], io: CommandIo): Promise<number> {
   keepHeapSmall()
-  const command = new Command('nodeplane dns')
-    .description('Serves the names of a cluster, and whatever else a Corefile says.')
-    .option(
-      '--conf <file>',
-      "the Corefile; 'stdin' reads standard input (default: Corefile, if it is there)",
-    )
-    .option('-p, --dns.port <port>', 'port of server blocks that name none', parsePort, 53)
-    .option('--pidfile <file>', 'write the process id here')
-    .option('--plugins', 'list the plugins')
-    .option('--quiet', 'do not print what is served')
-    .option(
-      '--fast-path-workers <count>',
-      'threads that answer known names over UDP, for each address and port; 0 turns them off',
-      parseWorkers,
-      DEFAULT_FAST_PATH_WORKERS,
-    )
-    .option('--version', 'print the version')
-    .addOption(
-      new Option('--log-level <level>', "the process's own log on stderr")
-        .choices(logLevels)
-        .default('info'),
-    )
-    .addHelpText(
-      'after',
-      '\nAlso: nodeplane dns check [file]      tells what is wrong with a Corefile' +
-        "\n      nodeplane dns convert [file]    prints kube-dns's ConfigMap as a Corefile" +
-        '\n\nExample:\n  nodeplane dns --conf /etc/coredns/Corefile',
-    )
-  return runCommand<Options>(command, withTwoDashes(args), io, async options => {
+  return runCommand<Options>(createCommand(), withTwoDashes(args), io, async options => {
     if (options.version) io.stdout.write(`nodeplane-${version}\n`)
     else if (options.plugins) io.stdout.write(pluginList())
     else return serve(options, io)
     return EXIT_OK
   })
 }
+
+export const createCommand = (): Command =>
+  withExamples(
+    new Command('nodeplane dns')
+      .description('Serves the names of a cluster, and whatever else a Corefile says.')
+      .option(
+        '--conf <file>',
+        "the Corefile; 'stdin' reads standard input (default: Corefile, if it is there)",
+      )
+      .option('-p, --dns.port <port>', 'port of server blocks that name none', parsePort, 53)
+      .option('--pidfile <file>', 'write the process id here')
+      .option('--plugins', 'list the plugins')
+      .option('--quiet', 'do not print what is served')
+      .option(
+        '--fast-path-workers <count>',
+        'threads that answer known names over UDP, for each address and port; 0 turns them off',
+        parseWorkers,
+        DEFAULT_FAST_PATH_WORKERS,
+      )
+      .option('--version', 'print the version')
+      .addOption(
+        new Option('--log-level <level>', "the process's own log on stderr")
+          .choices(logLevels)
+          .default('info'),
+      ),
+    [
+      'nodeplane dns --conf /etc/coredns/Corefile',
+      "echo '.:1053 { forward . /etc/resolv.conf }' | nodeplane dns --conf stdin",
+    ],
+  )
 
 /** CoreDNS takes its flags with one dash or two; commander would read `-conf` as five letters. */
 const withTwoDashes = (args: readonly string[]): readonly string[] =>

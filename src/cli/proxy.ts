@@ -17,7 +17,7 @@ import { ConfigError, type ConfigProblem, describeError, formatProblem } from '#
 import { createLogger, type Logger, type LogLevel } from '#runtime/log.ts'
 import { keepHeapSmall } from '#runtime/memory.ts'
 import { version } from '#runtime/version.ts'
-import { type CommandIo, EXIT_OK, runCommand } from './command-line.ts'
+import { type CommandIo, EXIT_OK, runCommand, withExamples } from './command-line.ts'
 import { printDifferences, printRules } from './inspect-proxy.ts'
 import { runStandaloneProxy } from './standalone-proxy.ts'
 
@@ -36,11 +36,16 @@ type Options = {
 }
 
 /** `nodeplane proxy`: kube-proxy's place, with its flags and its file; docs/proxy-config.md. */
-export function run(all: readonly string[], io: CommandIo): Promise<number> {
+export const run = (args: readonly string[], io: CommandIo): Promise<number> =>
+  runProxyCommand(createCommand(), args, { io, isDiff: false })
+
+/** What `nodeplane proxy` and `nodeplane proxy diff` share: the options, and the settings they make. */
+export function runProxyCommand(
+  command: Command,
+  args: readonly string[],
+  { io, isDiff }: { readonly io: CommandIo; readonly isDiff: boolean },
+): Promise<number> {
   keepHeapSmall()
-  const isDiff = all[0] === 'diff'
-  const args = isDiff ? all.slice(1) : all
-  const command = createCommand()
   return runCommand<Options>(command, args, io, async options => {
     const given = givenFlags(command)
     const loaded = await load(options, given)
@@ -146,9 +151,21 @@ const logger = ({ logging }: Loaded['config'], { stderr }: CommandIo): Promise<L
 const levelOf = (verbosity: number): LogLevel =>
   verbosity >= 6 ? 'trace' : verbosity >= 3 ? 'debug' : 'info'
 
-function createCommand(): Command {
-  const command = new Command('nodeplane proxy')
-    .description('Programs Services into the kernel: kube-proxy, with its flags and its file.')
+export const createCommand = (): Command =>
+  withExamples(
+    withProxyOptions(
+      new Command('nodeplane proxy').description(
+        'Programs Services into the kernel: kube-proxy, with its flags and its file.',
+      ),
+    ),
+    [
+      'nodeplane proxy --config /var/lib/kube-proxy/config.conf --hostname-override node-a',
+      'nodeplane proxy --manifests ./manifests --proxy-mode nftables --dry-run',
+    ],
+  )
+
+export function withProxyOptions(command: Command): Command {
+  command
     .version(`nodeplane ${version}`, '--version [raw]')
     .optionsGroup('Options:')
     .option('--config <file>', 'a KubeProxyConfiguration; most other flags are ignored then')
@@ -164,10 +181,7 @@ function createCommand(): Command {
     .option('--machine-id-file <files>', 'no effect')
     .optionsGroup('Fields of a KubeProxyConfiguration (docs/proxy-config.md):')
   for (const flag of fieldFlags) command.addOption(optionOf(flag))
-  return command.addHelpText(
-    'after',
-    '\nnodeplane proxy diff takes the same options and tells in what the kernel differs from what should be.\n\nExample:\n  nodeplane proxy --config /var/lib/kube-proxy/config.conf --hostname-override node-a',
-  )
+  return command
 }
 
 function optionOf({ name, kind, fields }: FieldFlag): Option {

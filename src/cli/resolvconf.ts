@@ -13,7 +13,7 @@ import {
 import { validatePodDns } from '#dns/policy/validate.ts'
 import { type IpAddress, parseIpLenient } from '#net/ip.ts'
 import { ConfigError, describeError } from '#runtime/error.ts'
-import { type CommandIo, EXIT_OK, runCommand } from './command-line.ts'
+import { type CommandIo, EXIT_OK, runCommand, withExamples } from './command-line.ts'
 import { keyFromName, type LocatedPod, podFromFile } from './pod-file.ts'
 
 type Options = {
@@ -28,33 +28,36 @@ type Options = {
 }
 
 /** `nodeplane resolvconf`: a pod's resolv.conf on stdout and nothing else there; docs/dns-policy.md. */
-export function run(args: readonly string[], io: CommandIo): Promise<number> {
-  const command = new Command('nodeplane resolvconf')
-    .description("Prints the resolv.conf that the kubelet gives a pod, from the pod's dnsPolicy.")
-    .argument('[pod]', 'NAMESPACE/NAME of the pod; not needed for a file that holds one')
-    .option('-f, --filename <file>', 'YAML or JSON with the pod; - reads stdin')
-    .option('--manifests <dir>', 'a directory of YAML and JSON files with the pod')
-    .option('--kubeconfig <file>', 'the cluster with the pod')
-    .option('--cluster-dns <ips>', "the kubelet's clusterDNS, separated by commas", addresses, [])
-    .option('--cluster-domain <name>', "the kubelet's clusterDomain", '')
-    .option(
-      '--resolv-conf <file>',
-      "the kubelet's resolvConf; '' is its empty setting",
-      '/etc/resolv.conf',
-    )
-    .option('--node-ip <ips>', "the node's addresses, for an empty --resolv-conf", addresses, [])
-    .option('--explain', 'say on stderr where each entry came from')
-    .addHelpText(
-      'after',
-      '\nExample:\n  nodeplane resolvconf -f pod.yaml --cluster-dns 10.96.0.10 --cluster-domain cluster.local',
-    )
-  return runCommand<Options>(command, args, io, async (options, [name]) => {
+export const run = (args: readonly string[], io: CommandIo): Promise<number> =>
+  runCommand<Options>(createCommand(), args, io, async (options, [name]) => {
     const located = await findPod(options, name, io)
     refuseInvalid(located)
     await print(located, options, io)
     return EXIT_OK
   })
-}
+
+export const createCommand = (): Command =>
+  withExamples(
+    new Command('nodeplane resolvconf')
+      .description("Prints the resolv.conf that the kubelet gives a pod, from the pod's dnsPolicy.")
+      .argument('[pod]', 'NAMESPACE/NAME of the pod; not needed for a file that holds one')
+      .option('-f, --filename <file>', 'YAML or JSON with the pod; - reads stdin')
+      .option('--manifests <dir>', 'a directory of YAML and JSON files with the pod')
+      .option('--kubeconfig <file>', 'the cluster with the pod')
+      .option('--cluster-dns <ips>', "the kubelet's clusterDNS, separated by commas", addresses, [])
+      .option('--cluster-domain <name>', "the kubelet's clusterDomain", '')
+      .option(
+        '--resolv-conf <file>',
+        "the kubelet's resolvConf; '' is its empty setting",
+        '/etc/resolv.conf',
+      )
+      .option('--node-ip <ips>', "the node's addresses, for an empty --resolv-conf", addresses, [])
+      .option('--explain', 'say on stderr where each entry came from'),
+    [
+      'nodeplane resolvconf -f pod.yaml --cluster-dns 10.96.0.10 --cluster-domain cluster.local',
+      'nodeplane resolvconf default/web --kubeconfig /etc/kubernetes/kubelet.conf --cluster-dns 10.96.0.10 --explain',
+    ],
+  )
 
 async function findPod(
   { filename, manifests, kubeconfig }: Options,

@@ -26,6 +26,21 @@ export interface Backend extends AsyncDisposable {
    * was seen, upon which {@link replace} follows. It runs beside the other calls, and never fails.
    */
   guard?(lost: (reason: string) => void, signal: AbortSignal): Promise<void>
+  /**
+   * What went through each service port that has rules, by its key (see `servicePortKey`). Empty before the first sync. Not
+   * there: the mode does not count.
+   * @throws {NodeplaneError} the kernel could not be read.
+   */
+  serviceCounters?(signal: AbortSignal): Promise<ReadonlyMap<string, ServiceTraffic>>
+}
+
+/** What went through a service port since its rules were made; a destination that changes hands starts anew. */
+export type ServiceTraffic = {
+  /** Connections that were given an endpoint or refused. */
+  readonly connections: number
+  /** Of connections with an endpoint, in both directions; with the headers of IP. */
+  readonly packets: number
+  readonly bytes: number
 }
 
 /** What every backend is made with. */

@@ -38,6 +38,8 @@ export async function runFamily(options: FamilyOptions, signal: AbortSignal): Pr
     clock: options.clock ?? systemClock,
   }
   await using backend = await module.open({ ...common, settings })
+  const read = backend.serviceCounters?.bind(backend)
+  if (read !== undefined) options.onCounters?.(family, read)
   const cleanup = new ConntrackCleanup({
     ...common,
     nodePortAddresses: nodePortPrefixes(settings, family),

@@ -4,11 +4,15 @@ import type { IpFamily } from '#net/ip.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Logger } from '#runtime/log.ts'
 import type { Metrics } from '#runtime/metrics.ts'
+import type { Backend } from './backend.ts'
 import type { ProxySettings } from './settings.ts'
 import type { Modes } from './switching.ts'
 
 /** One family's rules hold everything that the store had at this revision. */
 export type Programmed = { readonly family: IpFamily; readonly revision: number }
+
+/** See `serviceCounters` of {@link Backend}. */
+export type ReadCounters = NonNullable<Backend['serviceCounters']>
 
 export type ProxyOptions = {
   /**
@@ -26,6 +30,8 @@ export type ProxyOptions = {
   readonly onQueued?: ((family: IpFamily) => void) | undefined
   /** Called after each successful sync of a family. */
   readonly onProgrammed?: ((programmed: Programmed) => void) | undefined
+  /** Called once with what counts a family's traffic, where the mode does. */
+  readonly onCounters?: ((family: IpFamily, read: ReadCounters) => void) | undefined
   /** Does the proxy keep up? Told to load balancers; yes when not given. */
   readonly isHealthy?: (() => boolean) | undefined
   /** Told what the cluster should know. */

@@ -21,6 +21,8 @@ export type ProxyServiceOptions = PrepareOptions & {
   readonly metrics: Metrics
   /** As {@link ProxyOptions.onProgrammed}. */
   readonly onProgrammed?: ((programmed: Programmed) => void) | undefined
+  /** As {@link ProxyOptions.onCounters}. */
+  readonly onCounters?: ProxyOptions['onCounters']
   /** Told what the cluster should know. */
   readonly onEvent?: EventSink | undefined
 }
@@ -88,7 +90,7 @@ class ProxyService {
   }
 
   #proxy(): ProxyOptions {
-    const { store, log, metrics, onEvent, onProgrammed } = this.#options
+    const { store, log, metrics, onEvent, onProgrammed, onCounters } = this.#options
     const health = this.#health
     return {
       store,
@@ -97,6 +99,7 @@ class ProxyService {
       metrics,
       isHealthy: () => health.isHealthy(),
       onEvent,
+      onCounters,
       onQueued: family => health.queued(family),
       onProgrammed: programmed => {
         health.updated(programmed.family)

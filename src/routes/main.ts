@@ -12,7 +12,7 @@ import { removeRoutes } from './apply.ts'
 import { masqueraderOf, removeMasquerade } from './masquerade/backend.ts'
 import { createRoutesMetrics } from './metrics.ts'
 import { withdrawMtu } from './mtu-file.ts'
-import type { PlannedRoute } from './plan.ts'
+import type { Plan } from './plan.ts'
 import { RoutesRunner } from './runner.ts'
 import type { RoutesSettings } from './settings.ts'
 import { watchKernel } from './watch.ts'
@@ -32,8 +32,8 @@ export type RoutesOptions = {
   readonly clock?: Clock | undefined
   /** Called after each sync: why the routes are not in the kernel, or undefined when they are. */
   readonly onStatus?: ((whyNot: string | undefined) => void) | undefined
-  /** Called before each sync with the routes to other nodes' pods that are to be there after it. */
-  readonly onPlanned?: ((routes: readonly PlannedRoute[]) => void) | undefined
+  /** Called with each plan before it is applied. */
+  readonly onPlan?: ((plan: Plan) => void) | undefined
 }
 
 /** The objects that routes are made of: all Nodes. */
@@ -63,7 +63,7 @@ export async function runRoutes(options: RoutesOptions, signal: AbortSignal): Pr
     clock,
     backoff: new Backoff({ initialMs: RETRY_INITIAL_MS, maxMs: RETRY_MAX_MS }),
     onStatus: whyNot => options.onStatus?.(whyNot),
-    onPlanned: routes => options.onPlanned?.(routes),
+    onPlan: plan => options.onPlan?.(plan),
   })
   using _watch = watchKernel(
     () => runner.watched,

@@ -13,7 +13,7 @@ import { type Applied, applyPlan, listNetwork, type Network, type RoutesKernel }
 import { type Members, membersOf } from './members.ts'
 import type { RoutesMetrics } from './metrics.ts'
 import { type Member, NodeReader } from './node-reader.ts'
-import { type Plan, type PlannedRoute, planRoutes } from './plan.ts'
+import { type Plan, planRoutes } from './plan.ts'
 import type { RoutesSettings } from './settings.ts'
 import { Trigger } from './trigger.ts'
 import { TroubleLog } from './trouble-log.ts'
@@ -37,8 +37,7 @@ export type RunnerOptions = {
   readonly backoff: Backoff
   /** Why the routes are not in the kernel, or undefined when they are. */
   readonly onStatus: (whyNot: string | undefined) => void
-  /** What is to be in the kernel from now on; told before it is written. */
-  readonly onPlanned: (routes: readonly PlannedRoute[]) => void
+  readonly onPlan: (plan: Plan) => void
 }
 
 /**
@@ -151,14 +150,14 @@ export class RoutesRunner {
   }
 
   async #syncNodes({ members, refusals }: Members, signal: AbortSignal): Promise<boolean> {
-    const { kernel, settings, metrics, clock, onPlanned } = this.#options
+    const { kernel, settings, metrics, clock } = this.#options
     const startMs = clock.monotonic()
     const network = await listNetwork(kernel.socket)
     const { uplinks, absent, homeless } = this.#whereWeAre(members, network)
     const plan = planRoutes({ settings, members, uplinks })
     const all = { ...plan, refusals: [...refusals, ...plan.refusals] }
     metrics.planned(all)
-    onPlanned(plan.routes)
+    this.#options.onPlan(all)
     const isIncomplete = homeless.length > 0
     this.#watch({ plan, uplinks, links: network.links, isIncomplete })
     const families = [...uplinks.keys(), ...absent]

@@ -1,7 +1,9 @@
 import { once } from 'node:events'
+import { renameSync, rmSync, statSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Metrics } from './metrics.ts'
+import { listenForRoot, prepareSocketFolder } from './root-socket.ts'
 
 export type HttpAnswer = {
   readonly status: number
@@ -21,6 +23,8 @@ export type HttpRequest = {
   /** Without the query. */
   readonly path: string
   readonly query: URLSearchParams
+  /** The header; what a browser was told to ask. */
+  readonly host: string | undefined
   /** The first 1,024 bytes of the body. */
   readonly text: () => Promise<string>
 }
@@ -50,29 +54,61 @@ const MAX_BODY_BYTES = 1024
  * @throws the system error of a failed bind (EADDRINUSE …).
  */
 export async function startHttpServer(
-  { host, port, ipv6Only = false, timeoutMs = TIMEOUT_MS }: HttpPlace,
+  { host, port, ipv6Only = false, timeoutMs }: HttpPlace,
   served: HttpRoutes | HttpHandler,
 ): Promise<HttpServer> {
-  const handler = typeof served === 'function' ? served : routed(served)
-  const server = createServer((request, response) => {
-    const [path = '/', query = ''] = (request.url ?? '/').split('?', 2)
-    const { method = 'GET' } = request
-    const text = () => bodyOf(request)
-    void answer(response, async () =>
-      handler({ method, path, query: new URLSearchParams(query), text }),
-    )
-  })
-  server.requestTimeout = timeoutMs
-  server.headersTimeout = Math.min(timeoutMs, TIMEOUT_MS)
-  server.timeout = timeoutMs
-  server.maxConnections = MAX_CONNECTIONS
+  const server = httpServerOf(served, timeoutMs)
   server.listen({ host, port, ipv6Only })
   await once(server, 'listening')
   const bound = server.address() as AddressInfo
   return { host: bound.address, port: bound.port, [Symbol.asyncDispose]: () => close(server) }
 }
 
-const routed =
+/**
+ * Serves on a unix socket that only this process' user can connect to. A path that somebody else serves is taken over.
+ * @param field names the setting of the path in errors.
+ * @throws {ConfigError} the path cannot be used. @throws the system error of a failed bind.
+ */
+export async function startHttpSocket(
+  { path, field }: { readonly path: string; readonly field: string },
+  served: HttpRoutes | HttpHandler,
+): Promise<AsyncDisposable> {
+  prepareSocketFolder(path, field)
+  const server = httpServerOf(served)
+  // A server removes the path that it was bound to when it ends: by then it may be the next process' socket.
+  const bound = `${path}.${process.pid}`
+  rmSync(bound, { force: true })
+  await listenForRoot(server, bound)
+  renameSync(bound, path)
+  const own = statSync(path).ino
+  return {
+    async [Symbol.asyncDispose]() {
+      if (statSync(path, { throwIfNoEntry: false })?.ino === own) rmSync(path, { force: true })
+      await close(server)
+    },
+  }
+}
+
+function httpServerOf(served: HttpRoutes | HttpHandler, timeoutMs = TIMEOUT_MS): Server {
+  const handler = typeof served === 'function' ? served : routed(served)
+  const server = createServer((request, response) => {
+    const [path = '/', query = ''] = (request.url ?? '/').split('?', 2)
+    const { method = 'GET' } = request
+    const { host } = request.headers
+    const text = () => bodyOf(request)
+    void answer(response, async () =>
+      handler({ method, path, host, query: new URLSearchParams(query), text }),
+    )
+  })
+  server.requestTimeout = timeoutMs
+  server.headersTimeout = Math.min(timeoutMs, TIMEOUT_MS)
+  server.timeout = timeoutMs
+  server.maxConnections = MAX_CONNECTIONS
+  return server
+}
+
+/** Answers GET and HEAD of some paths. */
+export const routed =
   (routes: HttpRoutes): HttpHandler =>
   ({ method, path, query }) => {
     if (method !== 'GET' && method !== 'HEAD') {

@@ -17,6 +17,8 @@ t.test('the least: a Corefile; the rest has defaults', async t => {
       interval: 30_000,
       maxMegabytes: 64,
     },
+    socket: '/run/nodeplane/agent.sock',
+    status: { address: '127.0.0.1:9155' },
     cni: false,
     http: { address: '127.0.0.1:9154' },
     log: { level: 'info' },

@@ -1,8 +1,13 @@
 import t from 'tap'
+import type { PartName } from '#agent/parts/part.ts'
 import { livenessRoute, readinessRoute, reasonInLine } from '#agent/readiness.ts'
 
-const well = (part: string, note?: string) => ({ part, whyNot: () => undefined, note: () => note })
-const ill = (part: string, reason: string) => ({ part, whyNot: () => reason })
+const well = (part: PartName, note?: string) => ({
+  part,
+  whyNot: () => undefined,
+  note: () => note,
+})
+const ill = (part: PartName, reason: string) => ({ part, whyNot: () => reason })
 const plain = new URLSearchParams()
 const verbose = new URLSearchParams('verbose')
 

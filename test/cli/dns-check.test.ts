@@ -1,12 +1,12 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { run } from '../../src/cli/dns.ts'
+import { main } from '../../src/main.ts'
 import { recordIo } from '../helper/command-io.ts'
 
 const call = async (args: readonly string[], stdin = '') => {
   const io = recordIo({ stdin })
-  return { code: await run(args, io), ...io.written }
+  return { code: await main(['dns', ...args], io), ...io.written }
 }
 
 t.test('every problem comes with line, column and the line itself; the exit code is 2', async t => {

@@ -115,7 +115,7 @@ t.test('the port of its HTTP server is taken: exit code 1, saying which', async 
 t.test('a port of DNS is taken: exit code 1, saying which', async t => {
   await occupy(5300)
   const files = {
-    'agent.yaml': `${DNS_ONLY}http: { address: "127.0.0.1:9155" }\n`,
+    'agent.yaml': `${DNS_ONLY}http: { address: "127.0.0.1:9156" }\n`,
     Corefile: GOOD_COREFILE,
   }
   t.match(await ended(t.testdir(files)), {

@@ -138,3 +138,56 @@ t.test('killed and started again: rules are adopted, connections live on', async
     [],
   )
 })
+
+t.test('the node tells about itself, to root by a socket and to local browsers', async t => {
+  await using _agent = await AgentProcess.start(node.net.node, { config })
+  await node.connect('10.96.0.20')
+  const socket = await node.net.node.exec('curl', [
+    '-sS',
+    '--unix-socket',
+    '/run/nodeplane/agent.sock',
+    'http://agent/api/v1/service?namespace=shop&name=web',
+  ])
+  t.match(JSON.parse(socket.stdout), {
+    clusterIPs: ['10.96.0.20'],
+    ports: [{ port: 80, endpoints: 1, ready: 1, traffic: { connections: Number } }],
+  })
+  const page = async (host: string) =>
+    (
+      await node.net.node.exec('curl', [
+        '-sS',
+        '-H',
+        `Host: ${host}`,
+        'http://127.0.0.1:9155/api/v1/node',
+      ])
+    ).stdout
+  t.match(JSON.parse(await page('localhost:9155')), {
+    node: 'node-a',
+    ready: true,
+    parts: [
+      { part: 'cluster', ok: true },
+      { part: 'proxy', ok: true },
+      { part: 'dns', ok: true },
+    ],
+  })
+  t.match(await page('evil.example'), 'ask by address')
+})
+
+t.test('commands show the node: status, services, one service, counters', async t => {
+  await using _agent = await AgentProcess.start(node.net.node, { config })
+  const nodeplane = async (...words: string[]) => {
+    const main = new URL('../../src/main.ts', import.meta.url).pathname
+    return (await node.net.node.exec(process.execPath, [main, ...words])).stdout
+  }
+  const status = await nodeplane('status')
+  t.match(status, /^OK {2}node node-a, nodeplane \S+, up \d+s, \d+ MiB$/m)
+  t.match(status, /^proxy +OK +2 service ports, 2 endpoints$/m)
+  t.match(status, /^dns +OK +\d+ quer/m)
+  t.match(
+    await nodeplane('service', 'list'),
+    /^shop +web +ClusterIP +10\.96\.0\.20 +80\/TCP +1\/1$/m,
+  )
+  t.match(await nodeplane('service', 'show', 'shop/web'), /^\S+:\d+ +\/TCP +ready /m)
+  const counters = JSON.parse(await nodeplane('service', 'counters', '-o', 'json')) as unknown
+  t.match(counters, [{ service: 'shop/web', port: '80/TCP' }, { service: 'shop/echo' }])
+})

@@ -11,18 +11,14 @@ const ROUTES_AT_ONCE = 64
 
 /** Asks the kernel for the way to other nodes' pods and compares it with the plan: a route of somebody else may come first. */
 export class RoutesProbe {
-  #planned: readonly PlannedRoute[] = []
   #next = 0
 
-  planned(routes: readonly PlannedRoute[]): void {
-    this.#planned = routes
-  }
-
-  async look(): Promise<ProbeResult> {
-    if (this.#planned.length === 0) return skipped('no other node has pods')
+  /** @throws {NetlinkError} */
+  async look(planned: readonly PlannedRoute[]): Promise<ProbeResult> {
+    if (planned.length === 0) return skipped('no other node has pods')
     using socket = NetlinkSocket.open()
     const links = new Map((await listLinks(socket)).map(({ index, name }) => [index, name]))
-    for (const route of this.#turn()) {
+    for (const route of this.#turn(planned)) {
       const found = await lookUpRoute(socket, hostIn(route.destination))
       const reason = whyOther(route, found, index => links.get(index))
       if (reason === undefined) continue
@@ -33,8 +29,7 @@ export class RoutesProbe {
   }
 
   /** Those that are looked up now. */
-  #turn(): readonly PlannedRoute[] {
-    const planned = this.#planned
+  #turn(planned: readonly PlannedRoute[]): readonly PlannedRoute[] {
     if (this.#next >= planned.length) this.#next = 0
     const turn = planned.slice(this.#next, this.#next + ROUTES_AT_ONCE)
     this.#next += turn.length

@@ -49,6 +49,11 @@ export class DnsPart implements AgentPart {
     this.#neighbours = neighbours
   }
 
+  /** Every zone that is served. */
+  get served(): readonly string[] {
+    return this.#server?.served ?? []
+  }
+
   whyNot(): string | undefined {
     if (this.#server === undefined) return 'not started yet'
     return this.#server.isReady() ? undefined : 'a plugin is not ready'

@@ -4,6 +4,7 @@ import type { StoreReader } from '#cluster/store.ts'
 import type { IpAddress, IpFamily } from '#net/ip.ts'
 import { usableFamilies } from '#proxy/config/families.ts'
 import type { ProxyConfig } from '#proxy/config/schema.ts'
+import type { ReadCounters } from '#proxy/options.ts'
 import { runProxyService, wantedByProxyService } from '#proxy/service.ts'
 import { runTogether } from '#runtime/run-together.ts'
 import { type ProbeResult, skipped } from '../health/probe.ts'
@@ -20,6 +21,8 @@ const NODE_WAIT_MS = 30_000
 export class ProxyPart implements AgentPart {
   readonly name = 'proxy'
   readonly wanted: Wanted
+  /** What counts its traffic, a family each, once it runs; the mode may have none. */
+  readonly counters: ReadCounters[] = []
   readonly #config: ProxyConfig
   readonly #context: AgentContext
   readonly #gate: PublishGate
@@ -68,6 +71,7 @@ export class ProxyPart implements AgentPart {
           nodeWaitMs: connection.manifests === undefined ? NODE_WAIT_MS : 0,
           log,
           metrics,
+          onCounters: (_family, read) => void this.counters.push(read),
           onProgrammed: ({ family, revision }) => {
             this.#missing.delete(family)
             this.#gate.programmed(family, revision)

@@ -1,6 +1,7 @@
 import { usableFamilies } from '#proxy/config/families.ts'
 import { type RoutesConfig, routesSettings } from '#routes/config.ts'
 import { runRoutes, wantedByRoutes } from '#routes/main.ts'
+import type { Plan } from '#routes/plan.ts'
 import type { ProbeResult } from '../health/probe.ts'
 import { RoutesProbe } from '../health/routes-probe.ts'
 import type { AgentContext, AgentPart } from './part.ts'
@@ -11,6 +12,7 @@ export class RoutesPart implements AgentPart {
   readonly wanted = wantedByRoutes
   readonly #config: RoutesConfig
   readonly #context: AgentContext
+  #plan: Plan | undefined
   #whyNot: string | undefined = 'not in the kernel yet'
   readonly #probe = new RoutesProbe()
 
@@ -19,12 +21,21 @@ export class RoutesPart implements AgentPart {
     this.#context = context
   }
 
+  get mode(): string {
+    return this.#config.mode
+  }
+
+  /** What is to be in the kernel; undefined before the cluster's Nodes are known. */
+  get plan(): Plan | undefined {
+    return this.#plan
+  }
+
   whyNot(): string | undefined {
     return this.#whyNot
   }
 
   probe(): Promise<ProbeResult> {
-    return this.#probe.look()
+    return this.#probe.look(this.#plan?.routes ?? [])
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -35,10 +46,12 @@ export class RoutesPart implements AgentPart {
         store,
         log,
         metrics,
+        onPlan: plan => {
+          this.#plan = plan
+        },
         onStatus: whyNot => {
           this.#whyNot = whyNot
         },
-        onPlanned: routes => this.#probe.planned(routes),
       },
       signal,
     )

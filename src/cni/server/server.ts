@@ -1,11 +1,10 @@
-import { once } from 'node:events'
-import { chmodSync, mkdirSync, rmSync, statSync } from 'node:fs'
-import { createServer, type Server, type Socket } from 'node:net'
-import { dirname } from 'node:path'
+import { rmSync } from 'node:fs'
+import { createServer, type Socket } from 'node:net'
 import { lockFile } from '#linux/file-lock.ts'
 import type { Clock } from '#runtime/clock.ts'
-import { ConfigError, describeError, NodeplaneError } from '#runtime/error.ts'
+import { describeError, NodeplaneError } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
+import { listenForRoot, prepareSocketFolder } from '#runtime/root-socket.ts'
 import { CniError, cniCodes, renderError } from '../spec/error.ts'
 import { newestCniVersion } from '../spec/version.ts'
 import {
@@ -30,8 +29,6 @@ const ANSWER_TIMEOUT_MS = 60_000
 const STOP_TIMEOUT_MS = 15_000
 /** A former agent may be stopping still. */
 const LOCK_TIMEOUT_MS = 20_000
-/** `sun_path` of struct sockaddr_un, with its NUL (unix(7)). */
-const MAX_PATH_BYTES = 108
 
 export type CniServerOptions = {
   /** Path of the socket. */
@@ -57,7 +54,7 @@ export async function startCniServer(
   signal: AbortSignal,
 ): Promise<AsyncDisposable> {
   const { socket, clock } = options
-  prepareFolder(socket)
+  prepareSocketFolder(socket, 'cni.socket')
   await using undo = new AsyncDisposableStack()
   // Else two agents would take the path from each other. The lock ends with its process.
   const lock = lockFile(`${socket}.lock`, { timeoutMs: LOCK_TIMEOUT_MS, clock, signal })
@@ -70,39 +67,13 @@ export async function startCniServer(
   const calls = new Calls(options)
   const server = createServer(connection => calls.serve(connection))
   server.maxConnections = MAX_CONNECTIONS
-  await listen(server, socket)
+  await listenForRoot(server, socket)
   undo.defer(async () => {
     // Closing removes the path too.
     server.close()
     await calls.end()
   })
   return undo.move()
-}
-
-/** One folder for root alone, so that nobody can put a socket of his own in its place. */
-function prepareFolder(socket: string): void {
-  const refuse = (message: string) => new ConfigError([{ field: 'cni.socket', message }])
-  if (Buffer.byteLength(socket) >= MAX_PATH_BYTES) {
-    throw refuse(`${socket} is longer than ${MAX_PATH_BYTES - 1} bytes`)
-  }
-  const folder = dirname(socket)
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const { uid, mode } = statSync(folder)
-  if (uid !== process.geteuid?.() || (mode & 0o022) !== 0) {
-    throw refuse(`${folder} must belong to root, and be writable for root alone`)
-  }
-}
-
-async function listen(server: Server, socket: string): Promise<void> {
-  // The kernel takes the mode at bind: there is no moment in which others may connect.
-  const umask = process.umask(0o177)
-  try {
-    server.listen(socket)
-  } finally {
-    process.umask(umask)
-  }
-  await once(server, 'listening')
-  chmodSync(socket, 0o600)
 }
 
 /** The connections of a server. */

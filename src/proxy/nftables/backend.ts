@@ -6,7 +6,7 @@ import type { IpFamily } from '#net/ip.ts'
 import type { Protocol } from '#net/protocol.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { Pace } from '#runtime/pace.ts'
-import type { Backend, ServiceStates } from '../backend.ts'
+import type { Backend, ServiceStates, ServiceTraffic } from '../backend.ts'
 import { guardTable, type TableWatch } from '../foreign-changes.ts'
 import { affinityMaps, rememberedIn, renderForgetting } from './affinity.ts'
 import { type Changes, type Elements, isEmpty } from './element.ts'
@@ -23,7 +23,7 @@ import {
 } from './render.ts'
 import { type OwnNode, type PortRules, portRules } from './route.ts'
 import type { Table } from './table.ts'
-import { counting, type ServiceTraffic, sumTraffic } from './traffic.ts'
+import { counting, sumTraffic } from './traffic.ts'
 
 export type NftablesOptions = LayoutOptions & {
   readonly node: OwnNode
@@ -130,11 +130,7 @@ export class NftablesBackend implements Backend {
     await guardTable({ watch, clock, onChange }, signal)
   }
 
-  /**
-   * What went through each service port that has rules, by its key (`namespace/name:port` with the protocol, see
-   * `servicePortKey`). Listed by an `nft` child: 0.2 s with 10,000 Services. Empty before the first sync.
-   * @throws {ExecError} nft could not be run or failed
-   */
+  /** Listed by an `nft` child: 0.2 s with 10,000 Services. */
   async serviceCounters(signal: AbortSignal): Promise<ReadonlyMap<string, ServiceTraffic>> {
     const { table, listCounters } = this.#options
     const listings = await Promise.all(

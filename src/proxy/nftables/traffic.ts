@@ -1,5 +1,6 @@
 import type { NftCounter } from '#linux/nft-listing.ts'
 import type { IpFamily } from '#net/ip.ts'
+import type { ServiceTraffic } from '../backend.ts'
 import { nftFamily } from './table.ts'
 
 /** Only a match of the protocol gives the original port its type. */
@@ -21,15 +22,6 @@ export const countingRules = (family: IpFamily): readonly string[] => [
   `${originalVip(family)} @traffic return`,
   `${originalNodePort(family)} @traffic-nodeports`,
 ]
-
-/** What went through a service port since its rules were made; a destination that changes hands starts anew. */
-export type ServiceTraffic = {
-  /** Connections that were given an endpoint or refused. */
-  readonly connections: number
-  /** Of connections with an endpoint, in both directions; with the headers of IP. */
-  readonly packets: number
-  readonly bytes: number
-}
 
 /** The containers that count, and what: connections by their first packet, or all packets of them. */
 export const counting = [

@@ -1,0 +1,31 @@
+import type { Clock } from '#runtime/clock.ts'
+import type { IncidentView } from './view/types.ts'
+
+/** The newest ones are kept. */
+const MAX_INCIDENTS = 200
+
+/** What went wrong on this node, and when it was put right. */
+export class Incidents {
+  readonly #clock: Pick<Clock, 'now'>
+  readonly #list: IncidentView[] = []
+
+  constructor(clock: Pick<Clock, 'now'>) {
+    this.#clock = clock
+  }
+
+  /** Something went wrong. @returns what to call when it has been put right. */
+  begin(incident: Pick<IncidentView, 'part' | 'message' | 'by'>): () => void {
+    const begun: IncidentView = { atMs: this.#clock.now(), ...incident }
+    this.#list.push(begun)
+    if (this.#list.length > MAX_INCIDENTS) this.#list.shift()
+    return () => {
+      const index = this.#list.indexOf(begun)
+      if (index >= 0) this.#list[index] = { ...begun, healedMs: this.#clock.now() }
+    }
+  }
+
+  /** The oldest first. */
+  list(): readonly IncidentView[] {
+    return this.#list
+  }
+}

@@ -1,0 +1,108 @@
+import {
+  type EndpointSlice,
+  keyOf,
+  SERVICE_NAME_LABEL,
+  type Service,
+  type ServicePortSpec,
+} from '#cluster/objects.ts'
+import type { StoreReader } from '#cluster/store.ts'
+import { servicePortKey } from '#proxy/service-port.ts'
+import type { EndpointView, ServicePortView, ServiceView, TrafficView } from './types.ts'
+
+type Traffic = ReadonlyMap<string, TrafficView>
+
+/** All Services by their names, with how many endpoints each port has. */
+export function servicesView(store: StoreReader, traffic: Traffic): readonly ServiceView[] {
+  const slices = slicesByService(store)
+  return [...store.list('Service')]
+    .map(service => serviceView(service, slices.get(keyOf(service)) ?? [], traffic))
+    .toSorted((a, b) => compare(a.namespace, b.namespace) || compare(a.name, b.name))
+}
+
+/** One Service; undefined where there is none of this name. */
+export function oneService(
+  store: StoreReader,
+  key: string,
+  traffic: Traffic,
+): ServiceView | undefined {
+  const service = store.get('Service', key)
+  return service && serviceView(service, slicesOf(store, key), traffic)
+}
+
+/** Each port of each endpoint of one Service, as its slices have them. */
+export const endpointsView = (store: StoreReader, key: string): readonly EndpointView[] =>
+  slicesOf(store, key).flatMap(slice =>
+    slice.endpoints.flatMap(endpoint =>
+      endpoint.addresses.flatMap(address =>
+        slice.ports.map(({ name, protocol, port }) => ({
+          slice: slice.metadata.name,
+          portName: name ?? '',
+          protocol,
+          address,
+          port,
+          ...endpoint.conditions,
+          node: endpoint.nodeName,
+          pod: endpoint.podName,
+          zone: endpoint.zone,
+        })),
+      ),
+    ),
+  )
+
+const compare = (a: string, b: string) => (a < b ? -1 : Number(a > b))
+
+function serviceView(
+  service: Service,
+  slices: readonly EndpointSlice[],
+  traffic: Traffic,
+): ServiceView {
+  const { metadata, type, clusterIPs, externalIPs, externalName, ports } = service
+  const ingress = service.loadBalancerIngress.flatMap(({ ip }) => ip ?? [])
+  return {
+    namespace: metadata.namespace,
+    name: metadata.name,
+    type,
+    clusterIPs: clusterIPs.length > 0 ? clusterIPs : [service.clusterIP].filter(ip => ip !== ''),
+    externalIPs: [...externalIPs, ...ingress],
+    ...(externalName === '' ? {} : { externalName }),
+    ports: ports.map(port => portView(keyOf(service), port, slices, traffic)),
+  }
+}
+
+function portView(
+  service: string,
+  { name, protocol, port, nodePort }: ServicePortSpec,
+  slices: readonly EndpointSlice[],
+  traffic: Traffic,
+): ServicePortView {
+  // An endpoint may be in several slices for a while.
+  const all = new Set<string>()
+  const ready = new Set<string>()
+  for (const { ports, endpoints } of slices) {
+    if (!ports.some(each => each.name === name && each.protocol === protocol)) continue
+    for (const { addresses, conditions } of endpoints) {
+      for (const address of addresses) {
+        all.add(address)
+        if (conditions.ready) ready.add(address)
+      }
+    }
+  }
+  return {
+    name,
+    protocol,
+    port,
+    ...(nodePort === 0 ? {} : { nodePort }),
+    endpoints: all.size,
+    ready: ready.size,
+    traffic: traffic.get(servicePortKey({ service, portName: name, protocol })),
+  }
+}
+
+const serviceKeyOf = ({ metadata }: EndpointSlice) =>
+  `${metadata.namespace}/${metadata.labels[SERVICE_NAME_LABEL] ?? ''}`
+
+const slicesOf = (store: StoreReader, key: string): readonly EndpointSlice[] =>
+  [...store.list('EndpointSlice')].filter(slice => serviceKeyOf(slice) === key)
+
+const slicesByService = (store: StoreReader): ReadonlyMap<string, readonly EndpointSlice[]> =>
+  Map.groupBy(store.list('EndpointSlice'), serviceKeyOf)

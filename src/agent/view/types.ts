@@ -1,0 +1,162 @@
+import type { Kind } from '#cluster/objects.ts'
+import type { PartName } from '../parts/part.ts'
+
+/**
+ * What the agent tells about its node, as JSON: the status page and the commands read nothing else. All of it is read only.
+ * Times are milliseconds since the epoch.
+ */
+
+/** `GET /api/v1/node` */
+export type NodeView = {
+  readonly node: string
+  readonly version: string
+  readonly pid: number
+  readonly startedMs: number
+  readonly nowMs: number
+  /** No part says why not. */
+  readonly ready: boolean
+  readonly parts: readonly PartView[]
+  readonly cluster: ClusterView
+  /** Of the process; bytes, and seconds of CPU since its start. */
+  readonly memoryBytes: number
+  readonly cpuSeconds: number
+}
+
+/** A part of the agent, `cluster` among them. */
+export type PartView = {
+  readonly part: PartName | 'cluster'
+  readonly ok: boolean
+  /** Why it is not ok. */
+  readonly reason?: string | undefined
+}
+
+export type ClusterView = {
+  /** Where objects come from: the URL of the API server or a folder. */
+  readonly origin: string
+  readonly kinds: readonly {
+    readonly kind: Kind
+    readonly count: number
+    readonly synced: boolean
+  }[]
+  /** When the source was heard of last; absent for a folder. */
+  readonly lastHeardMs?: number | undefined
+  /** The objects are of a snapshot, which was taken then. */
+  readonly staleSinceMs?: number | undefined
+}
+
+/** `GET /api/v1/services`, `GET /api/v1/service?namespace=N&name=N` (one of them, 404 where there is none) */
+export type ServiceView = {
+  readonly namespace: string
+  readonly name: string
+  readonly type: string
+  readonly clusterIPs: readonly string[]
+  readonly externalIPs: readonly string[]
+  readonly externalName?: string | undefined
+  readonly ports: readonly ServicePortView[]
+}
+
+export type ServicePortView = {
+  readonly name: string
+  readonly protocol: string
+  readonly port: number
+  readonly nodePort?: number | undefined
+  /** How many endpoints the slices have, and how many of those are ready. */
+  readonly endpoints: number
+  readonly ready: number
+  /** Where the mode counts; see `serviceCounters` of the proxy. */
+  readonly traffic?: TrafficView | undefined
+}
+
+/** Since the rules were made; the rates are of the last seconds, where two readings were made. */
+export type TrafficView = {
+  readonly connections: number
+  readonly packets: number
+  readonly bytes: number
+  readonly connectionsPerSecond?: number | undefined
+  readonly packetsPerSecond?: number | undefined
+  readonly bytesPerSecond?: number | undefined
+}
+
+/** `GET /api/v1/endpoints?namespace=N&name=N`: of one Service, each port of each address. */
+export type EndpointView = {
+  readonly slice: string
+  readonly portName: string
+  readonly protocol: string
+  readonly address: string
+  readonly port: number | undefined
+  readonly ready: boolean
+  readonly serving: boolean
+  readonly terminating: boolean
+  readonly node?: string | undefined
+  readonly pod?: string | undefined
+  readonly zone?: string | undefined
+}
+
+/** `GET /api/v1/dns` */
+export type DnsView = {
+  /** `[scheme://]zone:port[ on address]` */
+  readonly served: readonly string[]
+  /** Since the start, as all counts here. */
+  readonly queries: number
+  /** Answers by rcode (`NOERROR`, `NXDOMAIN` …). */
+  readonly rcodes: Readonly<Record<string, number>>
+  readonly cache: { readonly hits: number; readonly misses: number; readonly entries: number }
+  readonly upstreams: readonly {
+    readonly address: string
+    readonly queries: number
+    readonly meanMs?: number | undefined
+  }[]
+  /** The most asked names, and who asks most, of the last minutes; a sample. */
+  readonly topNames: readonly {
+    readonly name: string
+    readonly type: string
+    readonly count: number
+  }[]
+  readonly topClients: readonly {
+    readonly address: string
+    /** `namespace/name`, where it is one of this node's pods. */
+    readonly pod?: string | undefined
+    readonly count: number
+  }[]
+}
+
+/** `GET /api/v1/pods`: interfaces that this node's pods have. */
+export type PodView = {
+  /** `namespace/name`; absent for a container that is no pod. */
+  readonly pod?: string | undefined
+  readonly containerId: string
+  readonly interface: string
+  readonly network: string
+  readonly netns: string
+  readonly addresses: readonly string[]
+  readonly hostInterface?: string | undefined
+}
+
+/** `GET /api/v1/routes`: to the pods of other nodes. */
+export type RoutesView = {
+  readonly mode: string
+  readonly mtu?: number | undefined
+  readonly nodes: readonly {
+    readonly node: string
+    readonly podCIDRs: readonly string[]
+    readonly addresses: readonly string[]
+    /** How packets get there. */
+    readonly via: 'own' | 'route' | 'tunnel' | 'none'
+    readonly reason?: string | undefined
+  }[]
+}
+
+/** `GET /api/v1/incidents`: what went wrong and was noticed, the newest last; a bounded number of them. */
+export type IncidentView = {
+  readonly atMs: number
+  readonly part: PartName | 'cluster'
+  /** What happened, in one line. */
+  readonly message: string
+  /** Who did it, where the kernel says. */
+  readonly by?: string | undefined
+  /** It was put right then; absent while it goes on. */
+  readonly healedMs?: number | undefined
+}
+
+/** `GET /api/v1/objects?kind=K[&key=NAMESPACE/NAME]`: what the agent keeps of the cluster's objects (`#cluster/objects.ts`). */
+export type ObjectsView = readonly unknown[]

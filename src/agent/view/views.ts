@@ -1,0 +1,89 @@
+import { type Kind, type ObjectOf } from '#cluster/objects.ts'
+import type { Store } from '#cluster/store.ts'
+import type { Clock } from '#runtime/clock.ts'
+import type { Metrics } from '#runtime/metrics.ts'
+import type { Incidents } from '../incidents.ts'
+import type { CniPart } from '../parts/cni.ts'
+import type { DnsPart } from '../parts/dns.ts'
+import type { ProxyPart } from '../parts/proxy.ts'
+import type { RoutesPart } from '../parts/routes.ts'
+import type { ReadinessCheck } from '../readiness.ts'
+import { statusOf } from '../status/status.ts'
+import { dnsView } from './dns.ts'
+import { kindsView, nodeView } from './node.ts'
+import { podsView } from './pods.ts'
+import { routesView } from './routes.ts'
+import type { Views } from './serve.ts'
+import { endpointsView, oneService, servicesView } from './services.ts'
+import { TrafficReader } from './traffic.ts'
+
+/** What the views look at. */
+export type Viewed = {
+  readonly node: string
+  readonly origin: () => string
+  readonly kinds: () => readonly Kind[]
+  readonly checks: () => readonly ReadinessCheck[]
+  readonly store: Store
+  readonly metrics: Metrics
+  readonly incidents: Incidents
+  readonly proxy: Pick<ProxyPart, 'counters'> | undefined
+  readonly dns: Pick<DnsPart, 'served'> | undefined
+  readonly cni: Pick<CniPart, 'pods'> | undefined
+  readonly routes: Pick<RoutesPart, 'mode' | 'plan'> | undefined
+  readonly clock: Clock
+  /** Ends what a view has begun. */
+  readonly stop: AbortSignal
+}
+
+/** All that the agent tells; see types.ts. */
+export function agentViews(viewed: Viewed): Views {
+  const { node, store, metrics, incidents, proxy, dns, cni, routes, clock, stop } = viewed
+  const counters = new TrafficReader(proxy?.counters ?? [], clock)
+  const traffic = () => counters.read(stop)
+  const self = () => {
+    const cluster = { origin: viewed.origin(), kinds: kindsView(store, viewed.kinds()) }
+    return nodeView({ node, checks: viewed.checks(), cluster, nowMs: clock.now() })
+  }
+  const top = { topNames: [], topClients: [] }
+  const names = () => dns && dnsView(metrics, { served: dns.served, top })
+  const pods = () => cni && podsView(cni.pods?.list() ?? [])
+  const ways = () =>
+    routes && routesView(store.list('Node'), { own: node, mode: routes.mode, plan: routes.plan })
+  const status = async () =>
+    statusOf({
+      node: self(),
+      // Counters are read by those who want to see them: a glance must cost little.
+      services: servicesView(store, new Map()),
+      dns: await names(),
+      pods: pods(),
+      routes: ways(),
+      incidents: incidents.list(),
+    })
+  return {
+    node: self,
+    services: async () => servicesView(store, await traffic()),
+    service: async query => oneService(store, keyFrom(query), await traffic()),
+    endpoints: query => endpointsView(store, keyFrom(query)),
+    dns: names,
+    pods,
+    routes: ways,
+    status,
+    incidents: () => incidents.list(),
+    objects: query => objectsView(viewed, query),
+  }
+}
+
+const keyFrom = (query: URLSearchParams): string =>
+  `${query.get('namespace') ?? ''}/${query.get('name') ?? ''}`
+
+function objectsView(
+  { store, kinds }: Viewed,
+  query: URLSearchParams,
+): readonly ObjectOf[Kind][] | undefined {
+  const kind = kinds().find(each => each === query.get('kind'))
+  if (kind === undefined) return undefined
+  const key = query.get('key')
+  if (key === null) return [...store.list(kind)]
+  const object = store.get(kind, key)
+  return object && [object]
+}

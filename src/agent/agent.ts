@@ -11,6 +11,7 @@ import { metricsRoute, startHttpServer, startHttpSocket } from '#runtime/http-se
 import type { Logger } from '#runtime/log.ts'
 import { createMetrics, type Metrics } from '#runtime/metrics.ts'
 import { type Part, runTogether, untilAborted } from '#runtime/run-together.ts'
+import { type AnnounceConfig, Announcer } from './announce/announcer.ts'
 import { AgentCluster } from './cluster.ts'
 import { Prober } from './health/prober.ts'
 import { Incidents } from './incidents.ts'
@@ -41,6 +42,8 @@ export type AgentOptions = {
   readonly cni: CniPartConfig | undefined
   /** undefined: the routes to other nodes are somebody else's. */
   readonly routes: RoutesConfig | undefined
+  /** Who is told that the node is ready. */
+  readonly announce: AnnounceConfig
   /** undefined: nothing is kept for a start without the API server. */
   readonly snapshot: SnapshotSettings | undefined
   readonly http: { readonly host: string; readonly port: number }
@@ -88,6 +91,7 @@ class Agent {
   readonly #cluster: AgentCluster
   readonly #parts: Parts
   readonly #prober: Prober
+  readonly #announcer: Announcer
   readonly #snapshot: SnapshotKeeper | undefined
   readonly #metrics: Metrics
   readonly #incidents = new Incidents(systemClock)
@@ -110,11 +114,23 @@ class Agent {
     this.#metrics = metrics
     const context = { ...options, store, cluster: this.#cluster, metrics }
     this.#parts = partsOf(options, context, part => this.#whyNotBefore(part))
+    const whyNotReady = () => reasonInLine(this.#ownChecks)
+    const { announce, nodeName } = options
+    const told = { ...announce, nodeName, connection, store, whyNotReady, clock: systemClock, log }
+    this.#announcer = new Announcer(told)
     this.#prober = new Prober({ parts: inOrder(this.#parts), clock: systemClock, log, metrics })
   }
 
   /** What must hold for the node to be ready; complete from the start, so that nothing is ready by being unknown. */
   get checks(): readonly ReadinessCheck[] {
+    const whyNotTold = () => this.#announcer.whyNot()
+    return this.#ownChecks.map(check =>
+      check.part === 'cni' ? { ...check, whyNot: () => check.whyNot() ?? whyNotTold() } : check,
+    )
+  }
+
+  /** What must hold before anybody is told. */
+  get #ownChecks(): readonly ReadinessCheck[] {
     return [
       { part: 'cluster', whyNot: () => this.#whyNotListed(), note: () => this.#ageNote() },
       ...inOrder(this.#parts).map(part => ({
@@ -163,6 +179,7 @@ class Agent {
           ),
           ...(configWatch === undefined ? [] : [configWatch]),
           signal => this.#prober.run(signal),
+          signal => this.#announcer.run(signal),
           async signal => this.#snapshot?.run(() => this.#cluster.reading, signal),
           async signal => {
             await Promise.race([this.#failure.promise, untilAborted(signal)])
@@ -178,8 +195,10 @@ class Agent {
   /** What all parts want. Routes want every Node, which the proxy's own Node is among. */
   #wanted(): Wanted {
     const all = inOrder(this.#parts).map(({ wanted }) => wanted)
-    const { routes } = this.#options
-    return Object.assign({}, ...all, routes === undefined ? {} : { Node: {} }) as Wanted
+    const { routes, announce, nodeName } = this.#options
+    const isTold = announce.install !== undefined || announce.readyTaint !== undefined
+    const own = isTold ? { Node: { fieldSelector: `metadata.name=${nodeName}` } } : {}
+    return Object.assign(own, ...all, routes === undefined ? {} : { Node: {} }) as Wanted
   }
 
   /** Why what `part` stands on does not stand yet. */

@@ -3,8 +3,10 @@ import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { Command } from 'commander'
 import { runAgent } from '#agent/agent.ts'
+import type { CniInstallConfig } from '#agent/announce/install-cni.ts'
 import { type AgentConfig, type KubeletDnsConfig, parseAgentConfig } from '#agent/config.ts'
 import { unbindAddresses } from '#agent/node-local/bound-addresses.ts'
+import { whyNoConflist } from '#cni/install/conflist.ts'
 import { createLineLog } from '#dns/line-log.ts'
 import { parseIp } from '#net/ip.ts'
 import { configFromFile, configFromFlags, type LoadedConfig } from '#proxy/config/load.ts'
@@ -44,6 +46,7 @@ export function run(args: readonly string[], io: CommandIo): Promise<number> {
         dns: config.dns === false ? undefined : dnsOptions(config.dns),
         cni: config.cni === false ? undefined : cniOptions(config.cni),
         routes: config.routes === false ? undefined : config.routes,
+        announce: { install: await cniInstallOf(config), readyTaint: config.readyTaint },
         snapshot: config.snapshot === false ? undefined : snapshotOptions(config.snapshot),
         http: splitAddress(config.http.address),
         socket: config.socket,
@@ -147,6 +150,21 @@ const cniOptions = ({
   journalDir,
   podDns: podDNS && kubeletDns(podDNS),
 })
+
+async function cniInstallOf({ cni }: AgentConfig): Promise<CniInstallConfig | undefined> {
+  if (cni === false || cni.install === undefined) return undefined
+  const { conflist, ...install } = cni.install
+  const field = 'cni.install.conflist'
+  const text =
+    typeof conflist === 'string'
+      ? await readConfig(conflist, field)
+      : conflist && `${JSON.stringify(conflist, undefined, 2)}\n`
+  const message = text === undefined ? undefined : whyNoConflist(text)
+  if (message === undefined) return { ...install, conflist: text }
+  throw new ConfigError([
+    { ...(typeof conflist === 'string' ? { file: conflist } : {}), field, message },
+  ])
+}
 
 const snapshotOptions = (snapshot: Exclude<AgentConfig['snapshot'], false>) => ({
   path: snapshot.file,

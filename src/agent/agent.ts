@@ -94,7 +94,7 @@ class Agent {
   readonly #announcer: Announcer
   readonly #snapshot: SnapshotKeeper | undefined
   readonly #metrics: Metrics
-  readonly #incidents = new Incidents(systemClock)
+  readonly #incidents: Incidents
 
   constructor(options: AgentOptions, metrics: Metrics) {
     const { connection, log } = options
@@ -112,7 +112,9 @@ class Agent {
       this.#sources.signal,
     )
     this.#metrics = metrics
-    const context = { ...options, store, cluster: this.#cluster, metrics }
+    const incidents = new Incidents(systemClock, metrics)
+    this.#incidents = incidents
+    const context = { ...options, store, cluster: this.#cluster, metrics, incidents }
     this.#parts = partsOf(options, context, part => this.#whyNotBefore(part))
     const whyNotReady = () => reasonInLine(this.#ownChecks)
     const { announce, nodeName } = options

@@ -1,6 +1,7 @@
 import type { Clock } from '#runtime/clock.ts'
 import { describeError, isAbort } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
+import type { LossSink } from '#runtime/loss.ts'
 import { runTogether } from '#runtime/run-together.ts'
 import type { Journal } from './journal/journal.ts'
 import { sweep } from './journal/sweep.ts'
@@ -16,6 +17,8 @@ export type CaretakerOptions = {
   readonly calls: CallHandler
   readonly plugins: readonly CniPlugin[]
   readonly onReclaimed: (count: number) => void
+  /** Told of what live attachments have lost. */
+  readonly onLoss?: LossSink | undefined
   readonly clock: Clock
   readonly log: Logger
 }

@@ -1,11 +1,17 @@
-import { watchNftTable } from '#linux/netlink/events.ts'
+import { RTM_DELADDR } from '#linux/netlink/address.ts'
+import { RouteGroup, watchNftTable, watchRouting } from '#linux/netlink/events.ts'
+import { decodeLink, RTM_DELLINK, RTM_NEWLINK } from '#linux/netlink/link-message.ts'
+import type { Message } from '#linux/netlink/message.ts'
+import { decodeRoute, RTM_DELROUTE } from '#linux/netlink/route.ts'
+import { addressBits } from '#net/ip.ts'
 import { describeError, isAbort } from '#runtime/error.ts'
 import type { CaretakerOptions } from './caretaker.ts'
 import { type LiveEntry, LiveView, liveAttachment } from './journal/live.ts'
 import type { CniPlugin } from './spec/plugin.ts'
+import { HOST_LINK_MARK } from './veth/identity.ts'
 
 /** A flush is followed by other changes, and our own ADDs change the tables too: they are looked at together. */
-const SETTLE_MS = 700
+const SETTLE_MS = 300
 /** Some changes are announced by nobody: iptables in its legacy form. */
 const LOOK_INTERVAL_MS = 30_000
 
@@ -17,6 +23,9 @@ export async function restoreRules(options: CaretakerOptions, stop: AbortSignal)
   using watching = new DisposableStack()
   for (const table of new Set(plugins.flatMap(({ restoring }) => restoring?.tables ?? []))) {
     watching.use(watchNftTable(table, () => changed.resolve()))
+  }
+  if (plugins.some(({ restoring }) => restoring?.hasLinks === true)) {
+    watching.use(watchLinks(() => changed.resolve()))
   }
   let failures = 0
   while (!stop.aborted) {
@@ -41,10 +50,28 @@ export async function restoreRules(options: CaretakerOptions, stop: AbortSignal)
   }
 }
 
+/** Tells of links, addresses and routes that are taken away, and of ports that leave their bridge or are set down. */
+function watchLinks(onChange: () => void): Disposable {
+  const groups = Object.values(RouteGroup).filter(group => group !== RouteGroup.neighbour)
+  const onMessage = ({ type, payload }: Message) => {
+    if (type === RTM_DELLINK || type === RTM_DELADDR) return onChange()
+    if (type === RTM_DELROUTE) {
+      const { destination } = decodeRoute(payload) ?? {}
+      // Only those to single addresses are ours.
+      if (destination?.length === addressBits(destination?.family ?? 4)) onChange()
+    }
+    if (type !== RTM_NEWLINK) return
+    const { kind, alias, isUp, masterIndex } = decodeLink(payload)
+    const isOurs = alias?.startsWith(HOST_LINK_MARK) === true
+    if (isOurs ? !isUp || masterIndex === undefined : kind === 'bridge' && !isUp) onChange()
+  }
+  return watchRouting(groups, onMessage, onChange)
+}
+
 async function restoreOf(
   plugin: CniPlugin,
   known: readonly LiveEntry[],
-  { journal, calls, log, signal }: CaretakerOptions & { readonly signal: AbortSignal },
+  { journal, calls, onLoss, log, signal }: CaretakerOptions & { readonly signal: AbortSignal },
 ): Promise<void> {
   const { restoring } = plugin
   if (restoring === undefined || known.length === 0) return
@@ -55,6 +82,8 @@ async function restoreOf(
       context,
     ),
   )
+  if (lost.size === 0) return
+  const healed = onLoss?.({ what: `what ${plugin.name} made for ${lost.size} attachments` })
   let restored = 0
   for (const { entry } of known.filter(({ live }) => lost.has(live))) {
     await calls.inTurn({ plugin: plugin.name, ...entry }, async () => {
@@ -66,5 +95,6 @@ async function restoreOf(
       restored += 1
     })
   }
+  healed?.()
   if (restored > 0) log.warn({ plugin: plugin.name, attachments: restored }, 'lost rules restored')
 }

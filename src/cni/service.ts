@@ -1,5 +1,6 @@
 import { systemClock } from '#runtime/clock.ts'
 import type { Logger } from '#runtime/log.ts'
+import type { LossSink } from '#runtime/loss.ts'
 import type { Metrics } from '#runtime/metrics.ts'
 import { version } from '#runtime/version.ts'
 import { type Attachment, attachmentOf } from './attachment.ts'
@@ -27,6 +28,8 @@ export type CniServiceOptions = {
   readonly dnsOf: (pod: PodName) => CniDns | undefined
   /** The socket takes calls, and this is who they make known. */
   readonly onServing: (pods: AttachedPods) => void
+  /** Told of what live attachments have lost. */
+  readonly onLoss?: LossSink | undefined
   readonly metrics: Metrics
   readonly log: Logger
 }
@@ -55,7 +58,8 @@ export async function runCniService(options: CniServiceOptions, stop: AbortSigna
   options.onServing(pods)
   log.info({ socket, pods: pods.size }, 'serving CNI calls')
   const onReclaimed = (count: number) => callMetrics.reclaimed(count)
-  await takeCare({ journal, calls, plugins, onReclaimed, clock, log }, stop)
+  const { onLoss } = options
+  await takeCare({ journal, calls, plugins, onReclaimed, onLoss, clock, log }, stop)
 }
 
 /** Keeps the register of pods and the journal, and gives the result of a known pod the DNS settings of its dnsPolicy. */

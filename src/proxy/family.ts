@@ -59,6 +59,7 @@ export async function runFamily(options: FamilyOptions, signal: AbortSignal): Pr
     backend,
     backoff: new Backoff(RETRY),
     onQueued: () => onQueued?.(family),
+    onLoss: options.onLoss,
     async onProgrammed(revision, changed) {
       onProgrammed?.({ family, revision })
       const pace = new Pace()

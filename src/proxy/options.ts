@@ -3,6 +3,7 @@ import type { StoreReader } from '#cluster/store.ts'
 import type { IpFamily } from '#net/ip.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Logger } from '#runtime/log.ts'
+import type { LossSink } from '#runtime/loss.ts'
 import type { Metrics } from '#runtime/metrics.ts'
 import type { Backend } from './backend.ts'
 import type { ProxySettings } from './settings.ts'
@@ -30,6 +31,8 @@ export type ProxyOptions = {
   readonly onQueued?: ((family: IpFamily) => void) | undefined
   /** Called after each successful sync of a family. */
   readonly onProgrammed?: ((programmed: Programmed) => void) | undefined
+  /** Told of rules that somebody else took away or changed. */
+  readonly onLoss?: LossSink | undefined
   /** Called once with what counts a family's traffic, where the mode does. */
   readonly onCounters?: ((family: IpFamily, read: ReadCounters) => void) | undefined
   /** Does the proxy keep up? Told to load balancers; yes when not given. */

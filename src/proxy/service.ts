@@ -21,6 +21,8 @@ export type ProxyServiceOptions = PrepareOptions & {
   readonly metrics: Metrics
   /** As {@link ProxyOptions.onProgrammed}. */
   readonly onProgrammed?: ((programmed: Programmed) => void) | undefined
+  /** As {@link ProxyOptions.onLoss}. */
+  readonly onLoss?: ProxyOptions['onLoss']
   /** As {@link ProxyOptions.onCounters}. */
   readonly onCounters?: ProxyOptions['onCounters']
   /** Told what the cluster should know. */
@@ -90,7 +92,7 @@ class ProxyService {
   }
 
   #proxy(): ProxyOptions {
-    const { store, log, metrics, onEvent, onProgrammed, onCounters } = this.#options
+    const { store, log, metrics, onEvent, onProgrammed, onCounters, onLoss } = this.#options
     const health = this.#health
     return {
       store,
@@ -100,6 +102,7 @@ class ProxyService {
       isHealthy: () => health.isHealthy(),
       onEvent,
       onCounters,
+      onLoss,
       onQueued: family => health.queued(family),
       onProgrammed: programmed => {
         health.updated(programmed.family)

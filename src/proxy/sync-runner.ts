@@ -3,6 +3,7 @@ import type { Backoff } from '#runtime/backoff.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { describeError } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
+import type { LossSink } from '#runtime/loss.ts'
 import { Pace } from '#runtime/pace.ts'
 import type { Backend } from './backend.ts'
 import type { ChangeTracker, ServicePortState } from './change-tracker.ts'
@@ -21,6 +22,7 @@ export type SyncRunnerOptions = {
   readonly backoff: Backoff
   /** There are changes that the kernel lacks. */
   readonly onQueued: () => void
+  readonly onLoss?: LossSink | undefined
   /**
    * The kernel has everything up to this revision of the store, which is what the tracker holds until what this returns
    * has settled. Since the last one these Services changed, at the first all.
@@ -47,6 +49,8 @@ export class SyncRunner {
   #isSynced = false
   /** Aborted to end a wait for changes: somebody changed what is ours. */
   #alarm = new AbortController()
+  /** To be called when all is there again. */
+  #healed: (() => void)[] = []
 
   constructor(options: SyncRunnerOptions) {
     this.#options = options
@@ -70,6 +74,8 @@ export class SyncRunner {
 
   #lost(reason: string): void {
     this.#options.log.warn({ reason }, 'rules were changed by somebody else')
+    const healed = this.#options.onLoss?.({ what: reason })
+    if (healed !== undefined) this.#healed.push(healed)
     this.recompute()
   }
 
@@ -176,6 +182,7 @@ export class SyncRunner {
     this.#triggersMs.length = 0
     // What was lost while this was written may be among what it found right.
     this.#full = this.#alarm.signal.aborted
+    if (full && !this.#full) for (const healed of this.#healed.splice(0)) healed()
     await onProgrammed(this.#revision, this.#changed)
     this.#changed.clear()
   }

@@ -6,6 +6,7 @@ import { ipFamilies } from '#net/ip.ts'
 import { Backoff } from '#runtime/backoff.ts'
 import { type Clock, systemClock } from '#runtime/clock.ts'
 import type { Logger } from '#runtime/log.ts'
+import type { LossSink } from '#runtime/loss.ts'
 import type { Metrics } from '#runtime/metrics.ts'
 import { OFFERED_MTU_FILE } from '#runtime/offered-mtu.ts'
 import { removeRoutes } from './apply.ts'
@@ -32,6 +33,8 @@ export type RoutesOptions = {
   readonly clock?: Clock | undefined
   /** Called after each sync: why the routes are not in the kernel, or undefined when they are. */
   readonly onStatus?: ((whyNot: string | undefined) => void) | undefined
+  /** Told of routes, links and masquerade that somebody else took away. */
+  readonly onLoss?: LossSink | undefined
   /** Called with each plan before it is applied. */
   readonly onPlan?: ((plan: Plan) => void) | undefined
 }
@@ -64,6 +67,7 @@ export async function runRoutes(options: RoutesOptions, signal: AbortSignal): Pr
     backoff: new Backoff({ initialMs: RETRY_INITIAL_MS, maxMs: RETRY_MAX_MS }),
     onStatus: whyNot => options.onStatus?.(whyNot),
     onPlan: plan => options.onPlan?.(plan),
+    onLoss: options.onLoss,
   })
   using _watch = watchKernel(
     () => runner.watched,

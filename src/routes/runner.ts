@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Node } from '#cluster/objects.ts'
 import type { Feed } from '#cluster/store.ts'
 import type { Link } from '#linux/netlink/link.ts'
@@ -7,15 +8,17 @@ import type { Backoff } from '#runtime/backoff.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { describeError } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
+import type { LossSink } from '#runtime/loss.ts'
 import { Pace } from '#runtime/pace.ts'
 import { runTogether } from '#runtime/run-together.ts'
+import { Trigger } from '#runtime/trigger.ts'
 import { type Applied, applyPlan, listNetwork, type Network, type RoutesKernel } from './apply.ts'
 import { type Members, membersOf } from './members.ts'
 import type { RoutesMetrics } from './metrics.ts'
 import { type Member, NodeReader } from './node-reader.ts'
 import { type Plan, planRoutes } from './plan.ts'
 import type { RoutesSettings } from './settings.ts'
-import { Trigger } from './trigger.ts'
+
 import { TroubleLog } from './trouble-log.ts'
 import { type Uplink, uplinkOf } from './uplink.ts'
 import type { Watched } from './watch.ts'
@@ -38,6 +41,7 @@ export type RunnerOptions = {
   /** Why the routes are not in the kernel, or undefined when they are. */
   readonly onStatus: (whyNot: string | undefined) => void
   readonly onPlan: (plan: Plan) => void
+  readonly onLoss?: LossSink | undefined
 }
 
 /**
@@ -61,6 +65,10 @@ export class RoutesRunner {
     isIncomplete: true,
   }
   #mtu: number | undefined
+  /** What was in the kernel, all of it, after the last sync that did not fail. */
+  #settled: Plan | undefined
+  /** To be called when all is there again. */
+  #healed: (() => void)[] = []
 
   constructor(options: RunnerOptions) {
     this.#options = options
@@ -165,8 +173,21 @@ export class RoutesRunner {
     // What was cut short is no failure.
     signal.throwIfAborted()
     this.#watch({ plan, uplinks, links: network.links, isIncomplete, applied })
+    this.#noteLoss(plan, applied)
     this.#report({ plan: all, applied, homeless, durationMs: clock.monotonic() - startMs })
     return applied.failures.length === 0 && homeless.length === 0
+  }
+
+  /** The same plan as before, and something was to be written: somebody took it away. */
+  #noteLoss(plan: Plan, { writes, failures }: Applied): void {
+    if (writes > 0 && isDeepStrictEqual(this.#settled, plan)) {
+      const what = `${writes} of the routes, tunnels and their settings were gone or changed`
+      const healed = this.#options.onLoss?.({ what })
+      if (healed !== undefined) this.#healed.push(healed)
+    }
+    if (failures.length > 0) return
+    this.#settled = plan
+    for (const healed of this.#healed.splice(0)) healed()
   }
 
   /**

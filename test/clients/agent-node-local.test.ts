@@ -86,6 +86,44 @@ t.test('queries to the cluster DNS address stay on the node, untracked', async t
   t.strictSame(await answerers(), all('service'))
 })
 
+t.test('addresses and rules that somebody takes away are back, and told of once', async t => {
+  await using agent = await AgentProcess.start(node.net.node, { config })
+  await caught()
+  const incidents = async () => {
+    const { stdout } = await node.net.node.exec('curl', [
+      '-s',
+      'http://127.0.0.1:9155/api/v1/incidents',
+    ])
+    return JSON.parse(stdout) as { part: string; message: string; healedMs?: number }[]
+  }
+  t.strictSame(await incidents(), [])
+  await node.net.node.ip('address delete 10.96.0.10/32 dev lo')
+  await eventually('the address to be back', async () =>
+    (await node.net.node.ip('-brief address show dev lo')).includes('10.96.0.10'),
+  )
+  t.strictSame(await answerers(), all('agent'))
+  await node.net.node.exec('nft', ['flush', 'ruleset'])
+  await eventually(
+    'what remembers the addresses to be back',
+    async () => (await leftovers()).filter(name => name === 'nodeplane-dns-addresses').length === 2,
+  )
+  await eventually('the Services to be back', async () => (await node.rules()).includes('vips'))
+  t.strictSame(await answerers(), all('agent'))
+  const told = await eventually('all to be put right', async () => {
+    const list = await incidents()
+    return list.length >= 4 && list.every(({ healedMs }) => healedMs !== undefined)
+      ? list
+      : undefined
+  })
+  t.match(told.map(({ part, message }) => `${part}: ${message}`).sort(), [
+    'dns: 1 node-local addresses were taken away',
+    /^dns: \d node-local addresses were taken away$/,
+    /^proxy: nft \(pid \d+\)/,
+    /^proxy: nft \(pid \d+\)/,
+  ])
+  t.match((await agent.get('/metrics')).body, /^nodeplane_incidents_total\{part="proxy"\} 2$/m)
+})
+
 t.test('killed: the Service answers at once, and the next start takes over', async t => {
   await using agent = await AgentProcess.start(node.net.node, { config })
   await caught()

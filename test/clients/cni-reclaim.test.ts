@@ -188,3 +188,135 @@ t.test("the firewall plugin's rules come back too", async t => {
   const del = await runPlugin({ program, env: env('DEL', 'walled', pod.path), config })
   t.equal(del.exitCode, 0)
 })
+
+t.test('links and addresses that somebody takes away are back, as they were', async t => {
+  const dataDir = t.testdir({ net: {} })
+  await using agent = await CniAgent.start(dist, t.testdirName)
+  await using a = await TestNamespace.create('a')
+  await using b = await TestNamespace.create('b')
+  const config = bridgeConfig(dataDir, { ipMasq: true, hairpinMode: true })
+  const program = join(bin, 'bridge')
+  const hostLinks: string[] = []
+  for (const [id, pod] of [
+    ['first', a],
+    ['second', b],
+  ] as const) {
+    const added = await runPlugin({ program, env: env('ADD', id, pod.path), config })
+    t.equal(added.exitCode, 0, added.stdout)
+    const { interfaces } = JSON.parse(added.stdout) as { interfaces: { name: string }[] }
+    hostLinks.push(interfaces[1]?.name ?? '')
+  }
+  const bridge = config['bridge'] as string
+  const [veth = ''] = hostLinks
+  /** Links, with MACs, masters and flags of ports, and addresses; of the host and of the first pod. */
+  const state = async () => {
+    const words = ['-d', '-o', 'link', 'show']
+    const host = await Promise.all([
+      exec('ip', words),
+      exec('ip', ['-o', 'address', 'show', bridge, 'scope', 'global']),
+    ])
+    const pod = await Promise.all([
+      a.exec('ip', ['-o', 'link', 'show', 'eth0']),
+      a.exec('ip', ['-o', 'address', 'show', 'eth0', 'scope', 'global']),
+      a.exec('ip', ['route', 'show']),
+      a.exec('ip', ['-6', 'route', 'show', 'default']),
+    ])
+    const lines = [...host, ...pod].flatMap(({ stdout }) => stdout.split('\n'))
+    return lines
+      .filter(line => line.includes(bridge) || /eth0|default/.test(line))
+      .map(line => {
+        const mac = /link\/ether (\S+)/.exec(line)?.[1] ?? ''
+        // The near end of a new pair has a MAC of its own; nobody knows it.
+        const kept = line.includes(`${veth}@`) ? '' : mac
+        const flags = /hairpin (on|off)/.exec(line)?.[0] ?? ''
+        const name = /^\d+: ([^@: ]+)/.exec(line)?.[1] ?? line
+        const address = / inet6? \S+/.exec(line)?.[0] ?? ''
+        return [name, address, kept, / master \S+/.exec(line)?.[0] ?? '', flags].join('|')
+      })
+      .toSorted()
+  }
+  const before = await state()
+  t.match(before.join('\n'), new RegExp(`^${veth}\\|.* master ${bridge}\\|hairpin on$`, 'm'))
+  const takings: readonly string[] = [
+    `link delete ${bridge}`,
+    `link set ${bridge} down`,
+    `link set ${veth} nomaster`,
+    `link set ${veth} down`,
+    `link delete ${veth}`,
+    `address flush dev ${bridge}`,
+  ]
+  for (const taking of takings) {
+    await exec('ip', taking.split(' '))
+    await eventually(`all to be back after ip ${taking}`, async () => {
+      return (await state().catch(() => [])).join('\n') === before.join('\n')
+    })
+    for (const gateway of ['10.22.0.1', 'fd00:22::1']) {
+      await eventually(`packets to pass to ${gateway} after ip ${taking}`, () =>
+        a.exec('ping', ['-c1', '-W1', gateway]).then(
+          () => true,
+          () => false,
+        ),
+      )
+    }
+  }
+  t.match(agent.stderr, /lost rules restored/)
+  for (const id of ['first', 'second']) {
+    const del = await runPlugin({
+      program,
+      env: env('DEL', id, id === 'first' ? a.path : b.path),
+      config,
+    })
+    t.equal(del.exitCode, 0)
+  }
+  await exec('ip', ['link', 'delete', bridge])
+  t.equal(
+    (await exec('ip', ['-o', 'link', 'show', 'type', 'veth'])).stdout,
+    '',
+    'deleted stays deleted',
+  )
+})
+
+t.test('a pair of ptp and its routes are back too', async t => {
+  const dataDir = t.testdir({ net: {} })
+  await using agent = await CniAgent.start(dist, t.testdirName)
+  await using pod = await TestNamespace.create('pod')
+  const config = {
+    cniVersion: '1.0.0',
+    name: 'net',
+    type: 'ptp',
+    ipMasq: true,
+    ipam: {
+      type: 'host-local',
+      dataDir,
+      routes: [{ dst: '0.0.0.0/0' }],
+      ranges: [[{ subnet: '10.44.0.0/24' }], [{ subnet: 'fd00:44::/64' }]],
+    },
+  }
+  const program = join(bin, 'ptp')
+  const call = (verb: string, prevResult?: object) =>
+    runPlugin({ program, env: env(verb, 'pointed', pod.path), config: { ...config, prevResult } })
+  const added = await call('ADD')
+  t.equal(added.exitCode, 0, added.stdout)
+  const result = JSON.parse(added.stdout) as { interfaces: { name: string }[] }
+  const veth = result.interfaces[0]?.name ?? ''
+  const address = { dst: '10.44.0.2', dst6: 'fd00:44::2' }
+  const takings: readonly string[] = [
+    `link delete ${veth}`,
+    `link set ${veth} down`,
+    `route delete ${address.dst}`,
+    `-6 route delete ${address.dst6}`,
+    `address delete 10.44.0.1/32 dev ${veth}`,
+  ]
+  for (const taking of takings) {
+    await exec('ip', taking.split(' '))
+    const isRight = async () => (await call('CHECK', result)).exitCode === 0
+    await eventually(`all to be back after ip ${taking}`, isRight)
+    for (const to of Object.values(address)) {
+      t.match((await exec('ping', ['-c1', '-W2', to])).stdout, /1 received/, taking)
+    }
+  }
+  await exec('nft', ['flush', 'ruleset'])
+  await eventually('the masquerading', async () => (await ruleset()).includes('pointed'))
+  t.match(agent.stderr, /lost rules restored/)
+  t.equal((await call('DEL', result)).exitCode, 0)
+})

@@ -1,5 +1,7 @@
-import { ensureAddress, removeAddress } from '#linux/netlink/address.ts'
+import { decodeAddress, ensureAddress, RTM_DELADDR, removeAddress } from '#linux/netlink/address.ts'
+import { RouteGroup, watchNftTable, watchRouting } from '#linux/netlink/events.ts'
 import { findLink } from '#linux/netlink/link.ts'
+import type { Message } from '#linux/netlink/message.ts'
 import { NetlinkSocket } from '#linux/netlink/socket.ts'
 import { childWriter } from '#linux/nft.ts'
 import { listNftTable } from '#linux/nft-listing.ts'
@@ -30,11 +32,36 @@ export async function bindAddresses(
 /** Undoes {@link bindAddresses}, of this run or an earlier one. Idempotent. */
 export const unbindAddresses = (signal: AbortSignal): Promise<void> => bindAddresses([], signal)
 
-/** Puts back what somebody took away. @throws {NetlinkError} */
-export async function ensureAddresses(addresses: readonly IpAddress[]): Promise<void> {
+/**
+ * Puts back what somebody took away.
+ * @returns how many addresses were gone, from the link or from the table that remembers them.
+ * @throws {NetlinkError} @throws {NftError} @throws {ExecError}
+ */
+export async function restoreAddresses(
+  addresses: readonly IpAddress[],
+  signal: AbortSignal,
+): Promise<number> {
+  const remembered = await leftAddresses(signal)
+  const gone = new Set(addresses.filter(address => !remembered.includes(address)))
+  if (gone.size > 0) await remember(addresses, signal)
   await withLoopback(async loopback => {
-    for (const address of addresses) await loopback.ensure(address)
+    for (const address of addresses) if (await loopback.ensure(address)) gone.add(address)
   })
+  return gone.size
+}
+
+/** Calls `onChange` when one of the addresses is taken from a link, or the table that remembers them changes. */
+export function watchAddresses(addresses: readonly IpAddress[], onChange: () => void): Disposable {
+  using stack = new DisposableStack()
+  const groups = [RouteGroup.address4, RouteGroup.address6]
+  const onMessage = ({ type, payload }: Message) => {
+    // Pods' links come and go with addresses of their own.
+    if (type !== RTM_DELADDR) return
+    if (addresses.includes(decodeAddress(payload).prefix.address)) onChange()
+  }
+  stack.use(watchRouting(groups, onMessage, onChange))
+  stack.use(watchNftTable(ADDRESSES_TABLE, onChange))
+  return stack.move()
 }
 
 async function leftAddresses(signal: AbortSignal): Promise<readonly IpAddress[]> {
@@ -58,7 +85,8 @@ async function remember(addresses: readonly IpAddress[], signal: AbortSignal): P
 }
 
 type Loopback = {
-  readonly ensure: (address: IpAddress) => Promise<unknown>
+  /** False when it was there. */
+  readonly ensure: (address: IpAddress) => Promise<boolean>
   readonly remove: (address: IpAddress) => Promise<unknown>
 }
 

@@ -4,19 +4,29 @@ import { familyOf, type IpAddress, ipFamilies } from '#net/ip.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { describeError } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
-import { bindAddresses, ensureAddresses, unbindAddresses } from './bound-addresses.ts'
+import type { LossSink } from '#runtime/loss.ts'
+import { Trigger } from '#runtime/trigger.ts'
+import {
+  bindAddresses,
+  restoreAddresses,
+  unbindAddresses,
+  watchAddresses,
+} from './bound-addresses.ts'
 import { renderEnd, renderRules } from './render.ts'
 
 /** How often it is looked whether the server is ready, milliseconds. */
 const READY_INTERVAL_MS = 100
-/** How often addresses that somebody took away are put back, and rules tried again that the kernel refused, milliseconds. */
+/** How often it is looked without any sign of a loss, and rules are tried again that the kernel refused, milliseconds. */
 const REPAIR_INTERVAL_MS = 10_000
+/** What is taken away together is put back together, milliseconds. */
+const SETTLE_MS = 100
 /** Cleaning up must end when the kernel does not answer, milliseconds. */
 const REMOVAL_TIMEOUT_MS = 5_000
 
 export type NodeLocalOptions = {
   readonly addresses: readonly IpAddress[]
   readonly clock: Clock
+  readonly onLoss?: LossSink | undefined
   readonly log: Logger
 }
 
@@ -44,11 +54,13 @@ export class NodeLocal implements AsyncDisposable {
   async catchQueries(isReady: () => boolean, signal: AbortSignal): Promise<void> {
     const { clock, log, addresses } = this.#options
     using owner = await openNftOwner()
+    const taken = new Trigger(clock)
+    using _watch = watchAddresses(addresses, () => taken.fire())
     let isCaught = false
     while (!signal.aborted) {
       if (isReady()) {
         try {
-          await ensureAddresses(addresses)
+          await this.#restore(signal)
           if (!isCaught) await owner.apply(this.#rules(), signal)
           if (!isCaught) log.info({ addresses }, 'catching queries on this node')
           isCaught = true
@@ -57,13 +69,22 @@ export class NodeLocal implements AsyncDisposable {
         }
       }
       const pauseMs = isReady() ? REPAIR_INTERVAL_MS : READY_INTERVAL_MS
-      await clock.sleep(pauseMs, signal).catch(() => undefined)
+      await taken.wait(pauseMs, signal).catch(() => undefined)
+      if (isReady()) await clock.sleep(SETTLE_MS, signal).catch(() => undefined)
     }
     if (isCaught) await this.#release(owner)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await unbindAddresses(AbortSignal.timeout(REMOVAL_TIMEOUT_MS))
+  }
+
+  async #restore(signal: AbortSignal): Promise<void> {
+    const { addresses, log, onLoss } = this.#options
+    const restored = await restoreAddresses(addresses, signal)
+    if (restored === 0) return
+    onLoss?.({ what: `${restored} node-local addresses were taken away` })()
+    log.warn({ restored }, 'node-local addresses were taken away; they are back')
   }
 
   #rules(): string {

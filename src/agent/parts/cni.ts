@@ -41,7 +41,7 @@ export class CniPart implements AgentPart {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { nodeName, cluster, metrics } = this.#context
+    const { nodeName, cluster, metrics, incidents } = this.#context
     const { podDns, ...config } = this.#config
     const log = this.#context.log.child({ component: 'cni' })
     const pods = podDns && (await cluster.podsOf(nodeName))
@@ -53,6 +53,7 @@ export class CniPart implements AgentPart {
         onServing: attached => {
           this.#pods = attached
         },
+        onLoss: incidents.lossesOf('cni'),
         metrics,
         log,
       },

@@ -83,7 +83,8 @@ export class DnsPart implements AgentPart {
       stands ||= this.#neighbours.whyNotBefore() === undefined
       return stands && (this.#server?.isReady() ?? false)
     }
-    await serveNodeLocal({ addresses, clock: systemClock, log, serve, isReady }, signal)
+    const onLoss = this.#context.incidents.lossesOf('dns')
+    await serveNodeLocal({ addresses, clock: systemClock, log, onLoss, serve, isReady }, signal)
   }
 
   async #serve(signal: AbortSignal): Promise<void> {

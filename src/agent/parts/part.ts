@@ -6,6 +6,7 @@ import type { Logger } from '#runtime/log.ts'
 import type { Metrics } from '#runtime/metrics.ts'
 import type { AgentCluster } from '../cluster.ts'
 import type { Probe } from '../health/probe.ts'
+import type { Incidents } from '../incidents.ts'
 
 /** One of the jobs that the agent does for its node. */
 export type AgentPart = {
@@ -30,6 +31,7 @@ export type AgentContext = {
   readonly store: Store
   readonly cluster: AgentCluster
   readonly metrics: Metrics
+  readonly incidents: Incidents
   readonly log: Logger
   /** CoreDNS's log on stdout. */
   readonly lines: LineLog

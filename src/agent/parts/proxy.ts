@@ -59,7 +59,7 @@ export class ProxyPart implements AgentPart {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { nodeName, connection, store, log, metrics } = this.#context
+    const { nodeName, connection, store, log, metrics, incidents } = this.#context
     using events = await openEvents(connection, { nodeName, log })
     const run = (signal: AbortSignal) =>
       runProxyService(
@@ -71,6 +71,7 @@ export class ProxyPart implements AgentPart {
           nodeWaitMs: connection.manifests === undefined ? NODE_WAIT_MS : 0,
           log,
           metrics,
+          onLoss: incidents.lossesOf('proxy'),
           onCounters: (_family, read) => void this.counters.push(read),
           onProgrammed: ({ family, revision }) => {
             this.#missing.delete(family)

@@ -39,13 +39,14 @@ export class RoutesPart implements AgentPart {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { nodeName, store, log, metrics } = this.#context
+    const { nodeName, store, log, metrics, incidents } = this.#context
     await runRoutes(
       {
         settings: routesSettings(this.#config, { nodeName, families: usableFamilies() }),
         store,
         log,
         metrics,
+        onLoss: incidents.lossesOf('routes'),
         onPlan: plan => {
           this.#plan = plan
         },

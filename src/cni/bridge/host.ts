@@ -16,7 +16,10 @@ import { ignoreRouterAdvertisements } from '../veth/forwarding.ts'
 import type { BridgeConfig } from './config.ts'
 import { planGateway } from './plan.ts'
 
-type BridgeWish = Pick<BridgeConfig, 'bridge' | 'mtu' | 'promiscMode' | 'vlans'>
+type BridgeWish = Pick<BridgeConfig, 'bridge' | 'mtu' | 'promiscMode' | 'vlans'> & {
+  /** Of one that is to be made; undefined: by chance. */
+  readonly mac?: MacAddress | undefined
+}
 
 /**
  * The bridge, up. One that exists is adopted as it is: MTU, MAC, ports and addresses stay.
@@ -42,12 +45,13 @@ export async function findBridge(host: NetlinkSocket, name: string): Promise<Lin
   throw new CniError(cniCodes.invalidConfig, `"${name}" already exists but is not a bridge${kind}`)
 }
 
-async function makeBridge(host: NetlinkSocket, { bridge, mtu, vlans }: BridgeWish): Promise<Link> {
+async function makeBridge(host: NetlinkSocket, wish: BridgeWish): Promise<Link> {
+  const { bridge, mtu, vlans, mac = randomMac() } = wish
   const vlanFiltering = vlans === undefined ? undefined : true
   try {
     // A bridge whose MAC nobody sets takes the lowest of its ports' and changes it as they come and go, which breaks the
     // neighbour entries of every container. The reference pins it later; born with one, it never changes.
-    await createBridge(host, { name: bridge, mtu, mac: randomMac(), vlanFiltering })
+    await createBridge(host, { name: bridge, mtu, mac, vlanFiltering })
   } catch (error) {
     // Another ADD was faster.
     if (!isExists(error)) throw error

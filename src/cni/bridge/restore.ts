@@ -6,12 +6,14 @@ import { addMasquerade, type MasqueradeBackend } from '../masquerade/apply.ts'
 import { listMasqueraded } from '../masquerade/whole.ts'
 import type { LiveAttachment, RestoreContext, Restoring } from '../spec/plugin.ts'
 import { type BridgeConfig, bridgeConfigFrom } from './config.ts'
+import { restoreLinks, withoutLinks } from './restore-links.ts'
 import { addSpoofCheck } from './spoof/apply.ts'
 import { listGuarded } from './spoof/whole.ts'
 
-/** Masquerading and MAC checks of live attachments, when somebody has flushed them. */
+/** Links, masquerading and MAC checks of live attachments, when somebody has taken them away. */
 export const bridgeRestoring: Restoring = {
   tables: ['nodeplane_cni', 'nat'],
+  hasLinks: true,
   lost: lostAttachments,
   restore: restoreAttachment,
 }
@@ -24,7 +26,7 @@ async function lostAttachments(
   { signal }: RestoreContext,
 ): Promise<readonly LiveAttachment[]> {
   const wishes = live.map(each => ({ live: each, config: bridgeConfigFrom(each.request) }))
-  const lost = new Set<LiveAttachment>()
+  const lost = new Set(await withoutLinks(live))
   for (const backend of ['nftables', 'iptables'] as const) {
     for (const each of await withoutMasquerade(wishes, backend, signal)) lost.add(each)
   }
@@ -55,7 +57,8 @@ async function withoutMasquerade(
 }
 
 /** As ADD has made them; what is there already stays as it is. */
-async function restoreAttachment(live: LiveAttachment, { signal }: RestoreContext): Promise<void> {
+async function restoreAttachment(live: LiveAttachment, context: RestoreContext): Promise<void> {
+  const { signal } = context
   const { request, result } = live
   const { ipMasq, ipMasqBackend: backend, macspoofchk } = bridgeConfigFrom(request)
   const attachment = attachmentOf(request)
@@ -64,7 +67,9 @@ async function restoreAttachment(live: LiveAttachment, { signal }: RestoreContex
     await addMasquerade(attachment, addresses, { backend, signal })
   const link = result.interfaces.find(({ name, sandbox }) => name === request.ifname && !!sandbox)
   const mac = parseMac(link?.mac ?? '')
+  // Before the container can send what it likes.
   if (macspoofchk && mac !== undefined) await addSpoofCheck(attachment, mac, signal)
+  await restoreLinks(live, context)
 }
 
 const prefixesOf = ({ request, result }: LiveAttachment): readonly IpPrefix[] =>

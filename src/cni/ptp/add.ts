@@ -1,8 +1,8 @@
 import { ensureAddress } from '#linux/netlink/address.ts'
 import type { Link } from '#linux/netlink/link.ts'
-import { addRoute, RouteScope } from '#linux/netlink/route.ts'
+import { addRoute, listRoutes, RouteScope } from '#linux/netlink/route.ts'
 import { NetlinkSocket } from '#linux/netlink/socket.ts'
-import { hostPrefix } from '#net/prefix.ts'
+import { hostPrefix, type IpPrefix } from '#net/prefix.ts'
 import { type Attachment, attachmentOf } from '../attachment.ts'
 import { openContainer } from '../container.ts'
 import { addMasquerade, removeMasquerade } from '../masquerade/apply.ts'
@@ -76,9 +76,15 @@ async function connect(work: Work): Promise<CniResult> {
 
 /**
  * The gateway's address on the host's end, which those of other containers have too, and a route to the container.
+ * @param isRepeated the route may be there, as this has made it.
  * @throws {CniError} code 7: another link leads to the address.
  */
-async function leadTo({ host }: Sides, link: Link, { address, gateway }: CniIp): Promise<void> {
+export async function leadTo(
+  { host }: Sides,
+  link: Link,
+  { address, gateway }: CniIp,
+  { isRepeated = false } = {},
+): Promise<void> {
   if (gateway !== undefined) {
     await ensureAddress(host, { linkIndex: link.index, prefix: hostPrefix(gateway) })
   }
@@ -90,12 +96,17 @@ async function leadTo({ host }: Sides, link: Link, { address, gateway }: CniIp):
     scope: RouteScope.host,
     source: gateway,
   })
-  if (isAdded) return
+  if (isAdded || (isRepeated && (await isLedBy(host, destination, link)))) return
   throw new CniError(
     cniCodes.invalidConfig,
     `ipam: the host has another route to ${destination.address}`,
   )
 }
+
+const isLedBy = async (host: NetlinkSocket, { family, address }: IpPrefix, link: Link) =>
+  (await listRoutes(host, family)).some(
+    ({ destination, linkIndex }) => destination.address === address && linkIndex === link.index,
+  )
 
 async function masquerade(
   { attachment, context, undo }: Work,

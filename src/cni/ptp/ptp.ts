@@ -5,6 +5,7 @@ import { statusVeth } from '../veth/status.ts'
 import { addPtp } from './add.ts'
 import { checkPtp } from './check.ts'
 import { ptpConfigFrom } from './config.ts'
+import { ptpRestoring } from './restore.ts'
 
 /** Connects each container to the host by a veth pair of its own, and by the host's routes to all else. */
 export const ptp: CniPlugin = {
@@ -15,4 +16,5 @@ export const ptp: CniPlugin = {
   del: delVeth,
   gc: gcVeth,
   status: (request, context) => statusVeth(request, ptpConfigFrom(request), context),
+  restoring: ptpRestoring,
 }

@@ -81,7 +81,7 @@ export interface CniPlugin {
   del(request: AttachmentRequest, context: CniContext): Promise<void>
   gc(request: GcRequest, context: CniContext): Promise<void>
   status(request: CniRequest, context: CniContext): Promise<void>
-  /** Of plugins that make rules. */
+  /** Of plugins that make what others can take away. */
   readonly restoring?: Restoring
 }
 
@@ -94,10 +94,12 @@ export type LiveAttachment = {
 
 export type RestoreContext = Pick<CniContext, 'signal' | 'warn'>
 
-/** How rules are found and made again that somebody has flushed. */
+/** How rules and links are found and made again that somebody has taken away. */
 export interface Restoring {
   /** Names of nftables tables in which they can get lost, those that iptables makes among them. */
   readonly tables: readonly string[]
+  /** Links and their addresses can get lost too. */
+  readonly hasLinks?: boolean
   /** Which of these have lost something. Asked after changes of the tables: it should list once for all. */
   lost(live: readonly LiveAttachment[], context: RestoreContext): Promise<readonly LiveAttachment[]>
   /** Makes what ADD made again; nothing else works on the attachment meanwhile. What is there already is no error. */

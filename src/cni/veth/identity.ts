@@ -24,4 +24,7 @@ export function hostLinkAlias({ network, containerId, ifname }: Attachment): str
 }
 
 /** How the aliases of all links of a network begin. */
-export const hostLinkMark = (network: string): string => `nodeplane:${networkHash(network)}`
+export const hostLinkMark = (network: string): string => `${HOST_LINK_MARK}${networkHash(network)}`
+
+/** How the aliases of the links of all networks begin. */
+export const HOST_LINK_MARK = 'nodeplane:'

@@ -1,4 +1,4 @@
-import type { Clock } from '#runtime/clock.ts'
+import type { Clock } from './clock.ts'
 
 /** Wakes one waiter; what happens while nobody waits is remembered as one. */
 export class Trigger {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Trigger } from '../../src/routes/trigger.ts'
+import { Trigger } from '#runtime/trigger.ts'
 import { HeldClock } from '../helper/held-clock.ts'
 
 const never = new AbortController().signal

@@ -120,7 +120,9 @@ class Agent {
     const { announce, nodeName } = options
     const told = { ...announce, nodeName, connection, store, whyNotReady, clock: systemClock, log }
     this.#announcer = new Announcer(told)
-    this.#prober = new Prober({ parts: inOrder(this.#parts), clock: systemClock, log, metrics })
+    const onTrouble = (part: PartName, message: string) => incidents.begin({ part, message })
+    const parts = inOrder(this.#parts)
+    this.#prober = new Prober({ parts, clock: systemClock, log, metrics, onTrouble })
   }
 
   /** What must hold for the node to be ready; complete from the start, so that nothing is ready by being unknown. */
@@ -198,8 +200,9 @@ class Agent {
   #wanted(): Wanted {
     const all = inOrder(this.#parts).map(({ wanted }) => wanted)
     const { routes, announce, nodeName } = this.#options
-    const isTold = announce.install !== undefined || announce.readyTaint !== undefined
-    const own = isTold ? { Node: { fieldSelector: `metadata.name=${nodeName}` } } : {}
+    const { install, readyTaint } = announce
+    const needsOwn = readyTaint !== undefined || (install && install.conflist === undefined)
+    const own = needsOwn ? { Node: { fieldSelector: `metadata.name=${nodeName}` } } : {}
     return Object.assign(own, ...all, routes === undefined ? {} : { Node: {} }) as Wanted
   }
 

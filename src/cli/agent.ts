@@ -144,11 +144,14 @@ const cniOptions = ({
   stateDir,
   journalDir,
   podDNS,
+  install,
 }: Exclude<AgentConfig['cni'], false>) => ({
   socket,
   stateDir,
   journalDir,
   podDns: podDNS && kubeletDns(podDNS),
+  // Who has installed the executables is their agent, and comes back.
+  isManaged: install !== undefined,
 })
 
 async function cniInstallOf({ cni }: AgentConfig): Promise<CniInstallConfig | undefined> {

@@ -31,6 +31,8 @@ export type ProberOptions = {
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics
+  /** Told when a part that worked does not any more; gives what to call when it does again. */
+  readonly onTrouble: (part: PartName, reason: string) => () => void
 }
 
 /** Looks at what the parts do the way their users do, over and over. */
@@ -38,6 +40,7 @@ export class Prober {
   readonly #options: ProberOptions
   readonly #metrics: ProbeMetrics
   readonly #states = new Map<PartName, ProbeState>()
+  readonly #healed = new Map<PartName, () => void>()
   /** When each part's loop turned last, by the monotonic clock. */
   readonly #turnedMs = new Map<PartName, number>()
 
@@ -104,7 +107,12 @@ export class Prober {
   #tell(part: PartName, before: ProbeState, { isFailing, reason }: ProbeState): void {
     this.#metrics.failing(part, isFailing === true)
     if (before.isFailing === isFailing) return
-    const { log } = this.#options
+    const { log, onTrouble } = this.#options
+    this.#healed.get(part)?.()
+    this.#healed.delete(part)
+    if (isFailing === true && before.isFailing === false) {
+      this.#healed.set(part, onTrouble(part, reason ?? ''))
+    }
     if (isFailing === true) log.warn({ part, reason }, 'probe failed: this part does not work')
     else if (before.isFailing === true) log.info({ part }, 'probe succeeds again')
   }

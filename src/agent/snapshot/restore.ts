@@ -22,7 +22,7 @@ export async function restore(
     count++
   }
   const kinds = [...wanted].filter(kind => !hasListed(kind))
-  for (const kind of kinds) store.replaceAll(kind, [...store.list(kind)])
+  for (const kind of kinds) store.markListed(kind)
   return { kinds, objects: count }
 }
 

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { type HttpAnswer, type HttpHandler, type HttpRoutes, routed } from '#runtime/http-server.ts'
+import { Pace } from '#runtime/pace.ts'
 
 /** What the views are made of. */
 export type Views = {
@@ -12,18 +13,30 @@ export const viewRoutes = (views: Views): HttpRoutes =>
   Object.fromEntries(
     Object.entries(views).map(([path, view]) => [
       `/api/v1/${path}`,
-      async (query: URLSearchParams) => json(await view(query)),
+      async (query: URLSearchParams) => await json(await view(query)),
     ]),
   )
 
-function json(value: unknown): HttpAnswer {
+async function json(value: unknown): Promise<HttpAnswer> {
   const found = value !== undefined
   return {
     status: found ? 200 : 404,
-    body: `${JSON.stringify(found ? value : { error: 'not found' })}\n`,
+    body: `${await stringify(found ? value : { error: 'not found' })}\n`,
     contentType: 'application/json',
     headers: { 'cache-control': 'no-store' },
   }
+}
+
+/** JSON; of a long list its items one by one, so that others get their turn. */
+async function stringify(value: unknown): Promise<string> {
+  if (!Array.isArray(value)) return JSON.stringify(value)
+  const pace = new Pace()
+  const items: string[] = []
+  for (const item of value) {
+    items.push(JSON.stringify(item))
+    await pace.breathe()
+  }
+  return `[${items.join(',')}]`
 }
 
 /**

@@ -7,16 +7,24 @@ import {
 } from '#cluster/objects.ts'
 import type { StoreReader } from '#cluster/store.ts'
 import { servicePortKey } from '#proxy/service-port.ts'
+import { Pace } from '#runtime/pace.ts'
 import type { EndpointView, ServicePortView, ServiceView, TrafficView } from './types.ts'
 
 type Traffic = ReadonlyMap<string, TrafficView>
 
-/** All Services by their names, with how many endpoints each port has. */
-export function servicesView(store: StoreReader, traffic: Traffic): readonly ServiceView[] {
-  const slices = slicesByService(store)
-  return [...store.list('Service')]
-    .map(service => serviceView(service, slices.get(keyOf(service)) ?? [], traffic))
-    .toSorted((a, b) => compare(a.namespace, b.namespace) || compare(a.name, b.name))
+/** All Services by their names, with how many endpoints each port has. Ten thousand take a while: others get their turn. */
+export async function servicesView(
+  store: StoreReader,
+  traffic: Traffic,
+): Promise<readonly ServiceView[]> {
+  const pace = new Pace()
+  const slices = await slicesByService(store, pace)
+  const views: ServiceView[] = []
+  for (const service of store.list('Service')) {
+    views.push(serviceView(service, slices.get(keyOf(service)) ?? [], traffic))
+    await pace.breathe()
+  }
+  return views.toSorted((a, b) => compare(a.namespace, b.namespace) || compare(a.name, b.name))
 }
 
 /** One Service; undefined where there is none of this name. */
@@ -104,5 +112,17 @@ const serviceKeyOf = ({ metadata }: EndpointSlice) =>
 const slicesOf = (store: StoreReader, key: string): readonly EndpointSlice[] =>
   [...store.list('EndpointSlice')].filter(slice => serviceKeyOf(slice) === key)
 
-const slicesByService = (store: StoreReader): ReadonlyMap<string, readonly EndpointSlice[]> =>
-  Map.groupBy(store.list('EndpointSlice'), serviceKeyOf)
+async function slicesByService(
+  store: StoreReader,
+  pace: Pace,
+): Promise<ReadonlyMap<string, readonly EndpointSlice[]>> {
+  const found = new Map<string, EndpointSlice[]>()
+  for (const slice of store.list('EndpointSlice')) {
+    const key = serviceKeyOf(slice)
+    const known = found.get(key)
+    if (known === undefined) found.set(key, [slice])
+    else known.push(slice)
+    await pace.breathe()
+  }
+  return found
+}

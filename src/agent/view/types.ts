@@ -55,6 +55,15 @@ export type ServiceView = {
   readonly ports: readonly ServicePortView[]
 }
 
+/** `GET /api/v1/service-page?filter=TEXT&sort=name|ready|traffic&offset=N&limit=N` */
+export type ServicePageView = {
+  readonly total: number
+  /** How many the filter lets through. */
+  readonly matching: number
+  readonly offset: number
+  readonly services: readonly ServiceView[]
+}
+
 export type ServicePortView = {
   readonly name: string
   readonly protocol: string

@@ -14,6 +14,7 @@ import { kindsView, nodeView } from './node.ts'
 import { podsView } from './pods.ts'
 import { routesView } from './routes.ts'
 import type { Views } from './serve.ts'
+import { servicePage } from './service-pages.ts'
 import { endpointsView, oneService, servicesView } from './services.ts'
 import { TrafficReader } from './traffic.ts'
 
@@ -53,7 +54,7 @@ export function agentViews(viewed: Viewed): Views {
     statusOf({
       node: self(),
       // Counters are read by those who want to see them: a glance must cost little.
-      services: servicesView(store, new Map()),
+      services: await servicesView(store, new Map()),
       dns: await names(),
       pods: pods(),
       routes: ways(),
@@ -62,6 +63,7 @@ export function agentViews(viewed: Viewed): Views {
   return {
     node: self,
     services: async () => servicesView(store, await traffic()),
+    'service-page': async query => servicePage(store, await traffic(), query),
     service: async query => oneService(store, keyFrom(query), await traffic()),
     endpoints: query => endpointsView(store, keyFrom(query)),
     dns: names,

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { servicePage } from '#agent/view/service-pages.ts'
 import { endpointsView, oneService, servicesView } from '#agent/view/services.ts'
 import { Store } from '#cluster/store.ts'
 import { endpoint, service, slice } from '../../helper/zone-cluster.ts'
@@ -19,12 +20,11 @@ function shop() {
   return store
 }
 
-t.test('Services come by namespace and name', t => {
+t.test('Services come by namespace and name', async t => {
   t.strictSame(
-    servicesView(shop(), new Map()).map(({ namespace, name }) => `${namespace}/${name}`),
+    (await servicesView(shop(), new Map())).map(({ namespace, name }) => `${namespace}/${name}`),
     ['testns/api', 'testns/out', 'testns/web', 'z/last'],
   )
-  t.end()
 })
 
 t.test('an endpoint counts once, however many slices it is in, and only for ports it has', t => {
@@ -43,12 +43,11 @@ t.test('a port has the traffic of its service port', t => {
   t.end()
 })
 
-t.test('what is outside is told: external addresses and names', t => {
-  const [api, out] = servicesView(shop(), new Map())
+t.test('what is outside is told: external addresses and names', async t => {
+  const [api, out] = await servicesView(shop(), new Map())
   t.match(api, { clusterIPs: ['10.96.0.1'], externalIPs: ['192.0.2.1'] })
   t.match(out, { type: 'ExternalName', externalName: 'example.com', ports: [] })
   t.equal(oneService(shop(), 'testns/none', new Map()), undefined)
-  t.end()
 })
 
 t.test('endpoints are those of the Service’s own namespace, each port of each', t => {
@@ -67,4 +66,26 @@ t.test('endpoints are those of the Service’s own namespace, each port of each'
     ],
   )
   t.end()
+})
+
+t.test('a page of Services: filtered, ordered, cut', async t => {
+  const traffic = { connections: 1, packets: 1, bytes: 1, bytesPerSecond: 9 }
+  const counted = new Map([['z/last:http/TCP', traffic]])
+  const page = async (query: string) => {
+    const { services, ...counts } = await servicePage(shop(), counted, new URLSearchParams(query))
+    return { ...counts, names: services.map(({ name }) => name) }
+  }
+  t.strictSame(await page(''), {
+    total: 4,
+    matching: 4,
+    offset: 0,
+    names: ['api', 'out', 'web', 'last'],
+  })
+  t.match(await page('filter=TestNS/w'), { total: 4, matching: 1, names: ['web'] })
+  t.match(await page('filter=10.96.0.3'), { names: ['last'] })
+  t.match(await page('filter=192.0.2.1'), { names: ['api'] }, 'external addresses too')
+  t.match(await page('sort=traffic'), { names: ['last', 'api', 'out', 'web'] })
+  t.match(await page('sort=ready'), { names: ['api', 'web', 'last', 'out'] })
+  t.match(await page('offset=1&limit=2'), { matching: 4, offset: 1, names: ['out', 'web'] })
+  t.match(await page('offset=-1&limit=x&sort=toString'), { offset: 0, names: { length: 4 } })
 })

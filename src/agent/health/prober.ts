@@ -92,8 +92,7 @@ export class Prober {
   async #look({ name }: AgentPart, probe: Probe, signal: AbortSignal): Promise<number> {
     const { clock } = this.#options
     const startMs = clock.monotonic()
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)])
-    const result = await probe(limit).catch(error => failed(describeError(error)))
+    const result = await probeOnce(probe, signal)
     // What was cut short says nothing.
     signal.throwIfAborted()
     this.#metrics.probed(name, result, clock.monotonic() - startMs)
@@ -115,6 +114,20 @@ export class Prober {
     }
     if (isFailing === true) log.warn({ part, reason }, 'probe failed: this part does not work')
     else if (before.isFailing === true) log.info({ part }, 'probe succeeds again')
+  }
+}
+
+/** A probe that hangs holds up its own loop, never the end of the process. */
+async function probeOnce(probe: Probe, signal: AbortSignal): Promise<ProbeResult> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)])
+  const stopped = Promise.withResolvers<ProbeResult>()
+  const onAbort = () => stopped.resolve(failed('stopped'))
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    const looked = probe(limit).catch(error => failed(describeError(error)))
+    return await Promise.race([looked, stopped.promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
   }
 }
 

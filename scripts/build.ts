@@ -41,6 +41,15 @@ async function copyNatives(): Promise<void> {
   }
 }
 
+/** The status page is served as it is. */
+async function copyPage(): Promise<void> {
+  const from = join(root, 'src/agent/page/assets')
+  await mkdir(join(lib, 'page'))
+  for (const file of await readdir(from)) {
+    if (!file.endsWith('.json')) await copyFile(join(from, file), join(lib, 'page', file))
+  }
+}
+
 /**
  * `koffi`, and the function that netlink finds its addon with (node-gyp-build), become a plain require of the file
  * beside the bundle.
@@ -184,7 +193,7 @@ await rm(dist, { recursive: true, force: true })
 await mkdir(lib, { recursive: true })
 // First: by this file the next build knows that a folder is one, also after a build that failed.
 await writeFile(join(lib, 'cni.cjs'), cniEntry)
-await Promise.all([build(commandLine), build(cniPlugin), copyNatives()])
+await Promise.all([build(commandLine), build(cniPlugin), copyNatives(), copyPage()])
 await writeLaunchers()
 await warmUp()
 console.log(`built ${dist}/nodeplane and ${dist}/cni/{${pluginNames.join(',')}}`)

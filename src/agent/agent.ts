@@ -15,6 +15,7 @@ import { type AnnounceConfig, Announcer } from './announce/announcer.ts'
 import { AgentCluster } from './cluster.ts'
 import { Prober } from './health/prober.ts'
 import { Incidents } from './incidents.ts'
+import { pageRoutes } from './page/page-routes.ts'
 import { inOrder, type Parts, partsOf } from './parts/all.ts'
 import type { CniPartConfig } from './parts/cni.ts'
 import type { DnsPartConfig } from './parts/dns.ts'
@@ -76,7 +77,8 @@ export async function runAgent(options: AgentOptions, stop: AbortSignal): Promis
   log.info({ host: server.host, port: server.port }, 'health and metrics')
   const routes = viewRoutes(agent.views(stop))
   await using _socket = await startHttpSocket({ path: socket, field: 'socket' }, routes)
-  await using _status = status && (await startHttpServer(status, forLocalBrowsers(routes)))
+  await using _status =
+    status && (await startHttpServer(status, forLocalBrowsers({ ...routes, ...pageRoutes() })))
   stop.addEventListener('abort', () => log.info('stopping'), { once: true })
   await runTogether([signal => agent.run(signal)], stop)
   log.info('stopped')

@@ -1,7 +1,10 @@
 import type { RequestOutcome } from '#cluster/api/client.ts'
 import type { Kind } from '#cluster/objects.ts'
 import { type Connection, openSource } from '#cluster/open-source.ts'
+import { SelectedKeys } from '#cluster/selected-keys.ts'
+import { selectedReader } from '#cluster/selected-reader.ts'
 import type { Selection, Wanted } from '#cluster/source.ts'
+import { SourcePool } from '#cluster/source-pool.ts'
 import type { StoreReader, StoreWriter } from '#cluster/store.ts'
 import type { ClusterAccess, LocalPods } from '#dns/plugin.ts'
 import { ConfigError } from '#runtime/error.ts'
@@ -25,12 +28,20 @@ export class AgentCluster {
   readonly #options: AgentClusterOptions
   readonly #signal: AbortSignal
   readonly #watched = new Map<Kind, Selection | undefined>()
+  /** Which objects labels select, for the configurations of DNS that say so. */
+  readonly #selections: SourcePool<'the cluster', SelectedKeys>
   #origin = ''
   #nodePods: Promise<NodePods> | undefined
 
   constructor(options: AgentClusterOptions, signal: AbortSignal) {
     this.#options = options
     this.#signal = signal
+    this.#selections = new SourcePool({
+      sourceOf: (_cluster, sourceOptions) => openSource(options.connection, sourceOptions),
+      targetOf: () => new SelectedKeys(),
+      log: options.log,
+      signal,
+    })
   }
 
   /** What is read, and from where: a URL or a path, empty before anything is asked for. */
@@ -72,27 +83,42 @@ export class AgentCluster {
    * the agent has one view of one cluster. `localPods` is for `pods_policy`.
    */
   accessThrough(reader: StoreReader, localPods: () => Promise<LocalPods>): ClusterAccess {
-    return {
+    const accessBy = (
+      selections: Pick<SourcePool<'the cluster', SelectedKeys>, 'open'>,
+    ): ClusterAccess => ({
       localPods,
       open: async (_connection, wanted) => {
-        // Namespaces keep all their labels, so the plugin selects among all of them.
-        const narrowed = Object.entries(wanted).filter(
-          ([kind, selection]) =>
-            selection?.labelSelector !== undefined && kind !== 'Node' && kind !== 'Namespace',
-        )
-        if (narrowed.length > 0) {
-          const kinds = narrowed.map(([kind]) => kind).join(', ')
-          throw new ConfigError([
-            {
-              field: 'kubernetes',
-              message: `labels of ${kinds} cannot be selected in the agent, where all parts share one view of the cluster; run nodeplane dns beside it, or remove the option`,
-            },
-          ])
-        }
-        await this.watch(wanted)
-        return { ...asPlain(reader), isStale: this.#options.isStale }
+        const seen = { ...asPlain(reader), isStale: this.#options.isStale }
+        const { shared, selected } = splitByLabels(wanted)
+        await this.watch(shared)
+        const kinds = new Set(Object.keys(selected) as Kind[])
+        if (kinds.size === 0) return seen
+        const keys = await selections.open('the cluster', selected)
+        return selectedReader(seen, { kinds, keys })
       },
+    })
+    const lease = () => {
+      const leased = this.#selections.lease()
+      return { ...accessBy(leased), [Symbol.dispose]: () => leased[Symbol.dispose]() }
     }
+    return { ...accessBy(this.#selections), lease }
+  }
+}
+
+/**
+ * What all parts share has every object, and of Services, slices and Pods not every label: which of them labels select is asked of the
+ * cluster. Namespaces keep all their labels, so the plugin selects among all of them.
+ */
+function splitByLabels(wanted: Wanted): { readonly shared: Wanted; readonly selected: Wanted } {
+  const all = Object.entries(wanted)
+  const selected = all.filter(
+    ([kind, selection]) => selection?.labelSelector !== undefined && kind !== 'Namespace',
+  )
+  return {
+    shared: Object.fromEntries(
+      all.map(([kind, { fieldSelector }]) => [kind, fieldSelector ? { fieldSelector } : {}]),
+    ),
+    selected: Object.fromEntries(selected),
   }
 }
 

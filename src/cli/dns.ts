@@ -2,8 +2,9 @@ import { access, writeFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { openSource } from '#cluster/open-source.ts'
-import { ClusterPool } from '#dns/cluster-pool.ts'
+import { clusterPool } from '#dns/cluster-pool.ts'
 import { createLineLog } from '#dns/line-log.ts'
+import type { ClusterAccess } from '#dns/plugin.ts'
 import { registry } from '#dns/plugins/registry.ts'
 import { restClientMetrics } from '#dns/rest-client-metrics.ts'
 import type { DnsServer } from '#dns/server/dns-server.ts'
@@ -97,7 +98,7 @@ async function serve(options: Options, io: CommandIo): Promise<number> {
   await using server = await startDns({
     corefile: await corefileOf(options.conf, io),
     defaultPort: options['dns.port'],
-    cluster: clusterPool(log, metrics, io),
+    cluster: clusterAccess(log, metrics, io),
     log,
     metrics,
     lines: createLineLog(io.stdout),
@@ -132,9 +133,9 @@ class ReloadSignals implements Disposable {
 }
 
 /** Where `kubernetes` blocks get objects: their own options say it, the environment where they do not. */
-function clusterPool(log: Logger, metrics: Metrics, { env }: CommandIo): ClusterPool {
+function clusterAccess(log: Logger, metrics: Metrics, { env }: CommandIo): ClusterAccess {
   const onRequest = restClientMetrics(metrics)
-  return new ClusterPool({
+  return clusterPool({
     log,
     sourceOf: (connection, options) =>
       openSource({ ...connection, env }, { ...options, onRequest }),

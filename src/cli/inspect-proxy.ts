@@ -46,7 +46,8 @@ async function withCluster(
   act: (inspected: InspectOptions, signal: AbortSignal) => Promise<number>,
 ): Promise<number> {
   const store = new Store()
-  const source = await openSource(objects, { wanted: wantedByProxyService(nodeName), log })
+  const wanted = wantedByProxyService(nodeName, config)
+  const source = await openSource(objects, { wanted, log })
   const done = new AbortController()
   let exitCode = EXIT_FAILURE
   const wait = nodeWaitMs(objects)

@@ -32,7 +32,7 @@ export async function runStandaloneProxy(
 ): Promise<void> {
   const store = new Store()
   const metrics = createMetrics()
-  const wanted = wantedByProxyService(nodeName)
+  const wanted = wantedByProxyService(nodeName, config)
   const onRequest = countRequests(metrics)
   const source = await openSource(objects, { wanted, log, onRequest })
   using events = await openEvents(objects, { nodeName, log, onRequest })

@@ -2,6 +2,7 @@ import type { IpFamily } from '#net/ip.ts'
 import type { Protocol } from '#net/protocol.ts'
 import {
   type EndpointSlice,
+  IMPORT_NAME_LABEL,
   type Kind,
   type Labels,
   type Namespace,
@@ -12,7 +13,10 @@ import {
   type PodDnsConfig,
   SERVICE_NAME_LABEL,
   type Service,
+  type ServiceCIDR,
+  type ServiceImport,
   type ServicePortSpec,
+  SOURCE_CLUSTER_LABEL,
 } from './objects.ts'
 import { Raw } from './raw.ts'
 
@@ -24,8 +28,8 @@ const keptLabels: readonly string[] = [
   SERVICE_NAME_LABEL,
   'service.kubernetes.io/service-proxy-name',
   'service.kubernetes.io/headless',
-  'multicluster.kubernetes.io/service-name',
-  'multicluster.kubernetes.io/source-cluster',
+  IMPORT_NAME_LABEL,
+  SOURCE_CLUSTER_LABEL,
 ]
 
 const protocols: readonly Protocol[] = ['TCP', 'UDP', 'SCTP']
@@ -37,6 +41,13 @@ const converters: { readonly [K in Kind]: (raw: Raw) => ObjectOf[K] } = {
   Namespace: raw =>
     ({ kind: 'Namespace', metadata: metaFrom(raw, 'cluster', 'all labels') }) satisfies Namespace,
   Pod: podFromApi,
+  ServiceCIDR: raw =>
+    ({
+      kind: 'ServiceCIDR',
+      metadata: metaFrom(raw, 'cluster', 'known labels'),
+      cidrs: raw.get('spec').get('cidrs').strings(),
+    }) satisfies ServiceCIDR,
+  ServiceImport: serviceImportFromApi,
 }
 
 /**
@@ -164,6 +175,22 @@ function endpointFrom(raw: Raw): EndpointSlice['endpoints'][number] {
     zone: raw.get('zone').optionalString(),
     zoneHints: named(raw.get('hints').get('forZones')),
     nodeHints: named(raw.get('hints').get('forNodes')),
+  }
+}
+
+function serviceImportFromApi(raw: Raw): ServiceImport {
+  const spec = raw.get('spec')
+  const portFrom = (port: Raw) => ({
+    name: port.get('name').string(),
+    protocol: port.get('protocol').oneOf(protocols, 'TCP'),
+    port: port.get('port').number(),
+  })
+  return {
+    kind: 'ServiceImport',
+    metadata: metaFrom(raw, 'namespace', 'known labels'),
+    type: spec.get('type').oneOf(['ClusterSetIP', 'Headless'], 'ClusterSetIP'),
+    ips: spec.get('ips').strings(),
+    ports: spec.get('ports').items().map(portFrom),
   }
 }
 

@@ -7,7 +7,7 @@ import type { Protocol } from '#net/protocol.ts'
  */
 export type ObjectMeta = {
   readonly name: string
-  /** Empty for objects without namespace (Node, Namespace). */
+  /** Empty for objects without namespace (Node, Namespace, ServiceCIDR). */
   readonly namespace: string
   readonly labels: Labels
 }
@@ -115,6 +115,14 @@ export type Node = {
 
 export type Namespace = { readonly kind: 'Namespace'; readonly metadata: ObjectMeta }
 
+/** A range that cluster IPs are given out of (networking.k8s.io/v1). */
+export type ServiceCIDR = {
+  readonly kind: 'ServiceCIDR'
+  readonly metadata: ObjectMeta
+  /** As written, not checked. */
+  readonly cidrs: readonly string[]
+}
+
 export type DnsPolicy = 'ClusterFirst' | 'ClusterFirstWithHostNet' | 'Default' | 'None'
 
 export type PodDnsOption = { readonly name: string; readonly value?: string | undefined }
@@ -151,6 +159,23 @@ export type Pod = {
   readonly deleting: boolean
 }
 
+export type ImportedPort = {
+  /** Empty for the unnamed port. */
+  readonly name: string
+  readonly protocol: Protocol
+  readonly port: number
+}
+
+/** A Service of a set of clusters, as this one imports it (multicluster.x-k8s.io/v1alpha1; KEP 1645). */
+export type ServiceImport = {
+  readonly kind: 'ServiceImport'
+  readonly metadata: ObjectMeta
+  readonly type: 'ClusterSetIP' | 'Headless'
+  /** None when it is headless, or has none yet. */
+  readonly ips: readonly string[]
+  readonly ports: readonly ImportedPort[]
+}
+
 /** Every kind that can be in the store. */
 export type ObjectOf = {
   readonly Service: Service
@@ -158,12 +183,18 @@ export type ObjectOf = {
   readonly Node: Node
   readonly Namespace: Namespace
   readonly Pod: Pod
+  readonly ServiceCIDR: ServiceCIDR
+  readonly ServiceImport: ServiceImport
 }
 export type Kind = keyof ObjectOf
 export type ClusterObject = ObjectOf[Kind]
 
 /** The label of an EndpointSlice that names its Service. */
 export const SERVICE_NAME_LABEL = 'kubernetes.io/service-name'
+
+/** The labels of an EndpointSlice that name its ServiceImport, and the cluster that its endpoints are in. */
+export const IMPORT_NAME_LABEL = 'multicluster.kubernetes.io/service-name'
+export const SOURCE_CLUSTER_LABEL = 'multicluster.kubernetes.io/source-cluster'
 
 /** `namespace/name`, or the name alone for objects without namespace. Unique within a kind. */
 export const keyOf = ({ metadata }: { readonly metadata: ObjectMeta }): string =>

@@ -31,6 +31,8 @@ const selectableFields: { readonly [K in Kind]: FieldTable } = {
     'status.podIP': '',
     'status.nominatedNodeName': '',
   },
+  ServiceCIDR: { 'metadata.name': '' },
+  ServiceImport: metadataFields,
 }
 
 /** Says of objects of one kind whether a selection takes them, as the API server would. */

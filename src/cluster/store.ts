@@ -73,6 +73,8 @@ export class Store implements StoreReader, StoreWriter {
     Node: new Map(),
     Namespace: new Map(),
     Pod: new Map(),
+    ServiceCIDR: new Map(),
+    ServiceImport: new Map(),
   }
   readonly #synced = new Set<Kind>()
   readonly #feeds = new Set<ChangeFeed>()

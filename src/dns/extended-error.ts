@@ -4,7 +4,7 @@ import type { EdnsOption } from './message.ts'
 const OPTION_CODE = 15
 
 /** Info codes that plugins give (RFC 8914 section 4). */
-export const EDE = { blocked: 15, filtered: 17 } as const
+export const EDE = { notReady: 14, blocked: 15, filtered: 17 } as const
 
 /** The option that says more of why an answer is as it is. It goes only to clients that sent an OPT record (RFC 6891 section 7). */
 export function extendedError(infoCode: number, text = ''): EdnsOption {

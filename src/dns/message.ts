@@ -143,6 +143,8 @@ export type Reply = {
   readonly recursionDesired?: boolean
   /** Octets that the answer may have over UDP at most, and that its OPT tells; what the client said when it is absent. */
   readonly maxUdpSize?: number
+  /** It may be another one at any moment, so that nobody keeps it, `cache` neither. */
+  readonly isTransient?: true
   /** That the answer may be given again without asking the chain; absent: it may not. */
   readonly remember?: Remember
 }

@@ -59,8 +59,8 @@ export type Plugin = {
 export type ClusterZone = {
   readonly index: ZoneIndex
   readonly options: ZoneOptions
-  /** Has everything been listed once? */
-  synced(): boolean
+  /** Is all known that there is? A name that is not known may be denied only then. */
+  mayDeny(): boolean
 }
 
 /** Zones that may be copied. */
@@ -107,7 +107,9 @@ export type BlockView = { readonly zones: readonly string[]; readonly plugins: r
 export type ServedCorefile = {
   /** SHA-512 over the Corefile and all that it imports, in hexadecimal; undefined for one that is not a file. */
   readonly hash: string | undefined
-  /** Reads the files again and, when they changed, serves them. Failure is logged and counted, never thrown. */
+  /**
+   * Reads the files again, those of certificates too, and serves them when they changed. Failure is logged and counted, never thrown.
+   */
   reloadIfChanged(): Promise<void>
 }
 
@@ -142,8 +144,9 @@ export type SetupContext = {
 /** How the `kubernetes` plugin gets at objects. */
 export type ClusterAccess = {
   /**
-   * A store that has, or will have, the wanted kinds. Equal connections share one store. In the agent it is the agent's
-   * store and the connection is not looked at.
+   * A store that has, or will have, the wanted kinds, of them the selected objects alone: the labels that are selected by need not be
+   * among those that objects keep. Equal connections share one store. In the agent it shows the agent's store, and the connection is
+   * not looked at.
    */
   open(connection: ClusterConnection, wanted: Wanted): Promise<StoreReader> | StoreReader
   /**

@@ -92,13 +92,21 @@ export function exec(
     child.on('error', cause => {
       reject(new ExecError(program, `cannot run: ${cause.message}`, outcome(), { cause }))
     })
+    child.on('exit', (_, signal) => {
+      // A program that it has started (modprobe) may hold the pipes for as long as it hangs.
+      if (signal === null) return
+      child.stdout.destroy()
+      child.stderr.destroy()
+    })
     child.on('close', (exitCode, signal) => {
       if (exitCode === 0) return resolve(outcome(0))
       const why = tooMuch
         ? `wrote more than ${maxOutputBytes} bytes`
-        : exitCode === null
-          ? `stopped by ${signal} (limit ${timeoutMs} ms)`
-          : `exit status ${exitCode}`
+        : exitCode !== null
+          ? `exit status ${exitCode}`
+          : child.killed
+            ? `killed, for it took longer than ${timeoutMs} ms`
+            : `died of ${signal}`
       reject(new ExecError(program, why, outcome(exitCode ?? undefined)))
     })
     give(child.stdin, options.input ?? '')

@@ -35,7 +35,7 @@ export interface Iptables {
 
 /** Seconds to wait for the lock that users of the legacy flavour share. */
 const LOCK_WAIT_SECONDS = 30
-/** A run that takes longer hangs: ten thousand Services take some seconds. */
+/** Ten thousand Services take some seconds. */
 const TIMEOUT_MS = 120_000
 const QUICK_TIMEOUT_MS = 5_000
 /** The first version whose restore waits for the lock and that knows `--random-fully`. */
@@ -46,32 +46,38 @@ const MAX_QUOTED_LENGTH = 300
 const names = ['iptables', 'iptables-nft', 'iptables-legacy'] as const
 type Name = (typeof names)[number]
 
+export type IptablesRunOptions = {
+  /** Gets the process id of each program that is to write, before it has done anything. */
+  readonly onWrite?: ((pid: number) => void) | undefined
+  /** A run that takes longer hangs, and is killed; two minutes when not given. */
+  readonly timeoutMs?: number | undefined
+}
+
 /**
  * The iptables to write with: that in which the kubelet has left its hint (a chain in the mangle table, as the
- * Kubernetes images look for it), else the one that `iptables` in PATH is. `onWrite` gets the process id of each program
- * that is to write, before it has done anything.
+ * Kubernetes images look for it), else the one that `iptables` in PATH is.
  * @throws {IptablesError} there is none, or it is too old.
  */
 export async function openIptables(
   family: IpFamily,
-  onWrite?: (pid: number) => void,
+  options: IptablesRunOptions = {},
 ): Promise<Iptables> {
-  const all = await installedIptables(family, onWrite)
+  const all = await installedIptables(family, options)
   if (all.length > 1) {
     for (const iptables of all) if (await hasHint(iptables)) return iptables
   }
-  return await open(family, 'iptables', onWrite)
+  return await open(family, 'iptables', options)
 }
 
 /** The iptables of each flavour that is installed; none is no error. */
 export async function installedIptables(
   family: IpFamily,
-  onWrite?: (pid: number) => void,
+  options: IptablesRunOptions = {},
 ): Promise<readonly Iptables[]> {
   const found = new Map<IptablesFlavour, Iptables>()
   for (const name of names) {
     try {
-      const iptables = await open(family, name, onWrite)
+      const iptables = await open(family, name, options)
       if (!found.has(iptables.flavour)) found.set(iptables.flavour, iptables)
     } catch (error) {
       if (!(error instanceof IptablesError)) throw error
@@ -93,7 +99,7 @@ async function hasHint(iptables: Iptables): Promise<boolean> {
 async function open(
   family: IpFamily,
   name: Name,
-  onStart: ((pid: number) => void) | undefined,
+  { onWrite: onStart, timeoutMs = TIMEOUT_MS }: IptablesRunOptions,
 ): Promise<Iptables> {
   const program = family === 4 ? name : name.replace('ip', 'ip6')
   const { stdout } = await run(program, ['--version'], { timeoutMs: QUICK_TIMEOUT_MS })
@@ -102,18 +108,18 @@ async function open(
     flavour,
     version,
     async save(signal) {
-      return (await run(`${program}-save`, [], { signal })).stdout
+      return (await run(`${program}-save`, [], { signal, timeoutMs })).stdout
     },
     async restore(text, signal) {
       const input = await toBytes(text)
       if (input.length === 0) return
       const args = ['--noflush', '--counters', '--wait', String(LOCK_WAIT_SECONDS)]
-      await run(`${program}-restore`, args, { signal, input, onStart })
+      await run(`${program}-restore`, args, { signal, input, onStart, timeoutMs })
     },
     async hasChain(table, chain, signal) {
       try {
         const args = ['--wait', String(LOCK_WAIT_SECONDS), '-t', table, '-S', chain]
-        await exec(program, args, { signal, timeoutMs: TIMEOUT_MS })
+        await exec(program, args, { signal, timeoutMs })
         return true
       } catch (error) {
         // 3 is a table that cannot be read, 4 some resource that is short: neither says anything about a chain.
@@ -143,17 +149,17 @@ export function parseVersion(
 type RunOptions = {
   readonly signal?: AbortSignal
   readonly input?: Uint8Array
-  readonly timeoutMs?: number
+  readonly timeoutMs: number
   readonly onStart?: ((pid: number) => void) | undefined
 }
 
 async function run(
   program: string,
   args: readonly string[],
-  { timeoutMs = TIMEOUT_MS, ...options }: RunOptions,
+  options: RunOptions,
 ): Promise<ExecResult> {
   try {
-    return await exec(program, args, { ...options, timeoutMs })
+    return await exec(program, args, options)
   } catch (error) {
     if (!(error instanceof ExecError)) throw error
     throw iptablesError(error, options.input)
@@ -167,7 +173,8 @@ function iptablesError(error: ExecError, input: Uint8Array | undefined): Iptable
   }
   const said = error.stderr.trim()
   if (error.exitCode === undefined || said === '') {
-    return new IptablesError(error.program, error.message, undefined, options)
+    const reason = error.message.slice(`${error.program}: `.length)
+    return new IptablesError(error.program, reason, undefined, options)
   }
   const number = /\bline:? (\d+)/.exec(said)?.[1]
   const line = input && number ? lineOf(input, Number(number)) : undefined

@@ -27,6 +27,7 @@ export function errnoName(errno: number): string {
 }
 
 type Libc = {
+  socket(domain: number, type: number, protocol: number): number
   setns(fd: number, type: number): number
   ioctl(fd: number, request: number): number
   flock(fd: number, operation: number): number
@@ -60,6 +61,7 @@ function loadLibc(): Libc {
   const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi
   const library = koffi.load('libc.so.6')
   libc = {
+    socket: library.func('int socket(int domain, int type, int protocol)'),
     setns: library.func('int setns(int fd, int type)'),
     flock: library.func('int flock(int fd, int operation)'),
     ioctl: library.func('int ioctl(int fd, unsigned long request)'),
@@ -115,6 +117,25 @@ const NS_GET_NSTYPE = 0xb703
 /** The CLONE_NEW… number of an open namespace. @throws {SystemCallError} the descriptor is none. */
 export function namespaceType(fd: number): number {
   return checked('ioctl NS_GET_NSTYPE', loadLibc().ioctl(fd, NS_GET_NSTYPE))
+}
+
+/** SOCK_RAW and SOCK_CLOEXEC (linux/net.h), IPPROTO_RAW (linux/in.h). */
+const SOCK_RAW = 3
+const SOCK_CLOEXEC = 0o2000000
+const IPPROTO_RAW = 255
+
+/**
+ * Opens a raw socket, in the calling thread's network namespace, through which the kernel's firewall is asked.
+ * @param domain AF_INET or AF_INET6
+ * @throws {SystemCallError}
+ */
+export const openFirewallSocket = (domain: number): number =>
+  checked('socket', loadLibc().socket(domain, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW))
+
+/** Reads a structured socket option; `value` goes in as the question and comes back as the answer. @throws {SystemCallError} */
+export function readSocketOption(fd: number, level: number, name: number, value: Int32Array): void {
+  const length = Uint32Array.of(value.byteLength)
+  checked('getsockopt', loadLibc().getsockopt(fd, level, name, value, length))
 }
 
 /** Sets an integer socket option. @throws {SystemCallError} */

@@ -1,5 +1,6 @@
 import type { IpFamily } from '#net/ip.ts'
 import { ExecError, exec } from './exec.ts'
+import { NFT_TIMEOUT_MS } from './nft.ts'
 
 /** What one table holds. */
 export type NftTable = {
@@ -9,17 +10,25 @@ export type NftTable = {
   readonly elements: ReadonlyMap<string, ReadonlyMap<string, string>>
 }
 
+/** A table to be listed. */
+export type ListedTable = {
+  readonly family: IpFamily
+  readonly name: string
+  /** A run of nft that takes longer is killed; {@link NFT_TIMEOUT_MS} when not given. */
+  readonly timeoutMs?: number | undefined
+}
+
 /**
  * Lists one table, never the whole ruleset; undefined when it is not there. By an `nft` child, since libnftables ends
  * the process on rules it cannot decode.
  * @throws {ExecError} nft could not be run or failed
  */
 export async function listNftTable(
-  { family, name }: { readonly family: IpFamily; readonly name: string },
+  table: ListedTable,
   signal: AbortSignal,
 ): Promise<NftTable | undefined> {
   try {
-    return parseNftTable(await list(['table', keywordOf(family), name], signal))
+    return parseNftTable(await list(table, ['table'], signal))
   } catch (error) {
     if (error instanceof ExecError && error.stderr.includes('No such file or directory')) return
     throw error
@@ -31,11 +40,11 @@ export async function listNftTable(
  * @throws {ExecError} it is not there, or nft could not be run or failed
  */
 export async function listNftMap(
-  { family, name }: { readonly family: IpFamily; readonly name: string },
+  table: ListedTable,
   map: string,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, string>> {
-  const json = await list(['map', keywordOf(family), name, map], signal)
+  const json = await list(table, ['map', map], signal)
   return parseNftTable(json).elements.get(map) ?? new Map<string, string>()
 }
 
@@ -47,11 +56,11 @@ export type NftCounter = { readonly packets: number; readonly bytes: number }
  * @throws {ExecError} it is not there, or nft could not be run or failed
  */
 export async function listNftCounters(
-  { family, name }: { readonly family: IpFamily; readonly name: string },
-  { kind, name: container }: { readonly kind: 'map' | 'set'; readonly name: string },
+  table: ListedTable,
+  { kind, name }: { readonly kind: 'map' | 'set'; readonly name: string },
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, NftCounter>> {
-  return parseNftCounters(await list([kind, keywordOf(family), name, container], signal))
+  return parseNftCounters(await list(table, [kind, name], signal))
 }
 
 /** The counters in the JSON of `nft -j list map` or `set`. */
@@ -69,8 +78,14 @@ export function parseNftCounters(json: string): ReadonlyMap<string, NftCounter> 
 
 const keywordOf = (family: IpFamily): string => (family === 4 ? 'ip' : 'ip6')
 
-const list = async (what: readonly string[], signal: AbortSignal): Promise<string> =>
-  (await exec('nft', ['-j', 'list', ...what], { signal })).stdout
+async function list(
+  { family, name, timeoutMs = NFT_TIMEOUT_MS }: ListedTable,
+  [kind = 'table', ...container]: readonly string[],
+  signal: AbortSignal,
+): Promise<string> {
+  const args = ['-j', 'list', kind, keywordOf(family), name, ...container]
+  return (await exec('nft', args, { signal, timeoutMs })).stdout
+}
 
 /**
  * The JSON of `nft -j list table` (libnftables-json(5)): the names and elements in it. Of a text that is no JSON nothing.

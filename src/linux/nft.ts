@@ -28,11 +28,24 @@ export class NftError extends NodeplaneError {
 /** A refused command can hold hundreds of elements. */
 const MAX_QUOTED_LENGTH = 300
 
-/** Writes each text by a run of `nft -f -`; `onStart` gets the process id of each before it has done anything. */
-export const createChildWriter = (onStart?: (pid: number) => void): NftWriter => ({
+export type NftRunOptions = {
+  /** Gets the process id of each child before it has done anything. */
+  readonly onStart?: ((pid: number) => void) | undefined
+  /** A run that takes longer hangs, and is killed; {@link NFT_TIMEOUT_MS} when not given. */
+  readonly timeoutMs?: number | undefined
+}
+
+/** A hundred thousand elements take some seconds. */
+export const NFT_TIMEOUT_MS = 120_000
+
+/** Writes each text by a run of `nft -f -`. */
+export const createChildWriter = ({
+  onStart,
+  timeoutMs = NFT_TIMEOUT_MS,
+}: NftRunOptions = {}): NftWriter => ({
   async apply(text, signal) {
     try {
-      await exec('nft', ['-f', '-'], { input: text, signal, onStart })
+      await exec('nft', ['-f', '-'], { input: text, signal, onStart, timeoutMs })
     } catch (error) {
       if (!(error instanceof ExecError) || error.exitCode === undefined) throw error
       throw nftError(error.stderr, typeof text === 'string' ? text : '', { cause: error })

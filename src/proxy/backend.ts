@@ -1,4 +1,5 @@
 import type { IpFamily } from '#net/ip.ts'
+import type { IpPrefix } from '#net/prefix.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Logger } from '#runtime/log.ts'
 import type { ServicePortState } from './change-tracker.ts'
@@ -18,7 +19,8 @@ export interface Backend extends AsyncDisposable {
   replace(all: ServiceStates, signal: AbortSignal): Promise<void>
   /**
    * These Services changed since the last call; one without ports is gone. Costs as much as the change. After it failed
-   * the kernel holds the former or the new state, and only {@link replace} may follow.
+   * the kernel holds the former or the new state, and only {@link replace} may follow. Without Services it takes in what
+   * else its options give.
    */
   update(changed: ServiceStates, signal: AbortSignal): Promise<void>
   /**
@@ -50,6 +52,8 @@ export type BackendOptions = {
   readonly metrics: FamilyMetrics
   readonly log: Logger
   readonly clock: Clock
+  /** The ranges of the family that cluster IPs are given out of, as they are now (its ServiceCIDRs). */
+  readonly serviceCIDRs: () => readonly IpPrefix[]
 }
 
 /** A kernel mechanism: how to program it, and how to remove everything of it. */
@@ -62,6 +66,12 @@ export type BackendModule = {
    * @throws {NodeplaneError} something is still there.
    */
   cleanup(options: CleanupOptions, signal: AbortSignal): Promise<void>
+  /**
+   * Removes what {@link cleanup} left to connections that need it, as they end. For when another mode is in use; returns when
+   * all is gone, or the signal is aborted.
+   * @throws {NodeplaneError} something is still there.
+   */
+  drain?(signal: AbortSignal): Promise<void>
   /**
    * What a family's kernel would hold for these Services, for people: a line each, `# …` before what they explain.
    * Writes nothing; of the machine it reads no more than its addresses.

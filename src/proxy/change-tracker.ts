@@ -5,6 +5,7 @@ import type { Protocol } from '#net/protocol.ts'
 import { endpointsOf, type ProxyEndpoint } from './endpoint.ts'
 import { countLocalReady, type HealthCheck } from './health-check/plan.ts'
 import { type ServicePort, servicePortsOf } from './service-port.ts'
+import type { ProxySettings } from './settings.ts'
 import { type Place, type SelectedEndpoints, selectEndpoints } from './topology.ts'
 
 /** A service port and what it may use now: all a backend needs to know of it. */
@@ -17,6 +18,8 @@ export type ServicePortState = ServicePort & {
 /** A service port and all its endpoints, usable or not. */
 export type ServicePortEndpoints = ServicePort & { readonly endpoints: readonly ProxyEndpoint[] }
 
+type TrackerOptions = Pick<ProxySettings, 'ignoresExternalIPs'>
+
 const HEADLESS_LABEL = 'service.kubernetes.io/headless'
 
 /**
@@ -26,14 +29,17 @@ const HEADLESS_LABEL = 'service.kubernetes.io/headless'
 export class ChangeTracker {
   readonly #family: IpFamily
   readonly #place: Place
+  /** What takes the place of what Services say. */
+  readonly #ignored: Partial<ServicePort>
   /** Those with ports in this family. */
   readonly #services = new Map<string, Service>()
   /** By Service. Most have one slice, so these are lists: a map for each would take more than what it leads to. */
   readonly #slices = new Map<string, readonly EndpointSlice[]>()
 
-  constructor(family: IpFamily, place: Place) {
+  constructor(family: IpFamily, place: Place, { ignoresExternalIPs = false }: TrackerOptions = {}) {
     this.#family = family
     this.#place = place
+    this.#ignored = ignoresExternalIPs ? { externalIPs: [] } : {}
   }
 
   /** Takes in one change; gives the keys of the Services whose state may have changed by it. */
@@ -66,7 +72,9 @@ export class ChangeTracker {
     const slices = this.#slicesFor(service)
     return servicePortsOf(object, this.#family).map(port => {
       const allEndpoints = endpointsOf(port, slices)
-      return { ...port, allEndpoints, endpoints: selectEndpoints(port, allEndpoints, this.#place) }
+      // Which endpoints may be used goes by what the Service says, as in kube-proxy.
+      const endpoints = selectEndpoints(port, allEndpoints, this.#place)
+      return { ...port, ...this.#ignored, allEndpoints, endpoints }
     })
   }
 
@@ -77,7 +85,7 @@ export class ChangeTracker {
     const slices = this.#slicesFor(service)
     return servicePortsOf(object, this.#family)
       .filter(port => port.protocol === protocol)
-      .map(port => ({ ...port, endpoints: endpointsOf(port, slices) }))
+      .map(port => ({ ...port, ...this.#ignored, endpoints: endpointsOf(port, slices) }))
   }
 
   /** What a load balancer may ask of this node about a Service; undefined when it does not ask. */

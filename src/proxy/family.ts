@@ -11,6 +11,7 @@ import type { FamilyMetrics } from './metrics.ts'
 import { nodePortPrefixes, selectedAddresses } from './node-port-addresses.ts'
 import type { ProxyOptions } from './options.ts'
 import type { OwnPlace } from './place.ts'
+import type { ServiceCIDRs } from './service-cidrs.ts'
 import { SyncRunner } from './sync-runner.ts'
 
 /** Waits after failed syncs and clean-ups. */
@@ -22,14 +23,16 @@ export type FamilyOptions = Omit<ProxyOptions, 'metrics'> & {
   readonly family: IpFamily
   readonly metrics: FamilyMetrics
   readonly place: OwnPlace
+  readonly serviceCIDRs: ServiceCIDRs
   readonly module: BackendModule
 }
 
 /** Keeps one family's rules, UDP flows and health checks like the store until the signal is aborted. */
 export async function runFamily(options: FamilyOptions, signal: AbortSignal): Promise<void> {
-  const { family, store, settings, metrics, place, module, onQueued, onProgrammed } = options
+  const { family, store, settings, metrics, place, serviceCIDRs, module } = options
+  const { onQueued, onProgrammed } = options
   using feed = store.feed(['Service', 'EndpointSlice'])
-  const tracker = new ChangeTracker(family, place)
+  const tracker = new ChangeTracker(family, place, settings)
   const common = {
     family,
     tracker,
@@ -37,7 +40,8 @@ export async function runFamily(options: FamilyOptions, signal: AbortSignal): Pr
     log: options.log.child({ component: 'proxy', family }),
     clock: options.clock ?? systemClock,
   }
-  await using backend = await module.open({ ...common, settings })
+  const rangesOfFamily = () => serviceCIDRs.of(family)
+  await using backend = await module.open({ ...common, settings, serviceCIDRs: rangesOfFamily })
   const read = backend.serviceCounters?.bind(backend)
   if (read !== undefined) options.onCounters?.(family, read)
   const cleanup = new ConntrackCleanup({
@@ -71,6 +75,7 @@ export async function runFamily(options: FamilyOptions, signal: AbortSignal): Pr
     },
   })
   place.onMove(() => runner.recompute())
+  serviceCIDRs.onChange(() => runner.refresh())
   await Promise.all([runner.run(signal), cleanup.run(signal), healthChecks.run(signal)])
 }
 

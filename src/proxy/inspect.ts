@@ -8,6 +8,7 @@ import type { BackendModule, BackendOptions, Difference, ServiceStates } from '.
 import { loadBackend } from './backends.ts'
 import { ChangeTracker } from './change-tracker.ts'
 import { createProxyMetrics } from './metrics.ts'
+import { ServiceCIDRs } from './service-cidrs.ts'
 import type { ProxyMode, ProxySettings } from './settings.ts'
 
 /** The mode has no words for what it writes. */
@@ -78,8 +79,10 @@ async function statesOf(
   family: IpFamily,
   signal: AbortSignal,
 ): Promise<ServiceStates> {
-  const tracker = new ChangeTracker(family, settings)
-  using feed = store.feed(['Service', 'EndpointSlice'])
+  const tracker = new ChangeTracker(family, settings, settings)
+  // Only this mode looks at ServiceCIDRs; others do not ask for them, and would wait for ever.
+  const ranges = (settings.mode ?? 'nftables') === 'nftables' ? (['ServiceCIDR'] as const) : []
+  using feed = store.feed(['Service', 'EndpointSlice', ...ranges])
   for (;;) {
     const batch = await feed.next(signal)
     for (const change of batch?.changes ?? []) tracker.apply(change)
@@ -88,8 +91,19 @@ async function statesOf(
   return [...tracker.services()].sort().map(key => [key, tracker.stateOf(key)] as const)
 }
 
-function backendOptions({ settings, log }: InspectOptions, family: IpFamily): BackendOptions {
+function backendOptions(
+  { store, settings, log }: InspectOptions,
+  family: IpFamily,
+): BackendOptions {
   const { mode = 'nftables' } = settings
   const metrics = createProxyMetrics(createMetrics(), mode)(family)
-  return { family, settings, metrics, log, clock: systemClock }
+  const serviceCIDRs = new ServiceCIDRs(store)
+  return {
+    family,
+    settings,
+    metrics,
+    log,
+    clock: systemClock,
+    serviceCIDRs: () => serviceCIDRs.of(family),
+  }
 }

@@ -7,9 +7,10 @@ import { runFamily } from './family.ts'
 import { createProxyMetrics } from './metrics.ts'
 import type { Programmed, ProxyOptions } from './options.ts'
 import { OwnPlace } from './place.ts'
+import { ServiceCIDRs } from './service-cidrs.ts'
 import { warnOfServices } from './service-warnings.ts'
 import type { ProxyMode } from './settings.ts'
-import { leftoversBeside, type Modes, removeLeftovers } from './switching.ts'
+import { drainLeftovers, leftoversBeside, type Modes, removeLeftovers } from './switching.ts'
 
 /** The objects a proxy needs, by the selectors kube-proxy sends. */
 export const wantedByProxy: Wanted = {
@@ -32,6 +33,7 @@ export async function runProxy(options: ProxyOptions, signal: AbortSignal): Prom
   const log = options.log.child({ component: 'proxy' })
   const place = new OwnPlace(settings)
   const metricsOf = createProxyMetrics(metrics, mode)
+  const serviceCIDRs = new ServiceCIDRs(store)
   const module = await backends.load(mode)
   const missing = new Set(settings.families)
   const programmed = Promise.withResolvers<void>()
@@ -41,13 +43,14 @@ export async function runProxy(options: ProxyOptions, signal: AbortSignal): Prom
     options.onProgrammed?.(done)
   }
   const families = settings.families.map((family): Part => {
-    const own = { ...options, family, place, module, onProgrammed, metrics: metricsOf(family) }
-    return signal => runFamily(own, signal)
+    const own = { ...options, family, place, serviceCIDRs, module, onProgrammed }
+    return signal => runFamily({ ...own, metrics: metricsOf(family) }, signal)
   })
   await runTogether(
     [
       ...families,
       signal => place.follow(store, signal),
+      signal => serviceCIDRs.follow(signal),
       signal => warnOfServices({ store, log }, signal),
       async signal => {
         await Promise.race([programmed.promise, untilAborted(signal)])
@@ -60,10 +63,13 @@ export async function runProxy(options: ProxyOptions, signal: AbortSignal): Prom
 
 /** A failure leaves rules that do what ours do, so it is only told. */
 async function takeOver(mode: ProxyMode, modes: Modes, signal: AbortSignal): Promise<void> {
-  try {
-    await removeLeftovers(leftoversBeside(mode, modes.modes), modes, signal)
-  } catch (error) {
-    if (!signal.aborted) modes.log.error({ reason: describeError(error) }, 'clean-up failed')
+  const leftovers = leftoversBeside(mode, modes.modes)
+  for (const step of [removeLeftovers, drainLeftovers]) {
+    try {
+      await step(leftovers, modes, signal)
+    } catch (error) {
+      if (!signal.aborted) modes.log.error({ reason: describeError(error) }, 'clean-up failed')
+    }
   }
 }
 

@@ -4,7 +4,10 @@ import { systemClock } from '#runtime/clock.ts'
 import { describeError } from '#runtime/error.ts'
 import type { Metrics } from '#runtime/metrics.ts'
 import { type Part, runTogether, untilAborted } from '#runtime/run-together.ts'
+import { proxyModes } from './backends.ts'
+import { effectiveMode } from './config/mode.ts'
 import { lastSeenNode } from './config/own-node.ts'
+import type { ProxyConfig } from './config/schema.ts'
 import { syncPeriodMs } from './config/to-settings.ts'
 import { runProxy, wantedByProxy } from './main.ts'
 import type { Programmed, ProxyOptions } from './options.ts'
@@ -29,10 +32,17 @@ export type ProxyServiceOptions = PrepareOptions & {
   readonly onEvent?: EventSink | undefined
 }
 
-/** The objects that the service needs: what the rules are made of, and the own Node. */
-export const wantedByProxyService = (nodeName: string): Wanted => ({
+/**
+ * The objects that the service needs: what the rules are made of, and the own Node. ServiceCIDRs only in mode nftables, where
+ * kube-proxy watches them in any mode.
+ */
+export const wantedByProxyService = (
+  nodeName: string,
+  config: Pick<ProxyConfig, 'mode'>,
+): Wanted => ({
   ...wantedByProxy,
   Node: { fieldSelector: `metadata.name=${nodeName}` },
+  ...(effectiveMode(config, proxyModes) === 'nftables' ? { ServiceCIDR: {} } : {}),
 })
 
 /**

@@ -25,6 +25,10 @@ export type ProxySettings = {
   readonly nodeIPs?: readonly IpAddress[] | undefined
   /** The node's zone (`topology.kubernetes.io/zone`), for topology hints. */
   readonly zone?: string | undefined
+  /** How long a run of `nft` or of iptables may take before it is killed, milliseconds; two minutes when not given. */
+  readonly programTimeoutMs?: number | undefined
+  /** Serve nobody on externalIPs (the gate AllowServiceExternalIPs is off). */
+  readonly ignoresExternalIPs?: boolean | undefined
   /** Name of the nftables table in both families; `nodeplane` when not given. */
   readonly tableName?: string | undefined
   /** Are node ports to answer on loopback addresses too, where {@link nodePortAddresses} has them? No when not given. */

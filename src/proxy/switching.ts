@@ -54,3 +54,17 @@ export async function removeLeftovers(
   }
   if (failures.length > 0) throw new CleanupError(`rules are left over: ${failures.join('; ')}`)
 }
+
+/**
+ * Removes what connections still need of the modes that are not in use, as they end: that takes as long as they live.
+ * @throws {NodeplaneError} something is still there.
+ */
+export async function drainLeftovers(
+  leftovers: readonly Leftover[],
+  { load }: Pick<Modes, 'load'>,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const { mode, inUse } of leftovers) {
+    if (inUse !== undefined && inUse !== mode) await (await load(mode)).drain?.(signal)
+  }
+}

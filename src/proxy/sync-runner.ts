@@ -85,6 +85,11 @@ export class SyncRunner {
     this.#alarm.abort()
   }
 
+  /** The backend's options give other values; Services are as they were. */
+  refresh(): void {
+    this.#alarm.abort()
+  }
+
   async #syncAll(signal: AbortSignal): Promise<void> {
     const { feed, metrics, clock, backoff } = this.#options
     metrics.queued(clock.now())

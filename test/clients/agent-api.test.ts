@@ -51,6 +51,7 @@ t.test('each kind is read once; only the Node is selected', async t => {
     'Namespace',
     'Node metadata.name=node-a',
     'Service',
+    'ServiceCIDR',
   ])
   for (const kind of ['Service', 'EndpointSlice', 'Node', 'Namespace'] as const) {
     t.equal(api.seen(kind, 'list').length, 1, kind)

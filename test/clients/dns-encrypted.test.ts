@@ -303,6 +303,15 @@ t.test('metrics name the listener and count the statuses', async t => {
   for (const status of [200, 400, 404, 500]) t.ok(body.includes(`${statuses}"${status}"}`))
 })
 
+/** The name in the certificate that a new connection is shown. */
+async function shownName(port: number): Promise<unknown> {
+  const socket = connect({ port, host: '127.0.0.1', ca: await readFile(ca) })
+  await once(socket, 'secureConnect')
+  const { CN } = socket.getPeerCertificate().subject
+  socket.destroy()
+  return CN
+}
+
 t.test('a reload changes the certificate, and open connections go on', async t => {
   const opened = connect({
     port: ports.tls,
@@ -317,17 +326,37 @@ t.test('a reload changes the certificate, and open connections go on', async t =
   await copyFile(renewed.keyPath, join(folder, 'server.key'))
   server.kill('SIGUSR1')
   await eventually('the new certificate', async () => {
-    const socket = connect({ port: ports.tls, host: '127.0.0.1', ca: await readFile(ca) })
-    await once(socket, 'secureConnect')
-    const { CN } = socket.getPeerCertificate().subject
-    socket.destroy()
-    return CN === 'renewed.example.org'
+    return (await shownName(ports.tls)) === 'renewed.example.org'
   })
   opened.write(frame(asked({}, 7)))
   const [segment] = (await once(opened, 'data')) as [Buffer]
   const [answer] = splitMessages(segment).messages
   t.match(answer && decodeMessage(answer), { message: { id: 7, rcode: 'NOERROR' } })
   opened.destroy()
+})
+
+t.test('reload notices a renewed certificate by itself, once it and its key are there', async t => {
+  const port = await freePort()
+  const own = t.testdir({})
+  const put = async ({ certPath, keyPath }: typeof pair) => {
+    await copyFile(certPath, join(own, 'a.crt'))
+    await copyFile(keyPath, join(own, 'a.key'))
+  }
+  const [first, second] = await Promise.all(
+    ['first', 'second'].map(name => authority.issue(name, 'IP:127.0.0.1')),
+  )
+  if (first === undefined || second === undefined) throw new Error('no certificates')
+  await put(first)
+  const text = `tls://.:${port} {\n tls a.crt a.key\n reload 2s 1s\n whoami\n}\n`
+  await using reloading = await DnsProcess.start({
+    args: ['--conf', await writeCorefile(own, text)],
+  })
+  t.equal(await shownName(port), 'first')
+  await copyFile(second.certPath, join(own, 'a.crt'))
+  await eventually('the refusal', () => /reload failed/.test(reloading.stderr))
+  t.equal(await shownName(port), 'first')
+  await put(second)
+  await eventually('the new one', async () => (await shownName(port)) === 'second')
 })
 
 t.test('a certificate that cannot be used leaves the former one in use', async t => {

@@ -46,6 +46,7 @@ t.test("a kubeconfig with a token, and kube-proxy's selectors", async t => {
     'EndpointSlice !service.kubernetes.io/headless',
     'Node metadata.name=node-a',
     'Service !service.kubernetes.io/service-proxy-name spec.clusterIP!=None',
+    'ServiceCIDR',
   ])
   t.ok(api.requests.every(({ headers }) => headers.authorization === `Bearer ${TOKEN}`))
 })

@@ -152,3 +152,42 @@ for (const { title, object, field } of wrong) {
     }
   })
 }
+
+t.test('a ServiceCIDR has its ranges as they are written', async t => {
+  const raw = {
+    metadata: { name: 'kubernetes', namespace: 'ignored' },
+    spec: { cidrs: ['10.96.0.0/12', 'fd00:96::/108'] },
+  }
+  t.strictSame(objectFromApi('ServiceCIDR', raw), {
+    kind: 'ServiceCIDR',
+    metadata: { name: 'kubernetes', namespace: '', labels: {} },
+    cidrs: ['10.96.0.0/12', 'fd00:96::/108'],
+  })
+  const text = { ...raw, spec: { cidrs: '10.96.0.0/12' } }
+  t.throws(() => objectFromApi('ServiceCIDR', text), /^spec.cidrs: /)
+})
+
+t.test('a ServiceImport has its type, addresses and ports', async t => {
+  const metadata = { name: 'db', namespace: 'shop', labels: { app: 'db' } }
+  const ports = [
+    { name: 'sql', protocol: 'TCP', port: 5432 },
+    { port: 53, protocol: 'UDP' },
+  ]
+  const raw = { metadata, spec: { type: 'ClusterSetIP', ips: ['10.42.0.1'], ports } }
+  t.strictSame(objectFromApi('ServiceImport', raw), {
+    kind: 'ServiceImport',
+    metadata: { name: 'db', namespace: 'shop', labels: {} },
+    type: 'ClusterSetIP',
+    ips: ['10.42.0.1'],
+    ports: [
+      { name: 'sql', protocol: 'TCP', port: 5432 },
+      { name: '', protocol: 'UDP', port: 53 },
+    ],
+  })
+  const headless = objectFromApi('ServiceImport', { metadata, spec: { type: 'Headless' } })
+  t.match(headless, { type: 'Headless', ips: [], ports: [] })
+  t.throws(
+    () => objectFromApi('ServiceImport', { metadata, spec: { type: 'Other' } }),
+    /^spec.type: "Other" is not one of ClusterSetIP, Headless/,
+  )
+})

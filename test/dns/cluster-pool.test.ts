@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Source, Wanted } from '../../src/cluster/source.ts'
-import { ClusterPool } from '../../src/dns/cluster-pool.ts'
+import { clusterPool } from '../../src/dns/cluster-pool.ts'
 import { silentLogger } from '../../src/runtime/log.ts'
 
 const SERVICES: Wanted = { Service: {} }
@@ -22,7 +22,7 @@ function pool() {
         }),
     }
   }
-  return { pool: new ClusterPool({ sourceOf, log: silentLogger() }), events }
+  return { pool: clusterPool({ sourceOf, log: silentLogger() }), events }
 }
 
 t.test('equal connections share a store, others have their own', async t => {

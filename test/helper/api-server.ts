@@ -44,6 +44,8 @@ const paths: { readonly [K in Kind]: string } = {
   EndpointSlice: '/apis/discovery.k8s.io/v1/endpointslices',
   Node: '/api/v1/nodes',
   Namespace: '/api/v1/namespaces',
+  ServiceCIDR: '/apis/networking.k8s.io/v1/servicecidrs',
+  ServiceImport: '/apis/multicluster.x-k8s.io/v1alpha1/serviceimports',
   Pod: '/api/v1/pods',
 }
 const EVENTS_PATH = /^\/apis\/events\.k8s\.io\/v1\/namespaces\/([^/]+)\/events$/

@@ -20,10 +20,11 @@ export function clusterZone(
       namespaces: undefined,
       selectsNamespace: undefined,
       ignoreEmptyServices: false,
+      zonal: false,
       localAddresses: ['10.1.1.1' as IpAddress],
       ...options,
     },
-    synced: () => true,
+    mayDeny: () => true,
   }
 }
 

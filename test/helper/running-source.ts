@@ -19,6 +19,7 @@ export const quick: Partial<ApiTiming> = {
   retryInitialMs: 5,
   retryMaxMs: 20,
   refusedMs: 5,
+  unknownMs: 5,
   settleMs: 0,
 }
 

@@ -77,6 +77,7 @@ export const zoneOptions = (options: Partial<ZoneOptions> = {}): ZoneOptions => 
   namespaces: undefined,
   selectsNamespace: undefined,
   ignoreEmptyServices: false,
+  zonal: false,
   localAddresses: [],
   ...options,
 })

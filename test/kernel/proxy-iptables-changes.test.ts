@@ -257,6 +257,43 @@ t.test('nft: what others change is repaired at once, and the log says who it was
   await cleanup(net.node, env)
 })
 
+t.test('legacy: what others take out is repaired within a second or so', async t => {
+  const env = await environmentOf('legacy')
+  const iptables = (...args: string[]) => net.node.exec('iptables-legacy', args)
+  // The periodic look is far away.
+  const proxy = await start(env, { syncPeriodMs: 600_000 })
+  const warnings = () => proxy.log.filter(line => line.includes('changed by somebody else'))
+  const before = (await savedRules(net.node, 'legacy')).toSorted()
+  const faults = [
+    ['-t', 'nat', '-F'],
+    ['-t', 'nat', '-F', 'PREROUTING'],
+    ['-t', 'filter', '-F'],
+    ['-t', 'nat', '-D', 'KUBE-MARK-MASQ', '1'],
+    ['-t', 'mangle', '-X'],
+  ]
+  for (const [round, fault] of faults.entries()) {
+    await iptables(...fault)
+    await eventually('the repair', async () => {
+      const now = await savedRules(net.node, 'legacy')
+      return now.toSorted().join('\n') === before.join('\n')
+    })
+    t.match(await eventually('a warning', () => warnings()[round]), /rules were taken out of/)
+  }
+  const count = warnings().length
+  // What others do beside ours, and what the proxy writes itself, is no loss.
+  await iptables('-t', 'nat', '-I', 'PREROUTING', '-s', '192.0.2.1', '-j', 'RETURN')
+  await iptables('-t', 'nat', '-D', 'PREROUTING', '-s', '192.0.2.1', '-j', 'RETURN')
+  for (const pods of [[], [podA], [], [podA]]) {
+    proxy.set(...slices(1, pods))
+    await proxy.programmed()
+  }
+  await iptables('-t', 'nat', '-F', 'KUBE-NODEPORTS')
+  await eventually('a warning', () => warnings().length > count)
+  t.equal(warnings().length, count + 1)
+  await proxy.stop('SIGTERM')
+  await cleanup(net.node, env)
+})
+
 t.test('legacy: a lock that others hold is waited for', async t => {
   const env = await environmentOf('legacy')
   const holder = net.node.spawn('flock', ['/run/xtables.lock', 'cat'], {

@@ -21,6 +21,7 @@ const open = (options: IpvsSettings) =>
     metrics,
     log,
     clock: systemClock,
+    serviceCIDRs: () => [],
   })
 const sysctl = (path: string) => readFileSync(`/proc/sys/net/ipv4/${path}`, 'utf8').trim()
 
@@ -95,7 +96,14 @@ await t.test('start', async t => {
   })
 
   await t.test('what differs is named, and the description makes what is wanted', async t => {
-    const inspected = { family: 4, settings, metrics, log, clock: systemClock } as const
+    const inspected = {
+      family: 4,
+      settings,
+      metrics,
+      log,
+      clock: systemClock,
+      serviceCIDRs: () => [],
+    } as const
     const states = statesOf([numbered(1), ...slices(1, [podA], [podB])])
     const signal = AbortSignal.timeout(120_000)
     const differences = async () =>

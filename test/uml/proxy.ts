@@ -12,6 +12,7 @@ const LIMIT_MS = 120_000
 
 /** The service proxy in this process. */
 export class RunningProxy implements AsyncDisposable {
+  readonly metrics = createMetrics()
   readonly #store = new Store()
   readonly #families: readonly IpFamily[]
   readonly #stop = new AbortController()
@@ -28,7 +29,7 @@ export class RunningProxy implements AsyncDisposable {
         store: this.#store,
         settings,
         log,
-        metrics: createMetrics(),
+        metrics: this.metrics,
         onProgrammed: ({ family, revision }) => {
           this.#programmed.set(family, revision)
           this.#syncs++

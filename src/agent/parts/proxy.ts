@@ -37,7 +37,8 @@ export class ProxyPart implements AgentPart {
     this.#context = context
     this.#gate = new PublishGate(context.store)
     // All Services and slices: DNS has names for the headless ones too, and the proxy passes over what is not for it.
-    this.wanted = { ...wantedByProxyService(context.nodeName), Service: {}, EndpointSlice: {} }
+    const wanted = wantedByProxyService(context.nodeName, config)
+    this.wanted = { ...wanted, Service: {}, EndpointSlice: {} }
   }
 
   /** The store as those may see it who publish what this part has programmed. */

@@ -1,39 +1,32 @@
-import type { StoreReader } from '#cluster/store.ts'
-import { servicesView } from './services.ts'
+import { trafficOf, withTraffic } from './services.ts'
 import type { ServicePageView, ServiceView, TrafficView } from './types.ts'
+
+type Traffic = ReadonlyMap<string, TrafficView>
 
 /** Rows that a page may have. */
 const MAX_ROWS = 500
 const DEFAULT_ROWS = 100
-
-/** How the rows can be ordered; the name decides between equals. */
-const orders: ReadonlyMap<string, (a: ServiceView, b: ServiceView) => number> = new Map([
-  ['ready', (a, b) => readiness(a) - readiness(b)],
-  ['traffic', (a, b) => rateOf(b) - rateOf(a)],
-])
 
 /**
  * A part of all Services, for a screen that shows no more at a time.
  * @param query `filter` (a part of `namespace/name` or of an address), `sort` (`name`, `ready`: what lacks endpoints first,
  * `traffic`: the busiest first), `offset`, `limit`.
  */
-export async function servicePage(
-  store: StoreReader,
-  traffic: ReadonlyMap<string, TrafficView>,
+export function servicePage(
+  all: readonly ServiceView[],
+  traffic: Traffic,
   query: URLSearchParams,
-): Promise<ServicePageView> {
-  const all = await servicesView(store, traffic)
+): ServicePageView {
   const filter = (query.get('filter') ?? '').toLowerCase()
   const matching = all.filter(service => textOf(service).includes(filter))
-  const order = orders.get(query.get('sort') ?? '')
-  const ordered = order === undefined ? matching : matching.toSorted(order)
+  const ordered = orderedBy(query.get('sort'), matching, traffic)
   const offset = numberOf(query.get('offset'), 0, Number.MAX_SAFE_INTEGER)
   const limit = numberOf(query.get('limit'), DEFAULT_ROWS, MAX_ROWS)
   return {
     total: all.length,
     matching: matching.length,
     offset,
-    services: ordered.slice(offset, offset + limit),
+    services: ordered.slice(offset, offset + limit).map(each => withTraffic(each, traffic)),
   }
 }
 
@@ -46,11 +39,24 @@ const readiness = ({ ports, type }: ServiceView): number =>
     ? 1
     : Math.min(...ports.map(({ ready, endpoints }) => (endpoints === 0 ? 0 : ready / endpoints)))
 
-const rateOf = ({ ports }: ServiceView): number =>
-  ports.reduce(
-    (sum, { traffic }) => sum + (traffic?.bytesPerSecond ?? 0) + (traffic?.bytes ?? 0) / 1e12,
-    0,
-  )
+/** The name decides between equals. */
+function orderedBy(
+  order: string | null,
+  services: readonly ServiceView[],
+  traffic: Traffic,
+): readonly ServiceView[] {
+  if (order === 'ready') return services.toSorted((a, b) => readiness(a) - readiness(b))
+  if (order !== 'traffic') return services
+  const rates = new Map(services.map(each => [each, rateOf(each, traffic)]))
+  return services.toSorted((a, b) => (rates.get(b) ?? 0) - (rates.get(a) ?? 0))
+}
+
+/** What flows now; among those that are still, what flowed. */
+const rateOf = (service: ServiceView, traffic: Traffic): number =>
+  service.ports.reduce((sum, port) => {
+    const { bytesPerSecond = 0, bytes = 0 } = trafficOf(service, port, traffic) ?? {}
+    return sum + bytesPerSecond + bytes / 1e12
+  }, 0)
 
 function numberOf(text: string | null, otherwise: number, max: number): number {
   const number = Number.parseInt(text ?? '', 10)

@@ -13,29 +13,36 @@ import type { EndpointView, ServicePortView, ServiceView, TrafficView } from './
 type Traffic = ReadonlyMap<string, TrafficView>
 
 /** All Services by their names, with how many endpoints each port has. Ten thousand take a while: others get their turn. */
-export async function servicesView(
-  store: StoreReader,
-  traffic: Traffic,
-): Promise<readonly ServiceView[]> {
+export async function servicesView(store: StoreReader): Promise<readonly ServiceView[]> {
   const pace = new Pace()
   const slices = await slicesByService(store, pace)
   const views: ServiceView[] = []
   for (const service of store.list('Service')) {
-    views.push(serviceView(service, slices.get(keyOf(service)) ?? [], traffic))
+    views.push(serviceView(service, slices.get(keyOf(service)) ?? []))
     await pace.breathe()
   }
   return views.toSorted((a, b) => compare(a.namespace, b.namespace) || compare(a.name, b.name))
 }
 
 /** One Service; undefined where there is none of this name. */
-export function oneService(
-  store: StoreReader,
-  key: string,
-  traffic: Traffic,
-): ServiceView | undefined {
+export function oneService(store: StoreReader, key: string): ServiceView | undefined {
   const service = store.get('Service', key)
-  return service && serviceView(service, slicesOf(store, key), traffic)
+  return service && serviceView(service, slicesOf(store, key))
 }
+
+/** A Service with what went through its ports. */
+export const withTraffic = (service: ServiceView, traffic: Traffic): ServiceView => ({
+  ...service,
+  ports: service.ports.map(port => ({ ...port, traffic: trafficOf(service, port, traffic) })),
+})
+
+/** What went through a port. */
+export const trafficOf = (
+  { namespace, name }: ServiceView,
+  { name: portName, protocol }: ServicePortView,
+  traffic: Traffic,
+): TrafficView | undefined =>
+  traffic.get(servicePortKey({ service: `${namespace}/${name}`, portName, protocol }))
 
 /** Each port of each endpoint of one Service, as its slices have them. */
 export const endpointsView = (store: StoreReader, key: string): readonly EndpointView[] =>
@@ -59,11 +66,7 @@ export const endpointsView = (store: StoreReader, key: string): readonly Endpoin
 
 const compare = (a: string, b: string) => (a < b ? -1 : Number(a > b))
 
-function serviceView(
-  service: Service,
-  slices: readonly EndpointSlice[],
-  traffic: Traffic,
-): ServiceView {
+function serviceView(service: Service, slices: readonly EndpointSlice[]): ServiceView {
   const { metadata, type, clusterIPs, externalIPs, externalName, ports } = service
   const ingress = service.loadBalancerIngress.flatMap(({ ip }) => ip ?? [])
   return {
@@ -73,15 +76,13 @@ function serviceView(
     clusterIPs: clusterIPs.length > 0 ? clusterIPs : [service.clusterIP].filter(ip => ip !== ''),
     externalIPs: [...externalIPs, ...ingress],
     ...(externalName === '' ? {} : { externalName }),
-    ports: ports.map(port => portView(keyOf(service), port, slices, traffic)),
+    ports: ports.map(port => portView(port, slices)),
   }
 }
 
 function portView(
-  service: string,
   { name, protocol, port, nodePort }: ServicePortSpec,
   slices: readonly EndpointSlice[],
-  traffic: Traffic,
 ): ServicePortView {
   // An endpoint may be in several slices for a while.
   const all = new Set<string>()
@@ -102,7 +103,6 @@ function portView(
     ...(nodePort === 0 ? {} : { nodePort }),
     endpoints: all.size,
     ready: ready.size,
-    traffic: traffic.get(servicePortKey({ service, portName: name, protocol })),
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Kind } from '#cluster/objects.ts'
+import type { Protocol } from '#net/protocol.ts'
 import type { PartName } from '../parts/part.ts'
 
 /**
@@ -66,7 +67,7 @@ export type ServicePageView = {
 
 export type ServicePortView = {
   readonly name: string
-  readonly protocol: string
+  readonly protocol: Protocol
   readonly port: number
   readonly nodePort?: number | undefined
   /** How many endpoints the slices have, and how many of those are ready. */

@@ -14,8 +14,9 @@ import { kindsView, nodeView } from './node.ts'
 import { podsView } from './pods.ts'
 import { routesView } from './routes.ts'
 import type { Views } from './serve.ts'
+import { ServiceCache } from './service-cache.ts'
 import { servicePage } from './service-pages.ts'
-import { endpointsView, oneService, servicesView } from './services.ts'
+import { endpointsView, oneService, withTraffic } from './services.ts'
 import { TrafficReader } from './traffic.ts'
 
 /** What the views look at. */
@@ -41,6 +42,7 @@ export function agentViews(viewed: Viewed): Views {
   const { node, store, metrics, incidents, proxy, dns, cni, routes, clock, stop } = viewed
   const counters = new TrafficReader(proxy?.counters ?? [], clock)
   const traffic = () => counters.read(stop)
+  const cache = new ServiceCache(store, clock)
   const self = () => {
     const cluster = { origin: viewed.origin(), kinds: kindsView(store, viewed.kinds()) }
     return nodeView({ node, checks: viewed.checks(), cluster, nowMs: clock.now() })
@@ -54,7 +56,7 @@ export function agentViews(viewed: Viewed): Views {
     statusOf({
       node: self(),
       // Counters are read by those who want to see them: a glance must cost little.
-      services: await servicesView(store, new Map()),
+      services: await cache.all(),
       dns: await names(),
       pods: pods(),
       routes: ways(),
@@ -62,9 +64,15 @@ export function agentViews(viewed: Viewed): Views {
     })
   return {
     node: self,
-    services: async () => servicesView(store, await traffic()),
-    'service-page': async query => servicePage(store, await traffic(), query),
-    service: async query => oneService(store, keyFrom(query), await traffic()),
+    services: async () => {
+      const counted = await traffic()
+      return (await cache.all()).map(each => withTraffic(each, counted))
+    },
+    'service-page': async query => servicePage(await cache.all(), await traffic(), query),
+    service: async query => {
+      const service = oneService(store, keyFrom(query))
+      return service && withTraffic(service, await traffic())
+    },
     endpoints: query => endpointsView(store, keyFrom(query)),
     dns: names,
     pods,

@@ -8,6 +8,7 @@ import { ApiError, isExpired, isSilence } from './api-error.ts'
 import { type ApiClient, describeFailure } from './client.ts'
 import { ItemReader } from './item-reader.ts'
 import { list, PAGE_SIZE } from './list.ts'
+import { resources } from './resource.ts'
 import { needsList, pauseAfter } from './retry.ts'
 import type { ApiTiming } from './timing.ts'
 import type { TroubleLog } from './trouble-log.ts'
@@ -38,6 +39,8 @@ export class Reflector<K extends Kind> {
   /** Where the next watch begins; undefined when a list is due. */
   #version: string | undefined
   #listed = false
+  /** Was the kind taken for listed though the server refuses it? */
+  #doesWithout = false
 
   constructor(options: ReflectorOptions<K>) {
     this.#options = options
@@ -58,17 +61,37 @@ export class Reflector<K extends Kind> {
 
   /** One list, if one is due, and one watch. Gives the milliseconds to wait before the next one. */
   async #listAndWatch(signal: AbortSignal): Promise<number> {
-    const { kind, trouble, timing } = this.#options
+    const { kind, trouble, timing, random } = this.#options
     try {
       this.#version ??= await this.#list(signal)
       return await this.#watch(this.#version, signal)
     } catch (error) {
       if (signal.aborted) return 0
       if (needsList(error)) this.#version = undefined
+      if (this.#isRefused(error)) {
+        this.#goOnWithout()
+        // An older server: nothing is wrong with it, and it is not replaced every minute.
+        if ((error as ApiError).status === 404) return timing.unknownMs * (1 + random())
+      }
       // An expired version is in the order of things after a long loss; the list will show whether there is trouble.
       if (!isExpired(error)) trouble.failed(kind, error)
       return pauseAfter(error, this.#backoff, timing)
     }
+  }
+
+  /** Does the server refuse a kind that one can do without, of which it never gave anything? */
+  #isRefused(error: unknown): boolean {
+    if (this.#listed || resources[this.#options.kind].isOptional !== true) return false
+    return error instanceof ApiError && (error.status === 403 || error.status === 404)
+  }
+
+  /** Nobody is to wait for what will not come. */
+  #goOnWithout(): void {
+    const { kind, store, log } = this.#options
+    if (this.#doesWithout) return
+    this.#doesWithout = true
+    store.replaceAll(kind, [])
+    log.info({ kind }, `API server gives no ${resources[kind].plural}; going on without`)
   }
 
   async #list(signal: AbortSignal): Promise<string> {

@@ -21,6 +21,8 @@ export type ApiTiming = {
   readonly retryMaxMs: number
   /** Pause before asking again for what RBAC forbids or the server does not have. */
   readonly refusedMs: number
+  /** Pause before asking again for an optional kind that the server does not know; up to twice this. */
+  readonly unknownMs: number
   /** Limit on the Retry-After of the server. */
   readonly retryAfterMaxMs: number
 }
@@ -36,5 +38,6 @@ export const defaultTiming: ApiTiming = {
   retryInitialMs: 200,
   retryMaxMs: 30_000,
   refusedMs: 30_000,
+  unknownMs: 300_000,
   retryAfterMaxMs: 60_000,
 }

@@ -93,6 +93,8 @@ export class DerivedSlices {
         // The zone of any endpoint may be another. Nodes are few and change rarely.
         return this.#keysOfService.keys()
       case 'Namespace':
+      case 'ServiceCIDR':
+      case 'ServiceImport':
       case undefined:
         return []
     }

@@ -34,6 +34,8 @@ export class Inventory {
     Node: new Map(),
     Namespace: new Map(),
     Pod: new Map(),
+    ServiceCIDR: new Map(),
+    ServiceImport: new Map(),
   }
 
   /** The object that counts. */

@@ -51,6 +51,8 @@ const versionOf = {
   Node: 'v1',
   Namespace: 'v1',
   Pod: 'v1',
+  ServiceCIDR: 'networking.k8s.io/v1',
+  ServiceImport: 'multicluster.x-k8s.io/v1alpha1',
 } as const satisfies { readonly [K in ManifestKind]: string }
 
 /** Is this a kind that is read? All others may be there and are passed over. */
@@ -90,10 +92,17 @@ export function manifestObjectFrom(
   return { key: keyOf(object), file, line, content }
 }
 
+/** Kinds that no EndpointSlice comes from. */
+const withoutSlices: ReadonlySet<ManifestKind> = new Set([
+  'Namespace',
+  'ServiceCIDR',
+  'ServiceImport',
+])
+
 /** Kinds that are not wanted are read when wanted EndpointSlices come from them. */
 function isNeeded(kind: ManifestKind, filters: Filters): boolean {
   if (kind !== 'Endpoints' && filters[kind] !== undefined) return true
-  return filters.EndpointSlice !== undefined && kind !== 'Namespace'
+  return filters.EndpointSlice !== undefined && !withoutSlices.has(kind)
 }
 
 /**
@@ -126,7 +135,7 @@ const SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0
 /** Names become DNS names and rules, so they are held to what the API server accepts (RFC 1123 names). */
 function checkNames(kind: ManifestKind, metadata: Raw): void {
   const name = metadata.get('name')
-  const isLabel = kind === 'Service' || kind === 'Namespace'
+  const isLabel = kind === 'Service' || kind === 'Namespace' || kind === 'ServiceImport'
   if (!(isLabel ? LABEL : SUBDOMAIN).test(name.requiredString())) {
     const shape = isLabel ? 'a DNS label (up to 63 of a-z, 0-9 and -)' : 'a DNS subdomain'
     throw new ConvertError(name.path, `${JSON.stringify(name.string())} is not ${shape}`)

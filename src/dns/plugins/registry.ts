@@ -24,11 +24,10 @@ export const registry: readonly RegistryEntry[] = [
   supported('root', async () => (await import('./root/plugin.ts')).root),
   supported('metadata', async () => (await import('./metadata/plugin.ts')).metadata),
   unsupported('geoip', 'use view with incidr(client_ip(), …)'),
-  supported('cancel', async () => (await import('./cancel/plugin.ts')).cancel),
   unsupported('proxyproto', 'let clients reach the server directly'),
   unsupported('quic', 'serve tls://, or put a proxy before it'),
-  unsupported('grpc_server', 'remove it; grpc:// has 200 connections of 256 streams'),
-  unsupported('https', 'remove it; https:// has 200 connections'),
+  supported('grpc_server', async () => (await import('./grpc_server/plugin.ts')).grpcServer),
+  supported('https', async () => (await import('./https/plugin.ts')).https),
   unsupported('https3', 'serve https://, or put a proxy before it'),
   supported('timeouts', async () => (await import('./timeouts/plugin.ts')).timeouts),
   supported('multisocket', async () => (await import('./multisocket/plugin.ts')).multisocket),
@@ -47,6 +46,9 @@ export const registry: readonly RegistryEntry[] = [
   supported('errors', async () => (await import('./errors/plugin.ts')).errors),
   supported('log', async () => (await import('./log/plugin.ts')).log),
   unsupported('dnstap', 'use log'),
+  // In CoreDNS it stands before timeouts. Here it stands behind errors and log: a query that was given up in time is no failure of
+  // a plugin, so errors stays silent, while log and prometheus see the time it took. No answer depends on the place.
+  supported('cancel', async () => (await import('./cancel/plugin.ts')).cancel),
   supported('local', async () => (await import('./local/plugin.ts')).local),
   // What changes answers stands around what changes names …
   supported('dns64', async () => (await import('./dns64/plugin.ts')).dns64),

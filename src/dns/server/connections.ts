@@ -13,13 +13,14 @@ const ALL_UNSENT_OCTETS = 64 * 1024 * 1024
  * longest for its next query (RFC 7766 section 6.2.3 lets a server close idle connections), so that idle ones keep nobody out.
  */
 export class Connections {
-  readonly #limit: number
+  readonly #limit: () => number
   readonly #all = new Set<Socket>()
   /** Longest idle first: a set keeps the order in which its members came. */
   readonly #idle = new Set<Closable>()
   #unsentOctets = 0
 
-  constructor(limit: number) {
+  /** @param limit of the moment. */
+  constructor(limit: () => number) {
     this.#limit = limit
   }
 
@@ -31,7 +32,7 @@ export class Connections {
   admit(socket: Socket): boolean {
     // Errors come with a close; without a listener they would end the process.
     socket.on('error', () => undefined)
-    if (this.#all.size >= this.#limit && !this.#cutLongestIdle()) {
+    if (this.#all.size >= this.#limit() && !this.#cutLongestIdle()) {
       socket.destroy()
       return false
     }

@@ -192,7 +192,7 @@ export class DnsServer implements AsyncDisposable {
     return podsPolicy ? { ...read, corefile: withInEveryBlock(read.corefile, 'pods_policy') } : read
   }
 
-  async #serve({ corefile, directory, hash }: ReadCorefile): Promise<void> {
+  async #serve({ corefile, directory, hash, version }: ReadCorefile): Promise<void> {
     const { cluster, log, metrics, lines, defaultPort = 53 } = this.#options
     for (const warning of corefile.warnings) {
       log.warn({ problem: formatProblem(warning) }, 'odd Corefile')
@@ -210,7 +210,7 @@ export class DnsServer implements AsyncDisposable {
         cluster: lease ?? cluster,
         corefile: {
           hash: typeof this.#options.corefile === 'string' ? hash : undefined,
-          reloadIfChanged: () => this.#reloadIfChanged(hash),
+          reloadIfChanged: () => this.#reloadIfChanged(version),
         },
         fail: error => void this.#fail(error),
       },
@@ -236,13 +236,13 @@ export class DnsServer implements AsyncDisposable {
     await former?.stop()
   }
 
-  async #reloadIfChanged(formerHash: string): Promise<void> {
-    const hash = await this.#read().then(
-      read => read.hash,
+  async #reloadIfChanged(former: string): Promise<void> {
+    const version = await this.#read().then(
+      read => read.version,
       // Whatever is wrong with it, it changed: reload says so.
       () => undefined,
     )
-    if (hash !== formerHash) await this.reload()
+    if (version !== former) await this.reload()
   }
 
   async #fail(error: Error): Promise<void> {

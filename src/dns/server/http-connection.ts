@@ -30,7 +30,7 @@ export function serveHttp2(
 ): void {
   const session = performServerHandshake(socket, {
     maxSessionMemory: MAX_SESSION_MEMORY,
-    settings: { maxConcurrentStreams: MAX_STREAMS },
+    settings: { maxConcurrentStreams: serving.limits.maxStreams ?? MAX_STREAMS },
   })
   const watch = new RequestWatch(session, serving)
   session.on('error', () => undefined)

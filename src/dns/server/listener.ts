@@ -35,7 +35,7 @@ export interface Listener extends AsyncDisposable {
   stopTaking(): void
 }
 
-/** How long a connection may take, milliseconds, and how many queries it may bring. */
+/** How long a connection may take, milliseconds, how many queries it may bring, and how many there may be. */
 export type StreamLimits = {
   /** For the first query. */
   readonly readMs: number
@@ -43,6 +43,10 @@ export type StreamLimits = {
   readonly idleMs: number
   readonly writeMs: number
   readonly maxQueries: number
+  /** At one time; that of the protocol when it is not given. */
+  readonly maxConnections?: number
+  /** Of one connection at one time, over HTTP/2; that of the server when it is not given. */
+  readonly maxStreams?: number
 }
 
 /** What every listener is started with. */

@@ -2,6 +2,7 @@ import type { Scheme } from '../corefile/zone-key.ts'
 import type { Listener, ListenerOptions, PacketHandler } from './listener.ts'
 import type { PlannedListener } from './plan.ts'
 import { listenTcp, listenTls } from './tcp.ts'
+import { inTurns, Turns } from './turns.ts'
 import { listenUdp } from './udp.ts'
 import { type FastListening, listenBatched } from './udp-batched.ts'
 
@@ -25,6 +26,7 @@ export class ListenerPool implements AsyncDisposable {
   readonly #handlerOf: (key: string) => PacketHandler
   readonly #onHttpStatus: (key: string, status: number) => void
   readonly #fast: FastListening | undefined
+  readonly #turns = new Turns()
 
   constructor({ handlerOf, onHttpStatus, fast }: PoolOptions) {
     this.#handlerOf = handlerOf
@@ -80,9 +82,10 @@ export class ListenerPool implements AsyncDisposable {
       onHttpStatus: status => this.#onHttpStatus(key, status),
       handle: this.#handlerOf(key),
     }
-    if (scheme !== 'dns') return [undo.use(await listenEncrypted(scheme, options))]
+    const streaming = { ...options, handle: inTurns(this.#turns, options.handle) }
+    if (scheme !== 'dns') return [undo.use(await listenEncrypted(scheme, streaming))]
     // TCP first: it alone notices that another process serves the same port.
-    const tcp = undo.use(await listenTcp(options))
+    const tcp = undo.use(await listenTcp(streaming))
     const fast = this.#fast
     const udp = undo.use(
       fast === undefined ? await listenUdp(options) : await listenBatched(options, fast),

@@ -2,6 +2,8 @@ import { formatHostPort, type IpAddress } from '#net/ip.ts'
 import { ConfigError, type ConfigProblem } from '#runtime/error.ts'
 import type { ServerBlock } from '../corefile/directive.ts'
 import { parseZoneKey, type Scheme } from '../corefile/zone-key.ts'
+import { grpcServerLimits } from '../plugins/grpc_server/plugin.ts'
+import { httpsLimits } from '../plugins/https/plugin.ts'
 import { socketCount } from '../plugins/multisocket/plugin.ts'
 import { streamLimits } from '../plugins/timeouts/plugin.ts'
 import type { TlsSettings } from '../plugins/tls/plugin.ts'
@@ -20,8 +22,11 @@ export type PlannedBlock = {
   readonly view: string
   /** undefined: it says nothing of them. */
   readonly sockets: number | undefined
-  readonly limits: Partial<StreamLimits>
+  readonly limits: BlockLimits
 }
+
+/** Limits of all streams that a block is served on, and those of some protocols. */
+type BlockLimits = Partial<Record<Scheme | 'all', Partial<StreamLimits>>>
 
 /** Where is listened, and how. */
 export type ListenerPlace = {
@@ -74,7 +79,7 @@ export function planServers(blocks: readonly ServerBlock[], options: PlanOptions
         const listener = listeners.get(key) ?? newListener(place)
         listeners.set(key, listener)
         listener.sockets = largest(listener.sockets, sockets)
-        Object.assign(listener.limits, limits)
+        Object.assign(listener.limits, limits.all, limits[scheme])
         if (scheme !== 'dns') listener.tls ??= options.tlsOf?.(block)
         const others = listener.zones.get(zone) ?? []
         const other = others.map(number => planned[number]).find(block => block?.view === view)
@@ -132,7 +137,12 @@ function planBlock(
 /** What a block says of the listeners that it is served on. */
 function settingsOf({ directives }: ServerBlock, problems: ConfigProblem[]) {
   try {
-    return { sockets: socketCount(directives), limits: streamLimits(directives) }
+    const limits: BlockLimits = {
+      all: streamLimits(directives),
+      https: httpsLimits(directives),
+      grpc: grpcServerLimits(directives),
+    }
+    return { sockets: socketCount(directives), limits }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     problems.push(...error.problems)

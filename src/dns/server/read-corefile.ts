@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path'
 import { ConfigError, describeError } from '#runtime/error.ts'
 import { type CorefileSystem, fileSystem } from '../corefile/files.ts'
 import { type Corefile, parseCorefile } from '../corefile/parser.ts'
+import { certificateFiles, hashFiles } from './certificate-files.ts'
 
 /** A Corefile: a path, read again with every reload, or a text that stays. `file` names the text in messages. */
 export type CorefileSource = string | { readonly text: string; readonly file: string }
@@ -15,6 +16,8 @@ export type ReadCorefile = {
   readonly directory: string
   /** SHA-512 over its text and all that it imports, in hexadecimal. */
   readonly hash: string
+  /** Another one when the hash is, or what a certificate file that it names holds. */
+  readonly version: string
 }
 
 /** Reads a Corefile and what it imports. @throws {ConfigError} it cannot be read or understood, or has no server block. */
@@ -29,7 +32,11 @@ export async function readCorefile(
     const message = 'there is no server block; `.:53 { whoami }` is the least'
     throw new ConfigError([{ file, message }])
   }
-  return { corefile, directory: dirname(resolve(file)), hash: hashOf(text, corefile) }
+  const directory = dirname(resolve(file))
+  const hash = hashOf(text, corefile)
+  // Before anything is loaded: a file that is replaced meanwhile makes one reload too many, never one too few.
+  const version = `${hash} ${await hashFiles(certificateFiles(corefile.blocks, directory))}`
+  return { corefile, directory, hash, version }
 }
 
 async function readText(path: string): Promise<string> {

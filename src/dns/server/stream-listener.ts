@@ -20,7 +20,7 @@ const DEFAULT_LIMITS: StreamLimits = {
 
 /** What serves the connections of a listener. */
 export type StreamService = {
-  /** Connections at one time. */
+  /** Connections at one time, where the limits of the listener do not say it. */
   readonly maxConnections: number
   /** Gives what takes a new connection. */
   readonly start: (connections: Connections) => (socket: Socket) => void
@@ -34,11 +34,12 @@ export const limitsOf = ({ limits }: ListenerOptions): StreamLimits => ({
 
 /** Listens for connections. @throws the system error of a failed bind. */
 export async function listenStream(
-  { address, port }: ListenerOptions,
+  options: ListenerOptions,
   { maxConnections, start }: StreamService,
 ): Promise<Listener> {
   await using undo = new AsyncDisposableStack()
-  const connections = new Connections(maxConnections)
+  const { address, port } = options
+  const connections = new Connections(() => limitsOf(options).maxConnections ?? maxConnections)
   const serve = start(connections)
   const servers: Server[] = []
   for (const host of address === undefined ? wildcards : [address]) {

@@ -26,6 +26,8 @@ export type Hosts = {
 /** What a name has. */
 export type Found =
   | { readonly kind: 'nothing' }
+  /** No record of whatever type. */
+  | { readonly kind: 'empty' }
   | { readonly kind: 'version' }
   | { readonly kind: 'hosts'; readonly hosts: Hosts }
   /** An ExternalName Service. */
@@ -49,7 +51,7 @@ export function find(index: ZoneIndex, options: ZoneOptions, request: Request): 
     }
     case 'service':
       return isExposed(index, options, request.namespace)
-        ? findService(index.service(`${request.namespace}/${request.service}`), options, request)
+        ? findService(index, options, request)
         : undefined
     case 'pod':
       return isExposed(index, options, request.namespace)
@@ -76,10 +78,11 @@ const theseHosts = (hosts: readonly Host[]): Hosts => ({
 })
 
 function findService(
-  node: ServiceNode,
+  index: ZoneIndex,
   options: ZoneOptions,
   request: ServiceRequest,
 ): Found | undefined {
+  const node = index.service(`${request.namespace}/${request.service}`)
   const { service } = node
   if (service === undefined) return undefined
   const isPlain = request.endpoint === undefined && request.port === undefined
@@ -89,7 +92,11 @@ function findService(
       : undefined
   }
   if (isEmpty(node, service, options)) return undefined
-  if (isHeadless(service) || request.endpoint !== undefined) {
+  const { endpoint, topology } = request
+  if (topology !== undefined) return isHeadless(service) ? zonalHosts(node, request) : undefined
+  // KEP 1645's DNS specification 2.3.4: with an IP address for all clusters nothing tells them apart.
+  if (index.of === 'clusterset' && !isHeadless(service) && endpoint !== undefined) return undefined
+  if (isHeadless(service) || endpoint !== undefined) {
     const hosts = endpointHosts(node, request)
     return hosts === undefined ? undefined : { kind: 'hosts', hosts }
   }
@@ -118,7 +125,8 @@ function clusterHosts(service: Service, request: ServiceRequest): readonly Host[
 
 /** Every counted endpoint with every matching port of its slice; undefined when there is none. */
 function endpointHosts(node: ServiceNode, request: ServiceRequest): Hosts | undefined {
-  const { endpoint } = request
+  const { cluster } = request
+  const endpoint = cluster === undefined ? request.endpoint : `${request.endpoint ?? ''}.${cluster}`
   const membersOf = (slice: SliceNode): Iterable<Member> =>
     endpoint === undefined ? slice.members() : slice.named(endpoint)
   const parts = node.slices
@@ -143,6 +151,23 @@ function endpointHosts(node: ServiceNode, request: ServiceRequest): Hosts | unde
         ),
       ),
   }
+}
+
+/** Every counted endpoint in the zone of the topology, with every port of its slice; all endpoints where none is and some are preferred. */
+function zonalHosts({ slices }: ServiceNode, request: ServiceRequest): Found {
+  const { zone, isPinned } = request.topology ?? { zone: '', isPinned: true }
+  const all = slices.flatMap(slice => {
+    const ports = matchingPorts(slice.slice.ports, request)
+    return Array.from(slice.members(), member => ({ member, ports }))
+  })
+  const near = all.filter(({ member }) => member.zone?.toLowerCase() === zone)
+  const chosen = near.length > 0 || isPinned ? near : all
+  if (chosen.length === 0) return { kind: 'empty' }
+  const suffix = `.${request.service}.${request.namespace}.svc`
+  const hosts = chosen.flatMap(({ member: { name, address }, ports }) =>
+    ports.map(port => ({ address, port, path: name + suffix })),
+  )
+  return { kind: 'hosts', hosts: theseHosts(hosts) }
 }
 
 type NamedPort = {

@@ -4,14 +4,15 @@ import { type Found, find } from './find.ts'
 import { nameServerRecords } from './name-servers.ts'
 import type { Outcome, ZoneQuestion } from './outcome.ts'
 import { type AddressType, addressRecords, soaRecord, srvRecords } from './records.ts'
-import { parseRequest } from './request.ts'
+import { type Grammar, parseRequest } from './request.ts'
 import { lookupReverse } from './reverse-lookup.ts'
 import { isReverseZone } from './reverse-name.ts'
 import type { ZoneIndex } from './zone-index.ts'
 import type { ZoneOptions } from './zone-options.ts'
 
-/** The schema version's text and TTL (Kubernetes DNS specification 1.1.0, section 2.2). */
-const VERSION = { text: new TextEncoder().encode('1.1.0'), ttl: 28800 }
+/** The schema version (Kubernetes DNS specification 1.1.0, section 2.2; that of the Multi-Cluster Services API, section 2.2). */
+const VERSION = { cluster: '1.1.0', clusterset: '1.0.0' } as const
+const VERSION_TTL = 28800
 
 /** The longest chain of ExternalName Services that is followed; longer ones, and so loops, have no answer. */
 const MAX_CHAIN = 10
@@ -34,9 +35,16 @@ export function lookup(index: ZoneIndex, options: ZoneOptions, question: ZoneQue
   }
   const lowerZone = zone.toLowerCase()
   if (isReverseZone(lowerZone)) return lookupReverse(index, options, question)
-  const found = find(index, options, parseRequest(name.toLowerCase(), lowerZone))
+  const grammar = grammarOf(index, options)
+  const found = find(index, options, parseRequest(name.toLowerCase(), lowerZone, grammar))
   return found === undefined ? NAME_ERROR : outcomeOf(found, { index, options, question })
 }
+
+/** The names that a zone over this index has. */
+export const grammarOf = ({ of }: ZoneIndex, { zonal }: ZoneOptions): Grammar => ({
+  zonal,
+  multicluster: of === 'clusterset',
+})
 
 type Context = {
   readonly index: ZoneIndex
@@ -47,7 +55,10 @@ type Context = {
 function outcomeOf(found: Found, context: Context): Outcome {
   const { type, name } = context.question
   // CoreDNS denies the version's name for other types, and TXT of any name without address; both kept.
-  if (found.kind === 'version') return type === 'TXT' ? answer([versionRecord(name)]) : NAME_ERROR
+  if (found.kind === 'version') {
+    return type === 'TXT' ? answer([versionRecord(name, context.index)]) : NAME_ERROR
+  }
+  if (found.kind === 'empty') return NO_DATA
   if (found.kind === 'nothing') return type === 'TXT' ? NAME_ERROR : NO_DATA
   if (found.kind === 'alias') return aliasOutcome(found.target, context)
   const { ttl } = context.options
@@ -63,12 +74,12 @@ const answer = (
   additionals: readonly ResourceRecord[] = [],
 ): Outcome => (answers.length === 0 ? NO_DATA : { kind: 'answer', answers, additionals })
 
-const versionRecord = (name: string): ResourceRecord => ({
+const versionRecord = (name: string, { of }: ZoneIndex): ResourceRecord => ({
   name,
   type: 'TXT',
   class: 'IN',
-  ttl: VERSION.ttl,
-  data: [VERSION.text],
+  ttl: VERSION_TTL,
+  data: [new TextEncoder().encode(VERSION[of])],
 })
 
 function aliasOutcome(target: string, context: Context): Outcome {
@@ -92,7 +103,8 @@ function followAlias(
   for (let name = first.data; chain.length <= MAX_CHAIN; ) {
     const lowerName = name.toLowerCase()
     if (!isInZone(lowerName, zone)) return { kind: 'alias', chain, target: name }
-    const found = find(index, options, parseRequest(lowerName, zone))
+    const request = parseRequest(lowerName, zone, grammarOf(index, options))
+    const found = find(index, options, request)
     if (found?.kind === 'hosts') {
       const addresses = addressRecords(found.hosts.addresses(), { name, type, ttl: options.ttl })
       return addresses.length === 0 ? NO_DATA : answer([...chain, ...addresses])

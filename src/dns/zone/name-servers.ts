@@ -6,7 +6,7 @@ import type { ZoneQuestion } from './outcome.ts'
 import { addressRecord } from './records.ts'
 import { isReverseZone } from './reverse-name.ts'
 import type { SliceNode } from './slice-node.ts'
-import { clusterIpsOf, serviceKeyOf, type ZoneIndex } from './zone-index.ts'
+import { clusterIpsOf, type ZoneIndex } from './zone-index.ts'
 import type { ZoneOptions } from './zone-options.ts'
 
 type NameServer = { readonly path: string; readonly address: IpAddress }
@@ -45,7 +45,7 @@ function nameServers(index: ZoneIndex, { localAddresses }: ZoneOptions): readonl
 }
 
 function serversBehind(index: ZoneIndex, node: SliceNode): readonly NameServer[] {
-  const { service } = index.service(serviceKeyOf(node.slice) ?? '')
+  const { service } = index.service(node.serviceKey)
   if (service === undefined) return []
   const path = `${service.metadata.name}.${service.metadata.namespace}.svc`
   if (!isHeadless(service)) return clusterIpsOf(service).map(address => ({ path, address }))

@@ -3,7 +3,7 @@ import type { ResourceRecord } from '../message.ts'
 import { joinName } from '../name.ts'
 import type { Outcome, ZoneQuestion } from './outcome.ts'
 import { addressFromReverseName } from './reverse-name.ts'
-import { serviceKeyOf, type ZoneIndex } from './zone-index.ts'
+import type { ZoneIndex } from './zone-index.ts'
 import type { ZoneOptions } from './zone-options.ts'
 
 /** Answers from a reverse zone. Only the apex and the PTR records of known addresses exist. */
@@ -40,7 +40,7 @@ function targetsOf(
   if (service !== undefined) return [`${service.metadata.name}.${service.metadata.namespace}.svc`]
   const paths = new Set<string>()
   for (const node of index.slicesAt(address)) {
-    const [namespace = '', serviceName = ''] = serviceKeyOf(node.slice)?.split('/') ?? []
+    const [namespace = '', serviceName = ''] = node.serviceKey.split('/')
     if (!isVisible(namespace)) continue
     for (const member of node.members()) {
       if (member.address === address) paths.add(`${member.name}.${serviceName}.${namespace}.svc`)

@@ -3,7 +3,20 @@ import { type IpAddress, parseIp } from '#net/ip.ts'
 import { endpointName } from './endpoint-name.ts'
 
 /** One address of a counted endpoint with the label that names it. */
-export type Member = { readonly name: string; readonly address: IpAddress }
+export type Member = {
+  readonly name: string
+  readonly address: IpAddress
+  /** Of the topology: `eu-west-1a`. */
+  readonly zone: string | undefined
+}
+
+type NamingOptions = {
+  /** Of the Service that the slice belongs to. */
+  readonly serviceKey: string
+  readonly podNames: boolean
+  /** Where endpoints of several clusters have names, that of the slice's: `web-0.CLUSTER`. */
+  readonly cluster?: string | undefined
+}
 
 /**
  * One EndpointSlice in the zone. A Service is the sum of its nodes, so a change of one slice costs that slice alone.
@@ -13,12 +26,16 @@ export class SliceNode {
   readonly slice: EndpointSlice
   /** Of addresses of counted endpoints. */
   readonly size: number
+  readonly serviceKey: string
   readonly #podNames: boolean
+  readonly #suffix: string
   #byName: Map<string, Member[]> | undefined
 
-  constructor(slice: EndpointSlice, podNames: boolean) {
+  constructor(slice: EndpointSlice, { serviceKey, podNames, cluster }: NamingOptions) {
     this.slice = slice
+    this.serviceKey = serviceKey
     this.#podNames = podNames
+    this.#suffix = cluster === undefined ? '' : `.${cluster.toLowerCase()}`
     let size = 0
     for (const _ of this.addresses()) size++
     this.size = size
@@ -41,7 +58,8 @@ export class SliceNode {
       for (const text of endpoint.addresses) {
         const address = parseIp(text)
         if (address === undefined) continue
-        yield { name: endpointName(endpoint, text, this.#podNames), address }
+        const name = endpointName(endpoint, text, this.#podNames) + this.#suffix
+        yield { name, address, zone: endpoint.zone }
       }
     }
   }

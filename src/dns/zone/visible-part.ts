@@ -1,4 +1,10 @@
-import { type EndpointSlice, SERVICE_NAME_LABEL, type Service } from '#cluster/objects.ts'
+import {
+  type EndpointSlice,
+  IMPORT_NAME_LABEL,
+  SERVICE_NAME_LABEL,
+  type Service,
+  SOURCE_CLUSTER_LABEL,
+} from '#cluster/objects.ts'
 
 /** Do answers differ before and after? Whatever else of an object changes does not move the zone's serial. */
 export function isVisibleChange<T extends Service | EndpointSlice>(
@@ -22,8 +28,10 @@ const servicePart = ({ type, clusterIP, clusterIPs, externalName, ports }: Servi
 
 const slicePart = ({ metadata, ports, endpoints }: EndpointSlice) => [
   metadata.labels[SERVICE_NAME_LABEL],
+  metadata.labels[IMPORT_NAME_LABEL],
+  metadata.labels[SOURCE_CLUSTER_LABEL],
   ports.map(({ name, protocol, port }) => [name, protocol, port]),
   endpoints
     .filter(({ conditions }) => conditions.ready)
-    .map(({ addresses, hostname, podName }) => [addresses, hostname, podName]),
+    .map(({ addresses, hostname, podName, zone }) => [addresses, hostname, podName, zone]),
 ]

@@ -1,13 +1,16 @@
 import {
   type EndpointSlice,
+  IMPORT_NAME_LABEL,
   keyOf,
   type Namespace,
   type Pod,
   SERVICE_NAME_LABEL,
   type Service,
+  SOURCE_CLUSTER_LABEL,
 } from '#cluster/objects.ts'
 import type { Change } from '#cluster/store.ts'
 import { type IpAddress, parseIp, parseIpLenient } from '#net/ip.ts'
+import { importedService } from './imported-service.ts'
 import { MultiMap } from './multi-map.ts'
 import { SliceNode } from './slice-node.ts'
 import { isVisibleChange } from './visible-part.ts'
@@ -19,6 +22,9 @@ export type ServiceNode = {
   readonly slices: readonly SliceNode[]
 }
 
+/** The Services of a cluster, or those that it imports from a set of clusters (Multi-Cluster Services API, KEP 1645). */
+export type ServicesOf = 'cluster' | 'clusterset'
+
 const NO_NODE: ServiceNode = { service: undefined, slices: [] }
 
 /**
@@ -26,6 +32,7 @@ const NO_NODE: ServiceNode = { service: undefined, slices: [] }
  * refers to the store's objects and copies nothing of them; records are made when they are asked for.
  */
 export class ZoneIndex {
+  readonly of: ServicesOf
   readonly #podNames: boolean
   readonly #namespaces = new Map<string, Namespace>()
   readonly #services = new Map<string, ServiceNode>()
@@ -35,9 +42,13 @@ export class ZoneIndex {
   readonly #podsByIp = new MultiMap<IpAddress, Pod>()
   #changedMs = 0
 
-  /** @param options.podNames name endpoints by their Pods (CoreDNS's `endpoint_pod_names`). */
-  constructor(options: { readonly podNames: boolean }) {
+  /**
+   * @param options.podNames name endpoints by their Pods (CoreDNS's `endpoint_pod_names`).
+   * @param options.of whose Services: those of the cluster, or what it imports from a set of clusters.
+   */
+  constructor(options: { readonly podNames: boolean; readonly of?: ServicesOf }) {
     this.#podNames = options.podNames
+    this.of = options.of ?? 'cluster'
   }
 
   /** When a Service or an endpoint last changed visibly, in seconds since the epoch; 0 before any: the serial of the SOA. */
@@ -85,15 +96,24 @@ export class ZoneIndex {
         this.#replacePod(change.key, change.after)
         return
       case 'Service':
+        if (this.of === 'clusterset') return
         this.#replaceService(change.key, change.after)
         if (isVisibleChange(change.before, change.after)) this.#changedMs = nowMs
         return
+      case 'ServiceImport':
+        if (this.of === 'cluster') return
+        this.#replaceService(change.key, change.after && importedService(change.after))
+        this.#changedMs = nowMs
+        return
       case 'EndpointSlice':
+        if (![change.before, change.after].some(slice => slice && this.#keyOf(slice))) return
         if (change.before !== undefined) this.#removeSlice(change.before)
         if (change.after !== undefined) this.#addSlice(change.after)
         if (isVisibleChange(change.before, change.after)) this.#changedMs = nowMs
         return
-      case 'Node': // No name depends on it.
+      // No name depends on these.
+      case 'Node':
+      case 'ServiceCIDR':
     }
   }
 
@@ -118,9 +138,11 @@ export class ZoneIndex {
   }
 
   #addSlice(slice: EndpointSlice): void {
-    const key = serviceKeyOf(slice)
+    const key = this.#keyOf(slice)
     if (key === undefined) return
-    const added = new SliceNode(slice, this.#podNames)
+    const cluster =
+      this.of === 'clusterset' ? slice.metadata.labels[SOURCE_CLUSTER_LABEL] : undefined
+    const added = new SliceNode(slice, { serviceKey: key, podNames: this.#podNames, cluster })
     const { service, slices } = this.service(key)
     const slicesWith = [...slices, added].sort(bySliceName)
     this.#setNode(key, { service, slices: slicesWith })
@@ -128,13 +150,17 @@ export class ZoneIndex {
   }
 
   #removeSlice(slice: EndpointSlice): void {
-    const key = serviceKeyOf(slice)
+    const key = this.#keyOf(slice)
     if (key === undefined) return
     const { service, slices } = this.service(key)
     const removed = slices.find(node => node.slice.metadata.name === slice.metadata.name)
     if (removed === undefined) return
     this.#setNode(key, { service, slices: slices.filter(node => node !== removed) })
     for (const ip of removed.addresses()) this.#slicesByIp.delete(ip, removed)
+  }
+
+  #keyOf(slice: EndpointSlice): string | undefined {
+    return this.of === 'cluster' ? serviceKeyOf(slice) : importKeyOf(slice)
   }
 
   #setNode(key: string, node: ServiceNode): void {
@@ -151,8 +177,15 @@ export function clusterIpsOf(service: Service): readonly IpAddress[] {
 }
 
 /** The key of the Service that a slice belongs to, or undefined when its label names none. */
-export function serviceKeyOf({ metadata }: EndpointSlice): string | undefined {
-  const name = metadata.labels[SERVICE_NAME_LABEL]
+export const serviceKeyOf = (slice: EndpointSlice): string | undefined =>
+  labelledKey(slice, SERVICE_NAME_LABEL)
+
+/** The same for the ServiceImport that it belongs to. */
+export const importKeyOf = (slice: EndpointSlice): string | undefined =>
+  labelledKey(slice, IMPORT_NAME_LABEL)
+
+function labelledKey({ metadata }: EndpointSlice, label: string): string | undefined {
+  const name = metadata.labels[label]
   return name === undefined ? undefined : `${metadata.namespace}/${name}`
 }
 

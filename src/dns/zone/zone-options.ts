@@ -17,6 +17,8 @@ export type ZoneOptions = {
   readonly selectsNamespace: ((labels: Labels) => boolean) | undefined
   /** A Service with cluster IP and without counted endpoint does not exist. */
   readonly ignoreEmptyServices: boolean
+  /** Have headless Services names for the endpoints in a zone of the topology? */
+  readonly zonal: boolean
   /** Addresses of this server, without loopback. */
   readonly localAddresses: readonly IpAddress[]
 }

@@ -8,9 +8,12 @@ export type FeatureGate = {
 
 const locked = { isLocked: true } as const
 
+/** Off: externalIPs of Services are treated as if they were not there. */
+export const EXTERNAL_IPS_GATE = 'AllowServiceExternalIPs'
+
 /**
  * The gates that kube-proxy, its logging, its servers and its API client know (pkg/features, component-base, client-go).
- * nodeplane behaves as with the defaults; none of them changes what it does.
+ * nodeplane behaves as with the defaults; only {@link EXTERNAL_IPS_GATE} changes what it does.
  */
 export const featureGates: Readonly<Record<string, FeatureGate>> = {
   AllAlpha: { stage: 'ALPHA', isOn: false },

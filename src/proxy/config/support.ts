@@ -3,6 +3,7 @@ import { parsePath } from '#runtime/config-file.ts'
 import type { ConfigProblem } from '#runtime/error.ts'
 import { proxyModes } from '../backends.ts'
 import type { ProxyMode } from '../settings.ts'
+import { EXTERNAL_IPS_GATE } from './feature-gates.ts'
 import { effectiveMode } from './mode.ts'
 import { defaultConfig, type ProxyConfig } from './schema.ts'
 
@@ -27,7 +28,7 @@ const conntrack: Support = { state: 'works', note: 'see Kernel settings' }
 
 /** Every field of the file but apiVersion and kind, in the file's order. */
 export const support: Readonly<Record<string, Support>> = {
-  featureGates: { state: 'unused', note: 'checked, but none of them changes anything here' },
+  featureGates: { state: 'works', note: 'of those that may be set, only AllowServiceExternalIPs' },
   'clientConnection.kubeconfig': works,
   'clientConnection.acceptContentTypes': json,
   'clientConnection.contentType': json,
@@ -105,6 +106,7 @@ export function supportWarnings(
   const mode = effectiveMode(config, available)
   return [
     ...modeWarnings(config, mode),
+    ...gateWarnings(config),
     ...Object.entries(support).flatMap(([field, support]) => {
       const why = whyUnused(support, mode)
       const value = valueAt(config, field)
@@ -126,6 +128,15 @@ function* modeWarnings({ mode }: ProxyConfig, effective: ProxyMode): Generator<C
   const why = mode === '' ? "'' (in kube-proxy iptables) means" : `${mode} is not there:`
   yield { field: 'mode', message: `${why} ${effective}` }
 }
+
+/** Gates that were set to something and are not looked at. */
+const gateWarnings = ({ featureGates }: ProxyConfig): readonly ConfigProblem[] =>
+  Object.entries(featureGates)
+    .filter(([gate]) => gate !== EXTERNAL_IPS_GATE)
+    .map(([gate, value]) => ({
+      field: 'featureGates',
+      message: `${gate}=${value} has no effect (nothing here goes by it)`,
+    }))
 
 /** The value of a field by its path; undefined when it is not there. */
 export function valueAt(config: unknown, field: string): unknown {

@@ -10,6 +10,7 @@ import {
   type ProxySettings,
   primaryNodePortAddresses,
 } from '../settings.ts'
+import { EXTERNAL_IPS_GATE, effectiveGates } from './feature-gates.ts'
 import { effectiveMode } from './mode.ts'
 import { nodeIPs } from './node-ips.ts'
 import type { ProxyConfig } from './schema.ts'
@@ -43,6 +44,7 @@ export function settingsFrom(
     nodePortAddresses: nodePortAddresses(config, ips),
     nodeIPs: ips,
     zone: zoneOf(node),
+    ignoresExternalIPs: effectiveGates(config.featureGates)[EXTERNAL_IPS_GATE]?.isOn === false,
     localhostNodePorts: config.iptables.localhostNodePorts,
     masqueradeBit: config.iptables.masqueradeBit,
     syncPeriodMs: syncPeriodMs(config),

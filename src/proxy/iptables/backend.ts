@@ -31,7 +31,7 @@ export type IptablesOptions = PortRulesOptions &
     readonly nodePortAddresses: () => NodePortAddresses
     readonly metrics: IptablesMetrics
     readonly clock: Clock
-    /** What others do to these tables; the legacy flavour tells nobody. */
+    /** What others do to these tables; without it, chains that are lost are found periodically. */
     readonly watch: TableWatch | undefined
     /** How often to look whether the chains are still there, milliseconds. */
     readonly checkPeriodMs: number

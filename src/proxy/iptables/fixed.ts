@@ -1,6 +1,7 @@
 import type { IpAddress, IpFamily } from '#net/ip.ts'
 import { isLoopback } from '#net/ip.ts'
 import { formatPrefix, hostPrefix } from '#net/prefix.ts'
+import { counted } from './counter-match.ts'
 import { type RuleParts, rule } from './rule.ts'
 
 export const tables = ['filter', 'nat', 'mangle'] as const
@@ -107,6 +108,8 @@ export type FixedOptions = {
   /** Is what conntrack calls INVALID to be dropped? (Not where the kernel is liberal about TCP windows.) */
   readonly dropsInvalid: boolean
   readonly hasLocalhostNodePorts: boolean
+  /** May rules count into {@link packetCounters}? No when not given. */
+  readonly hasCounters?: boolean
 }
 
 /** The rules of the chains that do not depend on Services, by `table chain`. */
@@ -119,7 +122,7 @@ export function constantChains(options: FixedOptions): ReadonlyMap<string, reado
       [
         // Segments outside the window are not translated; who gets one answers by a reset and the connection breaks.
         ...(options.dropsInvalid
-          ? [rule({ matches: ['-m conntrack --ctstate INVALID'], target: 'DROP' })]
+          ? [rule({ matches: invalidMatches(options), target: 'DROP' })]
           : []),
         rule({
           comment: 'kubernetes forwarding rules',
@@ -150,6 +153,11 @@ export function constantChains(options: FixedOptions): ReadonlyMap<string, reado
     [`mangle ${CANARY}`, []],
   ])
 }
+
+const invalidMatches = ({ hasCounters }: FixedOptions): readonly string[] => [
+  '-m conntrack --ctstate INVALID',
+  ...(hasCounters ? [counted('invalid')] : []),
+]
 
 /** How packets to this node come to the node ports. */
 export type NodePortAddresses = 'all' | readonly IpAddress[]

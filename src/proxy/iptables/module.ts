@@ -7,8 +7,10 @@ import {
   SysctlError,
   sysctlPath,
 } from '#linux/sysctl.ts'
+import { XtablesSocket } from '#linux/xtables-info.ts'
 import { familyOf, ipFamilies } from '#net/ip.ts'
 import { describeError } from '#runtime/error.ts'
+import type { Logger } from '#runtime/log.ts'
 import { Pace } from '#runtime/pace.ts'
 import type {
   Backend,
@@ -20,8 +22,10 @@ import type {
 import { localDetector } from '../local-detector.ts'
 import type { ProxyMode } from '../settings.ts'
 import { IptablesBackend } from './backend.ts'
+import { ensureCounters, hasCounters, packetsOf } from './counters.ts'
 import { describeRules, diffRules } from './describe.ts'
 import type { FixedOptions } from './fixed.ts'
+import { LegacyWatch } from './legacy-watch.ts'
 import { isLoss } from './loss.ts'
 import { selectedAddresses, wantsLocalhostNodePorts } from './node-port-addresses.ts'
 import type { PortRulesOptions } from './port-rules.ts'
@@ -33,46 +37,60 @@ import { type WantedRules, wantedRules } from './wanted.ts'
 export const iptables: BackendModule = {
   open,
   cleanup,
-  describe: (options, states) => describeRules(wanted(options, states), options.family),
+  async *describe(options, states) {
+    yield* describeRules(wanted(options, states, await hasCounters()), options.family)
+  },
   async diff(options, states, signal) {
     const { family } = options
     const text = await (await openIptables(family)).save(signal)
     // No chain is to be kept as a digest only.
     const saved = await parseSaved(text, () => false, new Pace())
-    return diffRules(wanted(options, states), saved, family)
+    return diffRules(wanted(options, states, await hasCounters()), saved, family)
   },
 }
 
 const DEFAULT_MASQUERADE_BIT = 14
 const DEFAULT_CHECK_PERIOD_MS = 30_000
+/** For the lock, which others may hold. */
+const PROBE_TIMEOUT_MS = 30_000
 const LIBERAL = sysctlPath('net', 'netfilter', 'nf_conntrack_tcp_be_liberal')
 const ROUTE_LOCALNET = interfaceSysctl('ipv4', 'all', 'route_localnet')
 
 async function open(options: BackendOptions): Promise<Backend> {
   const { family, settings, metrics, log, clock } = options
-  const rules = ruleOptions(options)
-  let watch: NftMonitor | undefined
-  const programs = await openIptables(family, pid => watch?.ignore(pid))
-  if (programs.flavour === 'nft') watch = openWatch(options)
-  log.info({ flavour: programs.flavour, version: programs.version }, 'using iptables')
+  let monitor: NftMonitor | undefined
+  const programs = await openIptables(family, {
+    onWrite: pid => monitor?.ignore(pid),
+    timeoutMs: settings.programTimeoutMs,
+  })
+  const { flavour, version } = programs
+  if (flavour === 'nft') monitor = orWarn(log, () => NftMonitor.open({ family, concerns: isLoss }))
+  const sizes = flavour === 'nft' ? undefined : orWarn(log, () => openLegacyWatch(options))
+  log.info({ flavour, version }, 'using iptables')
+  const counts = await ensureCounters(programs, AbortSignal.timeout(PROBE_TIMEOUT_MS))
+  if (counts) metrics.iptables.countPackets(packetsOf)
+  const rules = ruleOptions(options, counts)
   return new IptablesBackend({
     ...rules,
     hasLocalhostNodePorts: rules.hasLocalhostNodePorts && canRouteLocalhost(options),
-    iptables: programs,
+    iptables: sizes === undefined ? programs : watched(programs, sizes),
     nodePortAddresses: () => selectedAddresses(settings, family),
     metrics: metrics.iptables,
     clock,
-    watch,
+    watch: monitor ?? sizes,
     checkPeriodMs: settings.syncPeriodMs ?? DEFAULT_CHECK_PERIOD_MS,
   })
 }
 
-function wanted(options: BackendOptions, states: ServiceStates): WantedRules {
+function wanted(options: BackendOptions, states: ServiceStates, counts: boolean): WantedRules {
   const nodePortAddresses = selectedAddresses(options.settings, options.family)
-  return wantedRules({ ...ruleOptions(options), nodePortAddresses }, states)
+  return wantedRules({ ...ruleOptions(options, counts), nodePortAddresses }, states)
 }
 
-const ruleOptions = ({ family, settings }: BackendOptions): PortRulesOptions & FixedOptions => ({
+const ruleOptions = (
+  { family, settings }: BackendOptions,
+  counts: boolean,
+): PortRulesOptions & FixedOptions => ({
   family,
   detector: localDetector(settings, family),
   masqueradeAll: settings.masqueradeAll,
@@ -80,17 +98,34 @@ const ruleOptions = ({ family, settings }: BackendOptions): PortRulesOptions & F
   masqueradeBit: settings.masqueradeBit ?? DEFAULT_MASQUERADE_BIT,
   dropsInvalid: !isLiberal(),
   hasLocalhostNodePorts: wantsLocalhostNodePorts(settings, family),
+  hasCounters: counts,
+  countsLocalhost: counts && wantsLocalhostNodePorts(settings, family),
 })
 
-/** Without it chains that are lost are found periodically. */
-function openWatch({ family, log }: BackendOptions): NftMonitor | undefined {
+/** Without a watch chains that are lost are found periodically. */
+function orWarn<T>(log: Logger, open: () => T): T | undefined {
   try {
-    return NftMonitor.open({ family, concerns: isLoss })
+    return open()
   } catch (error) {
     log.warn({ reason: describeError(error) }, 'changes by others will be noticed later')
     return undefined
   }
 }
+
+function openLegacyWatch({ family, clock }: BackendOptions): LegacyWatch {
+  const socket = new XtablesSocket(family)
+  const close = () => socket[Symbol.dispose]()
+  return new LegacyWatch({ read: table => socket.read(table), close, clock })
+}
+
+/** The programs, whose writes the watch takes for ours. */
+const watched = (programs: Iptables, watch: LegacyWatch): Iptables => ({
+  ...programs,
+  async restore(text, signal) {
+    using _writing = watch.write()
+    await programs.restore(text, signal)
+  },
+})
 
 /** Does conntrack accept TCP segments outside the window, so that none of a Service's is INVALID? */
 function isLiberal(): boolean {

@@ -6,6 +6,7 @@ import type { LocalDetector } from '../local-detector.ts'
 import { displayName, isExternallyAccessible } from '../service-port.ts'
 import { chance, fromPods, hostText } from './match.ts'
 import { portChain } from './names.ts'
+import { nodePortRules } from './node-port-rules.ts'
 import { refusal, type Scope } from './refusal.ts'
 import { rule } from './rule.ts'
 
@@ -35,6 +36,8 @@ export type PortRulesOptions = {
   readonly detector: LocalDetector | undefined
   readonly masqueradeAll: boolean
   readonly nodeIPs: readonly IpAddress[]
+  /** Count connections to node ports on 127.0.0.0/8? No when not given. */
+  readonly countsLocalhost?: boolean
 }
 
 /** With `isTerse` the chains of endpoints and those that balance have no comments, as kube-proxy's in large clusters. */
@@ -90,6 +93,7 @@ class PortRulesWriter {
     const { clusterIP, externalIPs, loadBalancerVIPs, healthCheckNodePort } = this.#port
     const clusterIPChain = this.#policy[this.#internalScope]
     const external = this.#external
+    const { countsLocalhost } = this.#options
     const to = (ip: IpAddress, what: string, target: string) =>
       this.#toAddress(ip, `${this.#name} ${what}`, target)
     return {
@@ -108,7 +112,10 @@ class PortRulesWriter {
               ...loadBalancerVIPs.map(ip => to(ip, 'loadbalancer IP', this.#firewall ?? external)),
             ]),
       ],
-      'nat KUBE-NODEPORTS': external === undefined ? [] : this.#nodePortRules(external),
+      'nat KUBE-NODEPORTS':
+        external === undefined
+          ? []
+          : nodePortRules({ ...this.#port, name: this.#name, external, countsLocalhost }),
     }
   }
 
@@ -283,12 +290,6 @@ class PortRulesWriter {
     const comment = `${this.#name} traffic not accepted by ${this.#firewall}`
     if (this.#firewall === undefined) return []
     return this.#port.loadBalancerVIPs.map(ip => this.#toAddress(ip, comment, 'DROP'))
-  }
-
-  #nodePortRules(external: string): readonly string[] {
-    const { nodePort, protocol } = this.#port
-    if (nodePort === 0) return []
-    return [rule({ protocol, comment: this.#name, port: nodePort, target: external })]
   }
 
   #healthCheckRule(port: number): string {

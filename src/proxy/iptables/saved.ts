@@ -41,7 +41,8 @@ export async function parseSaved(
       const chain = wordAt(line, 3)
       const key = `${table} ${chain}`
       const list = rules.get(key) ?? []
-      list.push(line.slice(4 + chain.length))
+      // iptables-save (1.8) prints two blanks there, where a rule as we write it has one.
+      list.push(line.slice(4 + chain.length).replace('--nfacct-name  ', '--nfacct-name '))
       rules.set(key, list)
     } else if (line === 'COMMIT') endTable()
     await pace.breathe()

@@ -16,18 +16,20 @@ import { setKinds, setOf } from './sets.ts'
 /**
  * Removes what mode ipvs left, ours and kube-proxy's, which are not told apart: both families, also the sets of IPv6,
  * which kube-proxy forgets. Where there is no dummy link no proxy used IPVS: the virtual servers there are somebody
- * else's and stay (kube-proxy removes them).
+ * else's and stay (kube-proxy removes them). When another mode is in use, what TCP connections go through stays until
+ * {@link drain}.
  * @throws {Error} what could not be removed; the rest is removed all the same.
  */
 export async function cleanup({ inUse }: CleanupOptions, signal: AbortSignal): Promise<void> {
   using route = NetlinkSocket.open()
   const dummy = await findDummy(route)
+  const isReplaced = inUse !== undefined && inUse !== 'ipvs'
   const steps = [
-    async () => dummy !== undefined && (await flushServers()),
+    async () => dummy !== undefined && !isReplaced && (await flushServers()),
     ...ipFamilies.map(family => () => removeRules(family, inUse, signal)),
     ...ipFamilies.map(family => () => destroySets(family)),
     // Last: it tells the next attempt that there is something to do.
-    async () => dummy !== undefined && (await removeLink(route, dummy)),
+    async () => dummy !== undefined && !isReplaced && (await removeLink(route, dummy)),
   ]
   const errors: unknown[] = []
   for (const step of steps) await step().catch((error: unknown) => errors.push(error))

@@ -66,6 +66,11 @@ export class DrainingDestinations {
     return this.#servers.get(server)?.destinations.has(destination) === true
   }
 
+  /** Has the virtual server destinations that are to go, and cannot yet? */
+  isDraining(server: string): boolean {
+    return this.#servers.has(server)
+  }
+
   async #removeIdle({ server, destinations }: Draining): Promise<void> {
     const present = await this.#table.listDestinations(server)
     const left = new Map(present.map(to => [destinationKey(to), to]))

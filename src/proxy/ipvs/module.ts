@@ -12,6 +12,7 @@ import type { IpvsSettings } from '../settings.ts'
 import { IpvsBackend, planContext } from './backend.ts'
 import { cleanup } from './cleanup.ts'
 import { type DescribeOptions, describeIpvs, diffIpvs } from './describe.ts'
+import { drain } from './drain.ts'
 import { Firewall } from './firewall.ts'
 import type { IptablesOptions } from './iptables-render.ts'
 import { IpvsKernel, type KernelOptions } from './kernel.ts'
@@ -23,6 +24,7 @@ import { wantedSysctls } from './sysctls.ts'
 export const ipvs: BackendModule = {
   open,
   cleanup,
+  drain: signal => drain(signal),
   async *describe(options, states) {
     using route = NetlinkSocket.open()
     const addresses = await readAddresses(route, options.family, await findDummy(route))
@@ -64,7 +66,7 @@ async function open(options: BackendOptions): Promise<Backend> {
   })
   const firewall = new Firewall({
     ...ruleOptions(options),
-    iptables: await openIptables(family),
+    iptables: await openIptables(family, { timeoutMs: settings.programTimeoutMs }),
   })
   const backend = new IpvsBackend({
     ...node,

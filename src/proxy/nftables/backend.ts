@@ -3,6 +3,7 @@ import { NftError, type NftWriter } from '#linux/nft.ts'
 import type { listNftCounters, NftTable } from '#linux/nft-listing.ts'
 import type { ForeignChange } from '#linux/nft-monitor.ts'
 import type { IpFamily } from '#net/ip.ts'
+import type { IpPrefix } from '#net/prefix.ts'
 import type { Protocol } from '#net/protocol.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { Pace } from '#runtime/pace.ts'
@@ -24,9 +25,12 @@ import {
 import { type OwnNode, type PortRules, portRules } from './route.ts'
 import type { Table } from './table.ts'
 import { counting, sumTraffic } from './traffic.ts'
+import { unclaimedRules } from './unclaimed.ts'
 
 export type NftablesOptions = LayoutOptions & {
   readonly node: OwnNode
+  /** The ranges of cluster IPs as they are now. */
+  readonly serviceCIDRs: () => readonly IpPrefix[]
   readonly writer: NftWriter
   readonly list: (table: Table, signal: AbortSignal) => Promise<NftTable | undefined>
   /** The elements of one map of the table. */
@@ -145,6 +149,7 @@ export class NftablesBackend implements Backend {
   }
 
   *#rules(states: ServiceStates): Generator<readonly [string, readonly PortRules[]]> {
+    yield unclaimedRules(this.#options.serviceCIDRs())
     for (const [service, ports] of states) {
       yield [service, ports.map(port => portRules(port, this.#options.node))]
     }

@@ -1,13 +1,15 @@
+import type { IpPrefix } from '#net/prefix.ts'
 import type { Difference, ServiceStates } from '../backend.ts'
 import type { ServicePortState } from '../change-tracker.ts'
 import { servicePortKey } from '../service-port.ts'
-import type { Changes, Container, ElementChange } from './element.ts'
+import { type Changes, type Container, type ElementChange, isEmpty } from './element.ts'
 import type { Layout, LayoutOptions } from './layout.ts'
 import { NftPlan } from './plan.ts'
 import type { Recovered } from './recover.ts'
 import { renderNow } from './render.ts'
 import { type OwnNode, type PortRules, portRules } from './route.ts'
 import { tableText } from './table.ts'
+import { unclaimedRules } from './unclaimed.ts'
 
 /** Why an element is in its container. */
 const reasons: Readonly<Record<Container, string>> = {
@@ -25,6 +27,7 @@ const reasons: Readonly<Record<Container, string>> = {
   restricted: 'a load balancer address with loadBalancerSourceRanges',
   'source-ranges': 'a source that may reach such an address',
   'cluster-ips': 'a cluster IP: other ports of it are refused',
+  'service-cidrs': 'a range of cluster IPs: what no Service there claims is dropped',
   hairpins: 'an endpoint here that may reach itself through its Service',
   'masquerade-vips': 'an external address: whose source is replaced',
   'masquerade-nodeports': 'a node port: whose source is replaced',
@@ -36,17 +39,21 @@ export type DescribeOptions = {
   readonly options: LayoutOptions
   readonly layout: Layout
   readonly node: OwnNode
+  readonly serviceCIDRs: readonly IpPrefix[]
 }
 
 /** The table as a script for `nft -f`, with a comment for each Service and each element. Pure. */
 export function* describeTable(
-  { options, layout, node }: DescribeOptions,
+  { options, layout, node, serviceCIDRs }: DescribeOptions,
   states: ServiceStates,
 ): Generator<string> {
   const { table } = options
   yield `# Table ${tableText(table)}: what does not depend on the cluster.`
   yield* layout.text.trimEnd().split('\n')
   const plan = NftPlan.empty()
+  const unclaimed = plan.update(new Map([unclaimedRules(serviceCIDRs)]))
+  if (!isEmpty(unclaimed)) yield '# ServiceCIDRs'
+  yield* describeChanges(unclaimed, options)
   for (const [service, ports] of states) {
     if (ports.length === 0) continue
     yield ''
@@ -85,7 +92,7 @@ const lines = (text: string): readonly string[] => text.split('\n').filter(line 
  * names any more are not told: they do nothing, and the next start removes them. Pure.
  */
 export function diffTable(
-  { options, layout, node }: DescribeOptions,
+  { options, layout, node, serviceCIDRs }: DescribeOptions,
   states: ServiceStates,
   found: Recovered | undefined,
 ): readonly Difference[] {
@@ -93,7 +100,8 @@ export function diffTable(
   if (found === undefined) {
     return [{ place, wanted: `the whole table, with ${layout.marker}`, found: undefined }]
   }
-  const rules = new Map(Array.from(states, ([key, ports]) => [key, rulesOf(ports, node)] as const))
+  const rules = new Map([unclaimedRules(serviceCIDRs)])
+  for (const [key, ports] of states) rules.set(key, rulesOf(ports, node))
   const { changes } = NftPlan.adopt(rules, found)
   return [
     ...changes.chains.map(chain => ({ place, wanted: `chain ${chain}`, found: undefined })),

@@ -17,6 +17,7 @@ export const containers = [
   'restricted',
   'source-ranges',
   'cluster-ips',
+  'service-cidrs',
   'hairpins',
   'masquerade-vips',
   'masquerade-nodeports',

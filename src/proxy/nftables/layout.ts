@@ -20,6 +20,7 @@ import { prefixTexts } from './prefixes.ts'
 import { balancedProtocols } from './render.ts'
 import { nftFamily, type Table, tableText } from './table.ts'
 import { countingRules, originalNodePort, originalVip } from './traffic.ts'
+import { unclaimedRule } from './unclaimed.ts'
 
 /** What the fixed part of a table depends on. All prefixes are of its family. */
 export type LayoutOptions = {
@@ -91,6 +92,7 @@ function declarations({ table }: LayoutOptions): readonly string[] {
     `set restricted { typeof ${vip}; }`,
     `set source-ranges { typeof ${vip} . ${ip} saddr; flags interval; }`,
     `set cluster-ips { type ${address}; }`,
+    `set service-cidrs { type ${address}; flags interval; }`,
     `set hairpins { type ${address} . ${address}; }`,
     // Where node ports were reached: after the DNAT nothing else tells that the original destination was local.
     `set node-addresses { type ${address}; size 65536; flags dynamic; }`,
@@ -203,11 +205,12 @@ function baseChains(options: LayoutOptions): readonly Chain[] {
     baseChain('affinity-output', 'filter hook output priority -90', [remember]),
     baseChain('forward', 'filter hook forward priority 0', [
       ...(dropInvalid ? ['meta l4proto tcp ct state invalid drop'] : []),
+      unclaimedRule(family),
       count,
     ]),
     // What this node sends to itself has been counted on its way out.
     baseChain('count-input', 'filter hook input priority 0', [`iifname != "lo" ${count}`]),
-    baseChain('count-output', 'filter hook output priority 0', [count]),
+    baseChain('leave', 'filter hook output priority 0', [unclaimedRule(family), count]),
     ...(localhostNodePorts ? localhostChains(family) : []),
   ]
 }

@@ -31,14 +31,16 @@ async function open(options: BackendOptions): Promise<Backend> {
   const layout = layoutOptions(options)
   if (layout.localhostNodePorts && options.family === 4) ensureSysctl(ROUTE_LOCALNET, '1')
   const { family, name } = layout.table
+  const { programTimeoutMs: timeoutMs } = options.settings
   const watch = NftMonitor.open({ family, concerns: (_, { table }) => table === name })
   return new NftablesBackend({
     ...layout,
     node: ownNode(options),
-    writer: await createNftWriter(pid => watch.ignore(pid)),
-    list: listNftTable,
-    listMap: listNftMap,
-    listCounters: listNftCounters,
+    serviceCIDRs: options.serviceCIDRs,
+    writer: await createNftWriter({ onStart: pid => watch.ignore(pid), timeoutMs }),
+    list: (table, signal) => listNftTable({ ...table, timeoutMs }, signal),
+    listMap: (table, map, signal) => listNftMap({ ...table, timeoutMs }, map, signal),
+    listCounters: (table, place, signal) => listNftCounters({ ...table, timeoutMs }, place, signal),
     watch,
     clock: options.clock,
   })
@@ -46,7 +48,8 @@ async function open(options: BackendOptions): Promise<Backend> {
 
 function described(options: BackendOptions): DescribeOptions {
   const layout = layoutOptions(options)
-  return { options: layout, layout: renderLayout(layout), node: ownNode(options) }
+  const serviceCIDRs = options.serviceCIDRs()
+  return { options: layout, layout: renderLayout(layout), node: ownNode(options), serviceCIDRs }
 }
 
 function layoutOptions({ family, settings }: BackendOptions): LayoutOptions {

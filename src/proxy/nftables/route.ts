@@ -36,7 +36,10 @@ export type Destination = {
 }
 
 /** An element of a set that goes with a service port. */
-export type Member = { readonly container: 'cluster-ips' | 'hairpins'; readonly key: string }
+export type Member = {
+  readonly container: 'cluster-ips' | 'service-cidrs' | 'hairpins'
+  readonly key: string
+}
 
 /** What the table is to hold for one service port. */
 export type PortRules = {

@@ -49,6 +49,8 @@ const fields: { readonly [K in Kind]: Fields<ObjectOf[K]> } & {
     deleting: true,
   },
   Namespace: { kind: true, metadata: true },
+  ServiceCIDR: { kind: true, metadata: true, cidrs: true },
+  ServiceImport: { kind: true, metadata: true, type: true, ips: true, ports: true },
   Pod: {
     kind: true,
     metadata: true,
@@ -86,7 +88,7 @@ const fields: { readonly [K in Kind]: Fields<ObjectOf[K]> } & {
 
 t.test('version 1 has the fields that objects have today', async t => {
   t.equal(SNAPSHOT_VERSION, 1)
-  t.equal(Object.keys(fields).length, 7)
+  t.equal(Object.keys(fields).length, 9)
 })
 
 t.test('a first line that is not of this version is refused with the reason', async t => {

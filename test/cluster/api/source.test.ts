@@ -352,6 +352,44 @@ t.test('403: the log says which rule is missing; it is tried again slowly', asyn
   ])
 })
 
+const kubernetes: Wanted = { ServiceCIDR: {} }
+const cidrs = { metadata: { name: 'kubernetes' }, spec: { cidrs: ['10.96.0.0/12'] } }
+
+t.test('ServiceCIDRs of a server that has none yet: nobody waits, and they come later', async t => {
+  await using server = await TestApiServer.start()
+  server.set('ServiceCIDR', cidrs)
+  server.inject('ServiceCIDR', 'list', { status: 404, reason: 'NotFound' }, 3)
+  await using source = await RunningSource.start({ endpoint: server.url }, kubernetes)
+  await eventually('no ServiceCIDRs', () => source.store.isSynced('ServiceCIDR'))
+  await eventually('one', () => source.store.get('ServiceCIDR', 'kubernetes'))
+  t.strictSame(source.store.get('ServiceCIDR', 'kubernetes')?.cidrs, ['10.96.0.0/12'])
+  t.strictSame(source.warnings(), [], 'an older server is no trouble')
+})
+
+t.test('without the CRD of ServiceImports the other kinds go on, and the log says so', async t => {
+  await using server = await TestApiServer.start()
+  server.set('ServiceImport', { metadata: { name: 'db', namespace: 'shop' }, spec: {} })
+  server.inject('ServiceImport', 'list', { status: 404, reason: 'NotFound' }, 1)
+  const wanted: Wanted = { ServiceImport: {}, Namespace: {} }
+  await using source = await RunningSource.start({ endpoint: server.url }, wanted)
+  await eventually('both kinds', () => {
+    return source.store.isSynced('ServiceImport') && source.store.isSynced('Namespace')
+  })
+  // The CRD comes.
+  await eventually('one', () => source.store.get('ServiceImport', 'shop/db'))
+  t.strictSame(source.warnings(), [])
+})
+
+t.test('ServiceCIDRs that are forbidden: nobody waits, and the log has the rule', async t => {
+  await using server = await TestApiServer.start()
+  server.set('ServiceCIDR', cidrs)
+  server.inject('ServiceCIDR', 'list', { status: 403, reason: 'Forbidden' }, 3)
+  await using source = await RunningSource.start({ endpoint: server.url }, kubernetes)
+  await eventually('no ServiceCIDRs', () => source.store.isSynced('ServiceCIDR'))
+  await eventually('one', () => source.store.get('ServiceCIDR', 'kubernetes'))
+  t.match(source.warnings(), [/apiGroups \["networking.k8s.io"\], resources \["servicecidrs"\]/])
+})
+
 t.test('one kind that is forbidden does not hold up the others', async t => {
   await using server = await serverWith(1)
   server.inject('Node', 'list', { status: 403, reason: 'Forbidden' }, 1000)

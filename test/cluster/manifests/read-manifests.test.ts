@@ -7,7 +7,15 @@ import { Sharing } from '#cluster/share.ts'
 import type { Wanted } from '#cluster/source.ts'
 import { Pace } from '#runtime/pace.ts'
 
-const everything: Wanted = { Service: {}, EndpointSlice: {}, Node: {}, Namespace: {}, Pod: {} }
+const everything: Wanted = {
+  Service: {},
+  EndpointSlice: {},
+  Node: {},
+  Namespace: {},
+  Pod: {},
+  ServiceCIDR: {},
+  ServiceImport: {},
+}
 
 const read = (text: string | Buffer, file = 'a.yaml', wanted = everything) =>
   readManifests({
@@ -27,6 +35,16 @@ const padding = 'x'.repeat(20_000)
 
 const found: readonly { title: string; text: string; file?: string; want: readonly string[] }[] = [
   { title: 'an empty file', text: '', want: [] },
+  {
+    title: 'a ServiceImport, where it is wanted',
+    text: 'apiVersion: multicluster.x-k8s.io/v1alpha1\nkind: ServiceImport\nmetadata: { name: db, namespace: shop }\nspec: { type: Headless }',
+    want: ['ServiceImport shop/db'],
+  },
+  {
+    title: 'a ServiceCIDR, where it is wanted',
+    text: 'apiVersion: networking.k8s.io/v1\nkind: ServiceCIDR\nmetadata: { name: kubernetes }\nspec: { cidrs: [10.96.0.0/12] }',
+    want: ['ServiceCIDR kubernetes'],
+  },
   {
     title: 'documents, in their order',
     text: `${service('b')}---\n${service('a')}`,

@@ -103,7 +103,7 @@ t.test('headless, ttl, apex, fallthrough', async t => {
 t.test('nothing is denied before the cluster was listed', async t => {
   const { ask } = await testedPlugin(k8sExternal, 'k8s_external example.org', {
     zones,
-    blocks: blocksWith(zones, { ...cluster, synced: () => false }),
+    blocks: blocksWith(zones, { ...cluster, mayDeny: () => false }),
   })
   t.match(await ask(queryFor('nope.testns.example.org.')), { rcode: 'SERVFAIL' })
 })

@@ -3,7 +3,7 @@ import t from 'tap'
 import { Connections } from '../../../src/dns/server/connections.ts'
 
 t.test('the longest idle connection makes room, a busy one does not', async t => {
-  const connections = new Connections(2)
+  const connections = new Connections(() => 2)
   const [first, second, third, fourth] = [new Socket(), new Socket(), new Socket(), new Socket()]
   t.ok(connections.admit(first))
   t.ok(connections.admit(second))
@@ -17,7 +17,7 @@ t.test('the longest idle connection makes room, a busy one does not', async t =>
 })
 
 t.test('unread answers cut a connection when all have 64 MiB of them', async t => {
-  const connections = new Connections(2)
+  const connections = new Connections(() => 2)
   const [own, other] = [new Socket(), new Socket()]
   const MIB = 1024 * 1024
   const sent = connections.unsent(own, 63 * MIB, 63 * MIB)

@@ -31,7 +31,7 @@ async function listening(serve: (socket: Socket) => void): Promise<number> {
 
 /** A server of HTTP/2 that answers with so many octets, and a session with it. */
 async function session(limits: Partial<StreamLimits>, octets = 1, settings = {}) {
-  const connections = new Connections(10)
+  const connections = new Connections(() => 10)
   const port = await listening(socket =>
     serveHttp2(socket, { limits: { ...patient, ...limits }, connections }, async stream => {
       stream.resume()
@@ -80,16 +80,24 @@ t.test('an answer that is not read is given up', async t => {
   t.equal(stream.rstCode, 8)
 })
 
-t.test('256 requests of a session at one time, and no more', async t => {
-  const client = await session({})
-  await once(client, 'remoteSettings')
-  t.equal(client.remoteSettings.maxConcurrentStreams, 256)
-})
+t.test(
+  '256 requests of a session at one time, or as many as the limits say, and no more',
+  async t => {
+    for (const [limits, want] of [
+      [{}, 256],
+      [{ maxStreams: 3 }, 3],
+    ] as const) {
+      const client = await session(limits)
+      await once(client, 'remoteSettings')
+      t.equal(client.remoteSettings.maxConcurrentStreams, want)
+    }
+  },
+)
 
 /** A connection of HTTP/1.1 whose requests are answered when the test says so. */
 async function http1(limits: Partial<StreamLimits>) {
   const waiting: (() => void)[] = []
-  const connections = new Connections(10)
+  const connections = new Connections(() => 10)
   const accept = http1Acceptor(async (request, response) => {
     request.resume()
     await once(request, 'end').catch(() => undefined)

@@ -37,7 +37,7 @@ t.test('no flags: the defaults, and nothing to warn about', async t => {
 
 /** A value for every flag, and what its first field becomes. */
 const values: Readonly<Record<string, readonly [text: string, want: unknown]>> = {
-  'feature-gates': ['AllAlpha=true,AllBeta=false', { AllAlpha: true, AllBeta: false }],
+  'feature-gates': ['AllowServiceExternalIPs=false', { AllowServiceExternalIPs: false }],
   kubeconfig: ['/etc/kube.conf', '/etc/kube.conf'],
   'kube-api-content-type': ['application/json', 'application/json'],
   'kube-api-qps': ['7.5', 7.5],

@@ -36,6 +36,16 @@ t.test('a field without effect is told with its value and the reason', async t =
   ])
 })
 
+t.test('a feature gate that nothing goes by is told', async t => {
+  const featureGates = { AllowServiceExternalIPs: false, WatchListClient: false }
+  t.strictSame(supportWarnings({ ...defaultConfig(), mode: 'nftables', featureGates }), [
+    {
+      field: 'featureGates',
+      message: 'WatchListClient=false has no effect (nothing here goes by it)',
+    },
+  ])
+})
+
 t.test('a mode that is not there is told; one that is there is not', async t => {
   const asked = (mode: 'iptables' | '', available: readonly ('iptables' | 'nftables')[]) =>
     supportWarnings({ ...defaultConfig(), mode }, available)

@@ -103,6 +103,7 @@ t.test('the defaults: no detector, node ports on all addresses', async t => {
     nodePortAddresses: [],
     nodeIPs: ['127.0.0.1', '::1'],
     zone: undefined,
+    ignoresExternalIPs: false,
     localhostNodePorts: true,
     masqueradeBit: 14,
     syncPeriodMs: 30_000,

@@ -45,7 +45,8 @@ function setUp(hosts: readonly string[] = ['127.0.0.1']) {
 async function ask(port: number, path = '/', method = 'GET') {
   const response = await fetch(`http://127.0.0.1:${port}${path}`, { method })
   const weight = response.headers.get('x-load-balancing-endpoint-weight')
-  return { status: response.status, weight, text: await response.text() }
+  const types = ['content-type', 'x-content-type-options'].map(name => response.headers.get(name))
+  return { status: response.status, weight, types, text: await response.text() }
 }
 const isRefused = async (port: number) =>
   await ask(port).then(
@@ -59,7 +60,7 @@ t.test('a port follows its Service: opened, counted, moved, closed', async t => 
   checks.set('shop/web', { port: first, localEndpoints: 2 })
   servers.note(['shop/web'])
   const answer = await eventually('an answer', () => ask(first, '/any/path', 'POST'))
-  t.match(answer, { status: 200, weight: '2' })
+  t.match(answer, { status: 200, weight: '2', types: ['application/json', 'nosniff'] })
   t.match(JSON.parse(answer.text), { service: { namespace: 'shop', name: 'web' } })
   checks.set('shop/web', { port: first, localEndpoints: 0 })
   servers.note(['shop/web'])

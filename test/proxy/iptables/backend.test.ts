@@ -73,6 +73,36 @@ t.test('a change writes the chains that differ', async t => {
   )
 })
 
+t.test('beside 5,000 ports and 5,000 endpoints a small change writes little', async t => {
+  const iptables = new FakeIptables()
+  const backend = backendOn(iptables)
+  const many = Array.from({ length: 5000 }, (_, index) =>
+    servicePort({ name: `p${index}`, port: 1000 + index }),
+  )
+  const ports = [
+    service({ name: 'ports', clusterIP: '10.96.2.1', ports: many }),
+    slice({
+      name: 'ports-1',
+      labels: { [SERVICE_NAME_LABEL]: 'ports' },
+      ports: many.map(({ name, protocol }) => ({ name, protocol, port: 8080 })),
+      endpoints: [endpoint('10.0.0.1')],
+    }),
+  ]
+  await backend.replace(statesOf(...web('a', 1, 2), ...web('b', 2, 5000), ...ports), noSignal)
+  await backend.update(statesOf(...web('a', 1, 3)), noSignal)
+  const lines = iptables.texts.at(-1)?.split('\n').length ?? 0
+  t.ok(lines < 20, `${lines} lines for one more endpoint of another Service`)
+  await backend.update(statesOf(...web('b', 2, 4999)), noSignal)
+  t.strictSame(
+    declared(iptables.texts.at(-1)).sort(),
+    ['KUBE-SEP', 'KUBE-SVC'],
+    'one less of 5,000',
+  )
+  await backend.update([['default/ports', []]], noSignal)
+  const left = [...(iptables.tables.get('nat')?.keys() ?? [])].length
+  t.ok(left < 5200, `${left} chains are left of 15,000`)
+})
+
 t.test('a Service that is gone leaves nothing', async t => {
   const iptables = new FakeIptables()
   const backend = backendOn(iptables)
@@ -149,6 +179,7 @@ t.test('what was written and what failed is counted', async t => {
   const metrics: IptablesMetrics = {
     wrote: (table, counts) => reports.push([table, counts]),
     restoreFailed: sync => reports.push(sync),
+    countPackets: () => {},
   }
   const iptables = new FakeIptables()
   const backend = backendOn(iptables, { metrics })

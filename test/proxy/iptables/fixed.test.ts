@@ -30,6 +30,11 @@ t.test('the mark is one bit, and INVALID is dropped unless conntrack is liberal'
   const liberal = constantChains({ ...options, dropsInvalid: false })
   t.equal(strict.get('filter KUBE-FORWARD')?.[0], drop)
   t.notOk(liberal.get('filter KUBE-FORWARD')?.includes(drop))
+  const counting = constantChains({ ...options, dropsInvalid: true, hasCounters: true })
+  t.equal(
+    counting.get('filter KUBE-FORWARD')?.[0],
+    '-m conntrack --ctstate INVALID -m nfacct --nfacct-name ct_state_invalid_dropped_pkts -j DROP',
+  )
   t.strictSame(strict.get('nat KUBE-MARK-MASQ'), ['-j MARK --set-xmark 0x80000000/0x80000000'])
   t.strictSame(strict.get('nat KUBE-POSTROUTING')?.slice(0, 2), [
     '-m mark ! --mark 0x80000000/0x80000000 -j RETURN',

@@ -25,7 +25,7 @@ export const backendOn = (
     dropsInvalid: true,
     hasLocalhostNodePorts: false,
     nodePortAddresses: () => 'all',
-    metrics: { wrote: () => {}, restoreFailed: () => {} },
+    metrics: { wrote: () => {}, restoreFailed: () => {}, countPackets: () => {} },
     clock: systemClock,
     watch: undefined,
     checkPeriodMs: 30_000,

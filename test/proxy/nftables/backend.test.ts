@@ -34,6 +34,21 @@ t.test('an added endpoint is one element and one verdict, in one transaction', a
   ])
 })
 
+t.test('one of 5,000 endpoints more or less is as small a change', async t => {
+  const many = Array.from({ length: 5000 }, (_, index) => `10.0.${index >> 8}.${index & 255}`)
+  const { machine, setEndpoints } = await running(many)
+  setEndpoints([...many, '10.1.0.1'])
+  await machine.sync()
+  setEndpoints(many)
+  await machine.sync()
+  const lines = machine.kernel.log.flatMap(text => text.trimEnd().split('\n'))
+  t.ok(lines.length < 25, `${lines.length} lines`)
+  t.ok(
+    lines.every(line => line.length < 200),
+    'each about one thing',
+  )
+})
+
 t.test(
   'a removed endpoint: the last moves into the hole; its slot goes in a later transaction',
   async t => {

@@ -1,9 +1,11 @@
 import t from 'tap'
+import { type IpPrefix, parsePrefix } from '#net/prefix.ts'
 import { ChangeTracker } from '../../../src/proxy/change-tracker.ts'
 import { describeTable, diffTable } from '../../../src/proxy/nftables/describe.ts'
 import { renderLayout } from '../../../src/proxy/nftables/layout.ts'
 import { endpoint, service, slice } from '../../helper/cluster.ts'
 
+const prefix = (text: string) => parsePrefix(text) as IpPrefix
 const options = {
   table: { family: 4, name: 'nodeplane' },
   detector: undefined,
@@ -16,6 +18,7 @@ const described = {
   options,
   layout: renderLayout(options),
   node: { nodeName: 'node-1', nodeIPs: [] },
+  serviceCIDRs: [],
 }
 
 /** The states of `default/web` with these endpoints. */
@@ -68,4 +71,19 @@ t.test('no table: one difference; an empty one: every chain and element is missi
     { wanted: '10.96.0.10' },
   )
   t.ok(differences.some(({ wanted }) => wanted === 'chain lb-1'))
+})
+
+t.test('ServiceCIDRs are among what is written and compared', async t => {
+  const serviceCIDRs = [prefix('10.96.0.0/12')]
+  const lines = [...describeTable({ ...described, serviceCIDRs }, [])]
+  const element = 'add element ip nodeplane service-cidrs { 10.96.0.0/12 }'
+  t.ok(
+    lines.includes(`${element} # a range of cluster IPs: what no Service there claims is dropped`),
+  )
+  const elements = new Map([['service-cidrs', new Map([['10.0.0.0/12', '']])]] as const)
+  const found = { elements, chains: new Set<string>(), filled: new Set<string>() }
+  t.strictSame(diffTable({ ...described, serviceCIDRs }, [], found), [
+    { place: 'ip nodeplane service-cidrs', wanted: undefined, found: '10.0.0.0/12' },
+    { place: 'ip nodeplane service-cidrs', wanted: '10.96.0.0/12', found: undefined },
+  ])
 })

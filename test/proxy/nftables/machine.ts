@@ -28,6 +28,7 @@ export function backendOn(kernel: FakeKernel) {
     nodePortAddresses: [],
     localhostNodePorts: false,
     dropInvalid: true,
+    serviceCIDRs: () => [],
     node: { nodeName: place.nodeName, nodeIPs: ['192.0.2.1' as IpAddress] },
     list: async () => kernel.list('ip np'),
     listMap: async (_, map) => kernel.list('ip np')?.elements.get(map) ?? new Map<string, string>(),

@@ -20,6 +20,7 @@ testVerdicts({
       localhostNodePorts: false,
       dropInvalid: true,
       node: { nodeName, nodeIPs },
+      serviceCIDRs: () => [],
       list: async () => undefined,
       listMap: async () => new Map(),
       listCounters: async () => new Map(),

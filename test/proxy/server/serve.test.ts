@@ -74,11 +74,16 @@ t.test('without it the bind is tried again; the paths of the metrics server', as
   const serving = serve(optionsFor(`127.0.0.1:${held.port}`, { clock }), stop.signal)
   const get = async (path: string) => {
     const response = await fetch(`http://127.0.0.1:${held.port}${path}`)
-    return { type: response.headers.get('content-type'), text: await response.text() }
+    const options = response.headers.get('x-content-type-options')
+    return { type: response.headers.get('content-type'), options, text: await response.text() }
   }
   const mode = await eventually('the server', () => get('/proxyMode'))
   t.strictSame(waits, [5000])
-  t.strictSame(mode, { type: 'text/plain; charset=utf-8', text: 'nftables' })
+  t.strictSame(mode, {
+    type: 'text/plain; charset=utf-8',
+    options: 'nosniff',
+    text: 'nftables',
+  })
   t.equal((await get('/healthz')).text, 'ok')
   t.match(await get('/configz'), {
     type: 'application/json',

@@ -4,14 +4,18 @@ import type { CacheOptions } from './options.ts'
 /** Which of the stores an answer goes to; a failure lies with the denials and has a life of its own. */
 export type ReplyKind = 'success' | 'denial' | 'failure'
 
-/** The kind of an answer, or undefined when it is never kept: what was truncated, and denials without SOA (RFC 2308 section 5). */
+/**
+ * The kind of an answer, or undefined when it is never kept: what was truncated, what says so itself, and denials without SOA (RFC
+ * 2308 section 5).
+ */
 export function replyKind({
   rcode,
   truncated,
+  isTransient,
   answers,
   authorities,
 }: Reply): ReplyKind | undefined {
-  if (truncated) return undefined
+  if (truncated || isTransient === true) return undefined
   if (rcode === 'SERVFAIL' || rcode === 'NOTIMP') return 'failure'
   if (rcode === 'NOERROR' && answers.length > 0) return 'success'
   if (rcode !== 'NOERROR' && rcode !== 'NXDOMAIN') return undefined

@@ -5,6 +5,7 @@ import type { Outcome, ZoneQuestion } from '../../zone/outcome.ts'
 import { addressRecord } from '../../zone/records.ts'
 import { fallsThrough } from '../fallthrough.ts'
 import { followAlias } from '../follow-alias.ts'
+import { notReady } from '../not-ready.ts'
 import { lookupExternal } from './lookup.ts'
 import { type ExternalOptions, parseExternal } from './options.ts'
 
@@ -95,7 +96,7 @@ function soa(
   return { name: zone, type: 'SOA', class: 'IN', ttl, data }
 }
 
-/** A name is not denied before the cluster was listed once: clients would keep that. */
+/** A name is not denied before all of the cluster is known: clients would keep that. */
 function replyFrom(outcome: Outcome, { zone, options, cluster }: ReplyContext): Reply {
   const negative = { authoritative: true, authorities: [soa(zone, options, cluster)] }
   switch (outcome.kind) {
@@ -110,7 +111,10 @@ function replyFrom(outcome: Outcome, { zone, options, cluster }: ReplyContext): 
     case 'no-data':
       return reply(negative)
     case 'name-error':
-      return reply({ ...negative, rcode: cluster?.synced() === true ? 'NXDOMAIN' : 'SERVFAIL' })
+      return reply({
+        ...negative,
+        ...(cluster?.mayDeny() === true ? { rcode: 'NXDOMAIN' } : notReady),
+      })
     case 'refused':
       return reply({ rcode: 'REFUSED' })
   }

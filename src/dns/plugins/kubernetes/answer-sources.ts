@@ -1,14 +1,15 @@
 import type { Change } from '#cluster/store.ts'
 import type { Reply } from '../../message.ts'
 import type { ZoneQuestion } from '../../zone/outcome.ts'
-import { parseRequest } from '../../zone/request.ts'
+import { type Grammar, parseRequest } from '../../zone/request.ts'
 import { isReverseZone } from '../../zone/reverse-name.ts'
-import { serviceKeyOf } from '../../zone/zone-index.ts'
+import { importKeyOf, serviceKeyOf } from '../../zone/zone-index.ts'
 
 /** Touched by every change that can move the zone's serial or add a name. */
 const ANYTHING = 'anything'
 const PODS = 'pods'
 const service = (key: string): string => `service ${key}`
+const imported = (key: string): string => `import ${key}`
 const namespace = (name: string): string => `namespace ${name}`
 
 /**
@@ -19,15 +20,17 @@ const namespace = (name: string): string => `namespace ${name}`
 export function sourcesOf(
   { name, zone }: ZoneQuestion,
   { answers, authorities }: Reply,
+  grammar: Grammar,
 ): readonly string[] {
   const lowerZone = zone.toLowerCase()
   const everything = [ANYTHING, PODS]
   if (isReverseZone(lowerZone) || authorities.length > 0) return everything
   // An alias leads to other Services, and those perhaps to others.
   if (answers.some(({ type }) => ['CNAME', 'NS', 'SOA'].includes(type))) return everything
-  const request = parseRequest(name.toLowerCase(), lowerZone)
+  const request = parseRequest(name.toLowerCase(), lowerZone, grammar)
   if (request.kind !== 'service') return everything
-  return [namespace(request.namespace), service(`${request.namespace}/${request.service}`)]
+  const key = `${request.namespace}/${request.service}`
+  return [namespace(request.namespace), (grammar.multicluster ? imported : service)(key)]
 }
 
 /** What a change of the index touches. */
@@ -38,12 +41,17 @@ export function sourcesTouchedBy(change: Change): readonly string[] {
     case 'Service':
       return [service(change.key), ANYTHING]
     case 'EndpointSlice': {
-      const keys = [change.before, change.after].map(slice => slice && serviceKeyOf(slice))
-      return [...keys.filter(key => key !== undefined).map(service), ANYTHING]
+      const slices = [change.before, change.after].filter(slice => slice !== undefined)
+      const services = slices.map(serviceKeyOf).filter(key => key !== undefined)
+      const imports = slices.map(importKeyOf).filter(key => key !== undefined)
+      return [...services.map(service), ...imports.map(imported), ANYTHING]
     }
+    case 'ServiceImport':
+      return [imported(change.key), ANYTHING]
     case 'Pod':
       return [PODS]
     case 'Node':
+    case 'ServiceCIDR':
       return []
   }
 }

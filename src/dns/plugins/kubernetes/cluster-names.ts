@@ -1,6 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Labels } from '#cluster/objects.ts'
-import type { Batch, Change, Feed, StoreReader } from '#cluster/store.ts'
+import type { Batch, Feed, StoreReader } from '#cluster/store.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { isAbort } from '#runtime/error.ts'
 import { Watches } from '../../watches.ts'
@@ -12,14 +11,15 @@ import { kindsOf } from './wanted.ts'
 /** A whole cluster comes as one batch: queries are answered in between. So many changes take about 2 ms. */
 const CHANGES_PER_TURN = 500
 
-/** Keeps a zone's index like the store for as long as it runs. */
+/** Keeps the indexes of zones like the store for as long as it runs. */
 export class ClusterNames {
   readonly index: ZoneIndex
+  /** What the cluster imports from others; undefined without zones for it. */
+  readonly imports: ZoneIndex | undefined
   /** Who wants to hear when answers made from the index are not right any more. */
   readonly answers = new Watches()
   readonly #feed: Feed
   readonly #clock: Clock
-  readonly #selects: ((labels: Labels) => boolean) | undefined
   readonly #onChange: (batch: Batch, nowMs: number) => void
   readonly #stop = new AbortController()
   readonly #firstSync = Promise.withResolvers<void>()
@@ -38,9 +38,11 @@ export class ClusterNames {
     readonly clock: Clock
     readonly onChange: (batch: Batch, nowMs: number) => void
   }) {
-    this.index = new ZoneIndex({ podNames: options.endpointPodNames })
+    const podNames = options.endpointPodNames
+    this.index = new ZoneIndex({ podNames })
+    if (options.multicluster.length > 0)
+      this.imports = new ZoneIndex({ podNames, of: 'clusterset' })
     this.#clock = clock
-    this.#selects = options.labels?.matches
     this.#onChange = onChange
     this.#feed = store.feed(kindsOf(options))
     this.#ended = this.#run(this.#stop.signal)
@@ -81,29 +83,14 @@ export class ClusterNames {
     const nowMs = this.#clock.now()
     for (const [at, change] of batch.changes.entries()) {
       if (at > 0 && at % CHANGES_PER_TURN === 0) await nextTurn()
-      const selected = this.#selected(change)
-      if (selected === undefined) continue
-      this.index.apply(selected, nowMs)
-      for (const source of sourcesTouchedBy(selected)) this.answers.touch(source)
+      this.index.apply(change, nowMs)
+      this.imports?.apply(change, nowMs)
+      for (const source of sourcesTouchedBy(change)) this.answers.touch(source)
     }
     if (this.#synced) this.#onChange(batch, nowMs)
     else if (batch.synced) {
       this.#synced = true
       this.#firstSync.resolve()
     }
-  }
-
-  /** The change as one sees it who knows selected objects only; undefined when that one sees none. */
-  #selected(change: Change): Change | undefined {
-    const { kind, before, after } = change
-    if (this.#selects === undefined || kind === 'Namespace' || kind === 'Node') return change
-    const isSelected = (object: typeof before) =>
-      object !== undefined && this.#selects?.(object.metadata.labels) === true
-    if (!isSelected(before) && !isSelected(after)) return undefined
-    return {
-      ...change,
-      before: isSelected(before) ? before : undefined,
-      after: isSelected(after) ? after : undefined,
-    } as Change
   }
 }

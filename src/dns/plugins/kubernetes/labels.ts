@@ -2,11 +2,12 @@ import type { Metadata, Query } from '../../message.ts'
 import { longestZone } from '../../name.ts'
 import type { ClusterZone } from '../../plugin.ts'
 import { parseRequest } from '../../zone/request.ts'
+import type { KubernetesOptions } from './options.ts'
 
 /** Puts what a name in the cluster's zones says, and which Pod asks, into the labels of a query. */
 export function labelQuery(
   { index, options }: ClusterZone,
-  zones: readonly string[],
+  { zones, multicluster, zonal }: Pick<KubernetesOptions, 'zones' | 'multicluster' | 'zonal'>,
   { query, labels }: { readonly query: Query; readonly labels: Metadata },
 ): void {
   const client = () => {
@@ -21,7 +22,8 @@ export function labelQuery(
   const name = query.question.name.toLowerCase()
   const zone = longestZone(zones, name)
   if (zone === undefined) return
-  const request = () => parseRequest(name, zone)
+  const grammar = { zonal, multicluster: multicluster.includes(zone) }
+  const request = () => parseRequest(name, zone, grammar)
   const service = () => {
     const asked = request()
     return asked.kind === 'service' ? asked : undefined
@@ -38,6 +40,7 @@ export function labelQuery(
   })
   set('service', () => service()?.service)
   set('endpoint', () => service()?.endpoint)
+  set('cluster', () => service()?.cluster)
   set('port-name', () => service()?.port?.name)
   set('protocol', () => service()?.port?.protocol)
 }

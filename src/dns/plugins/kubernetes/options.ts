@@ -11,7 +11,7 @@ import { checkConnection, connectionReaders } from '../connection-options.ts'
 /** What a `kubernetes` block says. */
 export type KubernetesOptions = {
   readonly zones: readonly string[]
-  /** The first zone that is not reverse. */
+  /** The first zone that is not reverse, of the cluster's own ones if there are such. */
   readonly primaryZone: string
   /** Seconds. */
   readonly ttl: number
@@ -20,6 +20,10 @@ export type KubernetesOptions = {
   readonly namespaceLabels: Selector | undefined
   /** Of Services, slices and Pods. */
   readonly labels: Selector | undefined
+  /** Zones with the names of a set of clusters; all among {@link zones}. */
+  readonly multicluster: readonly string[]
+  /** Have headless Services names for the endpoints in a zone of the topology? */
+  readonly zonal: boolean
   readonly endpointPodNames: boolean
   /** false: slices are not looked at. */
   readonly endpoints: boolean
@@ -59,6 +63,7 @@ export function parseKubernetes(
     if (read === undefined) problems.add(option, refusals.get(option.name) ?? UNKNOWN)
     else read(option, { draft, problems, directory: context.directory })
   }
+  checkZones(directive, draft, problems)
   if (draft.namespaces !== undefined && draft.namespaceLabels !== undefined) {
     problems.add(directive, 'has both namespaces and namespace_labels: choose one')
   }
@@ -67,8 +72,22 @@ export function parseKubernetes(
   return draft
 }
 
+function checkZones(directive: Directive, draft: Draft, problems: DirectiveProblems): void {
+  const { zones, multicluster } = draft
+  for (const zone of multicluster.filter(zone => !zones.includes(zone) || isReverseZone(zone))) {
+    problems.add(directive, `multicluster: ${zone} is no forward zone of this kubernetes`)
+  }
+  const own = zones.find(zone => !isReverseZone(zone) && !multicluster.includes(zone))
+  draft.primaryZone = own ?? draft.primaryZone
+  if (draft.zonal && !draft.endpoints) {
+    problems.add(directive, 'has both zonal and noendpoints: zonal is about endpoints')
+  }
+}
+
 const defaults = {
   ttl: 5,
+  multicluster: [],
+  zonal: false,
   pods: 'disabled',
   namespaces: undefined,
   namespaceLabels: undefined,
@@ -83,8 +102,6 @@ const defaults = {
 
 const UNKNOWN = 'unknown option'
 const refusals: ReadonlyMap<string, string> = new Map([
-  ['multicluster', 'not supported yet: answer these zones by another block'],
-  ['zonal', 'not supported yet: remove it'],
   ['apiserver_qps', 'not needed: lists and watches are not limited by rate; remove it'],
   ['apiserver_burst', 'not needed: lists and watches are not limited by rate; remove it'],
   ['apiserver_max_inflight', 'not needed: there is one request per kind; remove it'],
@@ -123,6 +140,14 @@ const optionReaders: Readonly<Record<string, (option: Directive, reading: Readin
   endpoint_pod_names(option, { draft, problems }) {
     needArguments(option, 0, problems)
     draft.endpointPodNames = true
+  },
+  multicluster(option, { draft, problems }) {
+    if (option.args.length === 0) problems.add(option, 'needs at least one zone: clusterset.local')
+    draft.multicluster = readZones(option, option.args, problems)
+  },
+  zonal(option, { draft, problems }) {
+    needArguments(option, 0, problems)
+    draft.zonal = true
   },
   noendpoints(option, { draft, problems }) {
     needArguments(option, 0, problems)

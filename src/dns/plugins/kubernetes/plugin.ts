@@ -5,7 +5,7 @@ import { ZoneChanges } from '../../authority/zone-changes.ts'
 import type { Remember, Reply } from '../../message.ts'
 import { isInZone, longestZone } from '../../name.ts'
 import type { Plugin, PluginDefinition, SetupContext } from '../../plugin.ts'
-import { lookup } from '../../zone/lookup.ts'
+import { grammarOf } from '../../zone/lookup.ts'
 import type { ZoneQuestion } from '../../zone/outcome.ts'
 import { soaRecord } from '../../zone/records.ts'
 import { isReverseZone } from '../../zone/reverse-name.ts'
@@ -20,6 +20,7 @@ import { replyFrom } from './reply.ts'
 import { waitForSync } from './wait-for-sync.ts'
 import { wantedBy } from './wanted.ts'
 import { zoneContent } from './zone-content.ts'
+import { ZoneViews } from './zone-views.ts'
 
 /** What tests replace. */
 export type Surroundings = {
@@ -60,35 +61,43 @@ async function setUp(
   await waitForSync(names, options.startupTimeoutMs, { clock, log })
   const { index } = names
   const zoneOptions = zoneOptionsFrom(options, localAddresses())
-  const clusterZone = { index, options: zoneOptions, synced: () => names.synced }
+  const mayDeny = () => names.synced && store.isStale?.() !== true
+  const clusterZone = { index, options: zoneOptions, mayDeny }
+  const { imports } = names
+  const { multicluster } = options
+  const views = new ZoneViews({ index, imports, options: zoneOptions, multicluster })
   const rememberUntilChange = (question: ZoneQuestion, given: Reply): Remember => ({
     again({ question: { name } }) {
       const zone = name.slice(name.length - question.zone.length)
-      const outcome = lookup(index, zoneOptions, { ...question, name, zone })
-      const { serial } = index
+      const outcome = views.ask({ ...question, name, zone })
+      const { serial } = views.of(question.zone.toLowerCase()).index
       // Nothing changed since, so it is what it was.
       return outcome.kind === 'alias'
         ? given
-        : replyFrom(outcome, { zone, ttl: options.ttl, serial, synced: true })
+        : replyFrom(outcome, { zone, ttl: options.ttl, serial, mayDeny: true })
     },
     forMs: Number.POSITIVE_INFINITY,
     ttlLeftMs: undefined,
     rotates: false,
-    untilChange: forget => names.answers.watch(sourcesOf(question, given), forget),
+    untilChange: forget => {
+      const view = views.of(question.zone.toLowerCase())
+      const grammar = grammarOf(view.index, view.options)
+      return names.answers.watch(sourcesOf(question, given, grammar), forget)
+    },
   })
   return {
     name: 'kubernetes',
     fastPath: true,
     clusterZone,
-    label: (query, labels) => labelQuery(clusterZone, options.zones, { query, labels }),
+    label: (query, labels) => labelQuery(clusterZone, options, { query, labels }),
     transfers: {
       zones: () => options.zones.filter(zone => !isReverseZone(zone)),
       zone: zone =>
         names.synced && options.zones.includes(zone) && !isReverseZone(zone)
           ? {
-              soa: soaRecord(zone, options.ttl, index.serial),
+              soa: soaRecord(zone, options.ttl, views.of(zone).index.serial),
               // As it is now: the index changes while records are sent.
-              records: [...zoneContent(clusterZone, zone)],
+              records: [...zoneContent(views.of(zone), zone)],
             }
           : undefined,
       onChange: (listener, signal) => changes.onChange(listener, signal),
@@ -99,20 +108,18 @@ async function setUp(
       const served = longestZone(options.zones, lowerName)
       if (served === undefined || queryClass !== 'IN') return next(query, signal)
       const zone = name.slice(name.length - served.length)
-      const outcome = lookup(index, zoneOptions, { name, type, zone })
+      const outcome = views.ask({ name, type, zone })
       if (outcome.kind === 'name-error' && fallsThrough(options, lowerName)) {
         return next(query, signal)
       }
-      const { serial } = index
-      const { synced } = names
+      const { serial } = views.of(served).index
       const { ttl } = options
-      const context = { zone, ttl, serial, synced }
+      const context = { zone, ttl, serial, mayDeny: mayDeny() }
       if (outcome.kind === 'alias') {
         return answerAlias(outcome, { ...context, query, signal, lookup: lookupTarget })
       }
       const given = replyFrom(outcome, context)
-      // Before the first sync a denial is none.
-      if (!synced || outcome.kind === 'refused') return given
+      if (!names.synced || given.isTransient === true || outcome.kind === 'refused') return given
       return { ...given, remember: rememberUntilChange({ name, type, zone }, given) }
     },
     isReady: () => names.synced,
@@ -130,6 +137,7 @@ const zoneOptionsFrom = (
   namespaces: options.namespaces,
   selectsNamespace: options.namespaceLabels?.matches,
   ignoreEmptyServices: options.ignoreEmptyServices,
+  zonal: options.zonal,
   localAddresses: addresses,
 })
 

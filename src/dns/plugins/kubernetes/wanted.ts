@@ -6,12 +6,14 @@ import type { KubernetesOptions } from './options.ts'
 const LIVE_PODS = 'status.phase!=Succeeded,status.phase!=Failed,status.phase!=Unknown'
 
 /** The objects that the options need, as they are asked for. */
-export function wantedBy({ endpoints, pods, labels, namespaceLabels }: KubernetesOptions): Wanted {
+export function wantedBy(options: KubernetesOptions): Wanted {
+  const { endpoints, pods, labels, namespaceLabels, multicluster } = options
   const labelSelector = labels?.text
   return {
     Service: { labelSelector },
     Namespace: { labelSelector: namespaceLabels?.text },
     ...(endpoints ? { EndpointSlice: { labelSelector } } : {}),
+    ...(multicluster.length > 0 ? { ServiceImport: {} } : {}),
     ...(pods === 'verified' ? { Pod: { labelSelector, fieldSelector: LIVE_PODS } } : {}),
   }
 }

@@ -1,12 +1,12 @@
 import type { ResourceRecord } from '../../message.ts'
 import { joinName } from '../../name.ts'
-import type { ClusterZone } from '../../plugin.ts'
 import { isHeadless } from '../../zone/find.ts'
 import { lookup } from '../../zone/lookup.ts'
 import type { ServiceNode } from '../../zone/zone-index.ts'
+import type { ZoneView } from './zone-views.ts'
 
 /** All records of the zone but the SOA, as questions for them are answered: what `transfer` sends. */
-export function* zoneContent(cluster: ClusterZone, zone: string): Generator<ResourceRecord> {
+export function* zoneContent(cluster: ZoneView, zone: string): Generator<ResourceRecord> {
   const ask = (name: string, type: string): readonly ResourceRecord[] => {
     const outcome = lookup(cluster.index, cluster.options, { name, type, zone })
     if (outcome.kind === 'alias') return outcome.chain.slice(0, 1)

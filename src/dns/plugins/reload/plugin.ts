@@ -8,7 +8,10 @@ import type { PluginDefinition } from '../../plugin.ts'
 const INTERVAL = { defaultMs: 30_000, minMs: 2_000 } as const
 const JITTER = { defaultMs: 15_000, minMs: 1_000 } as const
 
-/** `reload`: looks at the Corefile and what it imports every now and then, and serves it when it changed. */
+/**
+ * `reload`: looks at the Corefile, what it imports and the certificates it names every now and then, and serves it when something
+ * changed. CoreDNS looks at no certificates.
+ */
 export const reload: PluginDefinition = {
   name: 'reload',
   repeatable: true,

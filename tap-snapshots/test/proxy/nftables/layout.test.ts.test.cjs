@@ -24,6 +24,7 @@ map affinity-sctp { typeof meta priority . ip saddr : ip daddr . sctp dport; siz
 set restricted { typeof ip daddr . meta l4proto . th dport; }
 set source-ranges { typeof ip daddr . meta l4proto . th dport . ip saddr; flags interval; }
 set cluster-ips { type ipv4_addr; }
+set service-cidrs { type ipv4_addr; flags interval; }
 set hairpins { type ipv4_addr . ipv4_addr; }
 set node-addresses { type ipv4_addr; size 65536; flags dynamic; }
 map masquerade-vips { typeof ip daddr . meta l4proto . th dport : verdict; }
@@ -102,17 +103,19 @@ ct state new ct status dnat meta priority . ip daddr . th dport @sticky-endpoint
 chain forward {
 type filter hook forward priority 0; policy accept;
 meta l4proto tcp ct state invalid drop
+ct state new ip daddr @service-cidrs drop
 ct status dnat jump count
 }
 chain count-input {
 type filter hook input priority 0; policy accept;
 iifname != "lo" ct status dnat jump count
 }
-chain count-output {
+chain leave {
 type filter hook output priority 0; policy accept;
+ct state new ip daddr @service-cidrs drop
 ct status dnat jump count
 }
-chain layout-0fc645f233891830 {
+chain layout-7315fd2eb64f0330 {
 }
 }
 
@@ -140,6 +143,7 @@ map affinity-port-sctp { typeof meta priority . numgen random mod 65536 : sctp d
 set restricted { typeof ip6 daddr . meta l4proto . th dport; }
 set source-ranges { typeof ip6 daddr . meta l4proto . th dport . ip6 saddr; flags interval; }
 set cluster-ips { type ipv6_addr; }
+set service-cidrs { type ipv6_addr; flags interval; }
 set hairpins { type ipv6_addr . ipv6_addr; }
 set node-addresses { type ipv6_addr; size 65536; flags dynamic; }
 map masquerade-vips { typeof ip6 daddr . meta l4proto . th dport : verdict; }
@@ -219,14 +223,16 @@ ct state new ct status dnat meta priority . ip6 daddr . th dport @sticky-endpoin
 }
 chain forward {
 type filter hook forward priority 0; policy accept;
+ct state new ip6 daddr @service-cidrs drop
 ct status dnat jump count
 }
 chain count-input {
 type filter hook input priority 0; policy accept;
 iifname != "lo" ct status dnat jump count
 }
-chain count-output {
+chain leave {
 type filter hook output priority 0; policy accept;
+ct state new ip6 daddr @service-cidrs drop
 ct status dnat jump count
 }
 chain localhost-prerouting {
@@ -237,7 +243,7 @@ chain localhost-input {
 type filter hook input priority 0; policy accept;
 iifname != "lo" ct direction reply ct original ip6 saddr ::1 ip6 daddr set ::1
 }
-chain layout-44fb09fb6533c834 {
+chain layout-35229f64fd5c34a1 {
 }
 }
 

@@ -4,11 +4,13 @@ import type { Wanted } from '#cluster/source.ts'
 import { Store } from '#cluster/store.ts'
 import { type Query, type Reply, reply } from '#dns/message.ts'
 import type { Handler, SetupContext } from '#dns/plugin.ts'
+import { cachePlugin } from '#dns/plugins/cache/plugin.ts'
 import { kubernetesPlugin } from '#dns/plugins/kubernetes/plugin.ts'
 import type { IpAddress } from '#net/ip.ts'
 import { directive, patience, queryFor, setupContext } from '../../../helper/dns.ts'
 import { eventually } from '../../../helper/eventually.ts'
 import { HeldClock } from '../../../helper/held-clock.ts'
+import { testedPlugin } from '../../../helper/plugin.ts'
 import { recordsAsText } from '../../../helper/records-as-text.ts'
 import { endpoint, namespace, pod, service, slice } from '../../../helper/zone-cluster.ts'
 
@@ -114,6 +116,41 @@ t.test('before the first sync nothing is denied', async t => {
   for (const kind of kinds) store.replaceAll(kind, [...store.list(kind)])
   await eventually('the first sync', () => plugin.isReady?.())
   t.equal((await ask('nope.testns.svc.cluster.local.')).rcode, 'NXDOMAIN')
+})
+
+t.test('over objects of an earlier time no name is denied, and nobody keeps that', async t => {
+  let stale = true
+  const store = Object.assign(storeOf(objects), { isStale: () => stale })
+  const { ask, plugin } = await serve('kubernetes cluster.local\nttl 30', { store })
+  t.equal(plugin.isReady?.(), true)
+  const known = await ask('svc1.testns.svc.cluster.local.')
+  t.equal(known.answers.length, 1)
+  t.ok(known.remember, 'what is known is given again as ever')
+  t.equal((await ask('svc1.testns.svc.cluster.local.', 'AAAA')).rcode, 'NOERROR', 'NODATA stays')
+  const name = 'nope.testns.svc.cluster.local.'
+  const unknown = await ask(name)
+  t.match(unknown, { rcode: 'SERVFAIL', isTransient: true, authorities: [{ type: 'SOA' }] })
+  // RFC 8914 section 5.2: option 15, code 14 (Not Ready).
+  t.match(unknown.ednsOptions, [{ code: 15 }])
+  t.equal(Buffer.from(unknown.ednsOptions[0]?.data ?? []).readUInt16BE(), 14)
+  t.equal(unknown.remember, undefined, 'not by the fast path')
+  const cached = await testedPlugin(cachePlugin(), 'cache 30')
+  let asked = 0
+  const behind = () => {
+    asked++
+    return ask(name)
+  }
+  await cached.ask(queryFor(name), behind)
+  await cached.ask(queryFor(name), behind)
+  t.equal(asked, 2, 'not by cache')
+  stale = false
+  t.equal((await cached.ask(queryFor(name), behind))?.rcode, 'NXDOMAIN')
+})
+
+t.test('over objects of an earlier time a name error may fall through', async t => {
+  const store = Object.assign(storeOf(objects), { isStale: () => true })
+  const { ask } = await serve('kubernetes cluster.local\nfallthrough', { store })
+  t.equal((await ask('nope.testns.svc.cluster.local.')).rcode, 'NEXT')
 })
 
 t.test('before the first sync a name error may fall through', async t => {
@@ -249,25 +286,6 @@ t.test('only the kinds in use are asked for', async t => {
     t.match(got, wanted)
     t.strictSame(Object.keys(got ?? {}).toSorted(), Object.keys(wanted).toSorted())
   }
-})
-
-t.test('labels selects objects also where the source does not', async t => {
-  const web = { app: 'web' }
-  const store = storeOf([
-    namespace('testns'),
-    service({ name: 'a', ips: ['10.0.0.1'], labels: web }),
-    service({ name: 'b', ips: ['10.0.0.2'] }),
-    service({ name: 'c', ips: ['None'], labels: web }),
-    slice({ of: 'c', endpoints: [endpoint('172.0.0.1')] }),
-  ])
-  const { ask } = await serve('kubernetes cluster.local\nlabels app in (web)', { store })
-  t.equal((await ask('a.testns.svc.cluster.local.')).answers.length, 1)
-  t.equal((await ask('b.testns.svc.cluster.local.')).rcode, 'NXDOMAIN')
-  t.equal((await ask('c.testns.svc.cluster.local.')).rcode, 'NXDOMAIN', 'its slice lacks the label')
-  store.set('Service', service({ name: 'a', ips: ['10.0.0.1'] }))
-  await eventually('the label is gone', async () => {
-    return (await ask('a.testns.svc.cluster.local.')).rcode === 'NXDOMAIN'
-  })
 })
 
 t.test('namespace_labels hides namespaces', async t => {

@@ -61,6 +61,7 @@ t.test('a node that starts without the API server serves what was known last', a
   await agent.ready()
   t.ok(await isServed('web', '10.96.0.20'))
   t.ok(await isServed('gone', '10.96.0.21'))
+  t.equal(await node.addressOf('never-was'), 'SERVFAIL', 'nothing is denied')
   const { body } = await agent.get('/metrics')
   t.match(body, /^nodeplane_snapshot_stale 1$/m)
   const age = Number(/^nodeplane_snapshot_age_seconds (.*)$/m.exec(body)?.[1])

@@ -8,6 +8,8 @@ import { reachApiServer, startApiCluster } from '../helper/api-cluster.ts'
 import { eventually } from '../helper/eventually.ts'
 
 const TAINT = 'nodeplane.example/not-ready'
+/** Programs start slowly on a machine that is busy. */
+const START_MS = 30_000
 const other = { key: 'example.org/gpu', effect: 'NoSchedule' }
 const address = { type: 'InternalIP', address: '192.168.50.1' }
 
@@ -49,10 +51,16 @@ let agent = AgentProcess.spawn(node.net.node, { config })
 t.teardown(() => agent[Symbol.asyncDispose]())
 
 t.test('until all else is ready nobody is told', async t => {
-  const { body } = await eventually('a refusal of the routes', async () => {
-    const answer = await agent.get('/readyz')
-    return /^routes: there is no podCIDR yet: node-a$/m.test(answer.body) && answer
-  })
+  const { body } = await eventually(
+    'a refusal of the routes',
+    async () => {
+      const answer = await agent.get('/readyz')
+      if (!/^routes: there is no podCIDR yet: node-a$/m.test(answer.body))
+        throw new Error(answer.body)
+      return answer
+    },
+    START_MS,
+  )
   t.match(body, /^cni: .*not /m)
   t.notOk(existsSync(conflist))
   t.match(taints(), [{ key: TAINT }, other])

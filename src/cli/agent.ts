@@ -5,17 +5,14 @@ import { Command } from 'commander'
 import { runAgent } from '#agent/agent.ts'
 import type { CniInstallConfig } from '#agent/announce/install-cni.ts'
 import { type AgentConfig, type KubeletDnsConfig, parseAgentConfig } from '#agent/config.ts'
-import { unbindAddresses } from '#agent/node-local/bound-addresses.ts'
 import { whyNoConflist } from '#cni/install/conflist.ts'
 import { createLineLog } from '#dns/line-log.ts'
 import { parseIp } from '#net/ip.ts'
 import { configFromFile, configFromFlags, type LoadedConfig } from '#proxy/config/load.ts'
 import { nodeNameFrom } from '#proxy/config/to-settings.ts'
 import { type ConfigWatch, refuseChange } from '#proxy/config/watch.ts'
-import { cleanupProxy } from '#proxy/main.ts'
-import { cleanupRoutes } from '#routes/main.ts'
 import { ConfigError, describeError, formatProblem } from '#runtime/error.ts'
-import { createLogger, type Logger } from '#runtime/log.ts'
+import { createLogger } from '#runtime/log.ts'
 import { keepHeapSmall } from '#runtime/memory.ts'
 import type { Part } from '#runtime/run-together.ts'
 import { type CommandIo, EXIT_OK, runCommand, withExamples } from './command-line.ts'
@@ -26,10 +23,7 @@ type Options = { readonly config?: string; readonly cleanup?: boolean }
 export function run(args: readonly string[], io: CommandIo): Promise<number> {
   keepHeapSmall()
   return runCommand<Options>(createCommand(), args, io, async options => {
-    if (options.cleanup === true) {
-      await cleanUp(await createLogger('info', io.stderr.isTTY === true), io.signal)
-      return EXIT_OK
-    }
+    if (options.cleanup === true) return (await import('./cleanup.ts')).runWithDefaults(io)
     const file = resolve(configFileOf(options))
     const config = parseAgentConfig(await readConfig(file, '--config'), file)
     const log = await createLogger(config.log.level, io.stderr.isTTY === true)
@@ -70,7 +64,7 @@ export const createCommand = (): Command =>
       .option('--config <file>', "the agent's configuration, see docs/agent.md")
       .option(
         '--cleanup',
-        'remove all rules, routes, tunnels and addresses that agents left, and exit',
+        'remove what agents left on this node, as nodeplane cleanup does, and exit',
       ),
     ['nodeplane agent --config /etc/nodeplane/agent.yaml', 'nodeplane agent --cleanup'],
   )
@@ -78,17 +72,6 @@ export const createCommand = (): Command =>
 function configFileOf({ config }: Options): string {
   if (config !== undefined) return config
   throw new ConfigError([{ field: '--config', message: 'is missing: the agent needs one' }])
-}
-
-/** Everything is tried, whatever fails. */
-async function cleanUp(log: Logger, signal: AbortSignal): Promise<void> {
-  const results = await Promise.allSettled([
-    cleanupProxy(log, signal),
-    cleanupRoutes({}, signal),
-    unbindAddresses(signal),
-  ])
-  const failed = results.find(({ status }) => status === 'rejected')
-  if (failed?.status === 'rejected') throw failed.reason as Error
 }
 
 type LoadedProxy = LoadedConfig & {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { renderConflist, whyNoConflist } from '#cni/install/conflist.ts'
+import { renderConflist, whyNoConflist, withRanges } from '#cni/install/conflist.ts'
 import { type IpPrefix, parsePrefix } from '#net/prefix.ts'
 
 const podCidrs = ['10.244.1.0/24', 'fd00:244:1::/64'].map(text => parsePrefix(text) as IpPrefix)
@@ -31,6 +31,21 @@ t.test('plugins that follow in the chain are there when we have them', async t =
     { type: 'bandwidth', capabilities: { bandwidth: true } },
   ])
   t.notOk(plugins[0] !== undefined && 'mtu' in plugins[0])
+})
+
+t.test("a node's ranges go where host-local has none", async t => {
+  const hostLocal = { type: 'bridge', ipam: { type: 'host-local', dataDir: '/run/x' } }
+  const own = { type: 'ptp', ipam: { type: 'host-local', subnet: '10.9.0.0/24' } }
+  const plugins = [
+    hostLocal,
+    own,
+    { type: 'bridge', ipam: { type: 'static' } },
+    { type: 'portmap' },
+  ]
+  const filled = JSON.parse(withRanges(JSON.stringify({ name: 'pods', plugins }), podCidrs))
+  const ranges = [[{ subnet: '10.244.1.0/24' }], [{ subnet: 'fd00:244:1::/64' }]]
+  t.strictSame(filled.plugins[0], { ...hostLocal, ipam: { ...hostLocal.ipam, ranges } })
+  t.strictSame(filled.plugins.slice(1), plugins.slice(1))
 })
 
 const refused: readonly { title: string; text: string; want: RegExp }[] = [

@@ -29,7 +29,7 @@ export type RouteLookup =
     }
   /** The address is this machine's own. */
   | { readonly kind: 'local' }
-  /** There is no way: why, in the words of ip-route(8) where it has some. */
+  /** There is no way: why, in the words of ip-route(8). Without rules of its own IPv4 calls all of them `no route`. */
   | { readonly kind: 'none'; readonly reason: string }
 
 /** What the look-up's errno says of the route that was found (linux/net/ipv4/fib_semantics.c, fib_props). */

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { Prober } from '#agent/health/prober.ts'
 import { Incidents } from '#agent/incidents.ts'
 import { registerAgentMetrics } from '#agent/metrics.ts'
+import { createSnapshotMetrics } from '#agent/snapshot/metrics.ts'
 import { countRequests } from '#cluster/api/request-metrics.ts'
 import { Store } from '#cluster/store.ts'
 import { createCallMetrics } from '#cni/server/metrics.ts'
@@ -17,6 +19,7 @@ import { healthRoutes, ProxyHealth } from '#proxy/server/health.ts'
 import { healthMetrics } from '#proxy/server/metrics.ts'
 import { createRoutesMetrics } from '#routes/metrics.ts'
 import { systemClock } from '#runtime/clock.ts'
+import { silentLogger } from '#runtime/log.ts'
 import { collectProcessMetrics, createMetrics, type Metrics } from '#runtime/metrics.ts'
 import { directives, setupContext } from './dns.ts'
 
@@ -42,10 +45,21 @@ const health = () => new ProxyHealth({ families: [4, 6], syncPeriodMs: 30_000 },
 
 /** Every file that makes metrics, and how they come into a registry. */
 export const registrations: Readonly<Record<string, readonly Register[]>> = {
+  'agent/health/prober.ts': [
+    metrics =>
+      new Prober({
+        parts: [],
+        clock: systemClock,
+        log: silentLogger(),
+        metrics,
+        onTrouble: () => () => undefined,
+      }),
+  ],
   'agent/incidents.ts': [metrics => new Incidents(systemClock, metrics)],
   'agent/metrics.ts': [
     metrics => registerAgentMetrics(metrics, { checks: () => [], traffic: async () => new Map() }),
   ],
+  'agent/snapshot/metrics.ts': [metrics => createSnapshotMetrics(metrics, () => undefined)],
   'cluster/api/request-metrics.ts': [metrics => countRequests(metrics)],
   'cni/server/metrics.ts': [metrics => createCallMetrics(metrics, () => 0)],
   'dns/fast/fast-path.ts': [metrics => new FastPath({ maxOctets: 1 << 20, metrics })],

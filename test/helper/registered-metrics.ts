@@ -90,7 +90,9 @@ export const registrations: Readonly<Record<string, readonly Register[]>> = {
     dns.httpResponses,
     metrics => dns.showBuild(metrics, { version: '', goversion: '' }),
   ],
-  'proxy/iptables/metrics.ts': [metrics => createProxyMetrics(metrics, 'iptables')],
+  'proxy/iptables/metrics.ts': [
+    metrics => createProxyMetrics(metrics, 'iptables')(4).iptables.countPackets(async () => 0),
+  ],
   'proxy/metrics.ts': [metrics => createProxyMetrics(metrics, 'nftables')],
   'proxy/server/component-metrics.ts': [
     metrics => registerComponentMetrics(metrics, { featureGates: {} }),

@@ -1,4 +1,4 @@
-import { globSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { corednsMetrics, kubeProxyMetrics } from '../fixtures/known-metrics.ts'
@@ -16,6 +16,19 @@ t.test('every file that makes metrics is looked at', async t => {
     files.filter(path => !makers.includes(path)).sort(),
     Object.keys(registrations).sort(),
   )
+})
+
+t.test('every name that is written out in the sources is registered', async t => {
+  let count = 0
+  for (const path of globSync('**/*.ts', { cwd: src })) {
+    const text = readFileSync(join(src, path), 'utf8')
+    for (const [, name = ''] of text.matchAll(/'((?:nodeplane|coredns|kubeproxy|kubernetes|process)_[a-z]+_\w+)'/g)) {
+      if (!makesMetrics(join(src, path))) continue
+      count++
+      t.ok(metrics.has(name), `${path}: ${name}`)
+    }
+  }
+  t.ok(count > 50)
 })
 
 t.test('every name is known from what is replaced, or has our prefix', async t => {

@@ -31,7 +31,8 @@ import {
 import { SourceWitness } from './snapshot/witness.ts'
 import { forLocalBrowsers, type Views, viewRoutes } from './view/serve.ts'
 import { TrafficReader } from './view/traffic.ts'
-import { agentViews } from './view/views.ts'
+import { agentViews, type ClusterSeen } from './view/views.ts'
+import type { AskWhy } from './view/why.ts'
 
 export type AgentOptions = {
   readonly nodeName: string
@@ -55,6 +56,8 @@ export type AgentOptions = {
   readonly socket: string
   /** Where the same is for browsers; undefined: nowhere. */
   readonly status: { readonly host: string; readonly port: number } | undefined
+  /** Answers the `why` of the status page; undefined: it says what to type. */
+  readonly why?: AskWhy | undefined
   readonly log: Logger
   /** CoreDNS's log on stdout. */
   readonly lines: LineLog
@@ -99,6 +102,7 @@ class Agent {
   readonly #prober: Prober
   readonly #announcer: Announcer
   readonly #snapshot: SnapshotKeeper | undefined
+  readonly #witness: SourceWitness
   readonly #metrics: Metrics
   readonly #incidents: Incidents
 
@@ -110,6 +114,7 @@ class Agent {
     this.#failure.promise.catch(() => undefined)
     const store = this.#store
     const witness = new SourceWitness(store, systemClock)
+    this.#witness = witness
     this.#snapshot = snapshotKeeper(options, { store, witness, metrics })
     const isStale = () => this.#snapshot?.isStale() ?? false
     const count = countRequests(metrics)
@@ -174,8 +179,9 @@ class Agent {
     const { proxy, dns, cni, routes } = this.#parts
     return agentViews({
       node: this.#options.nodeName,
-      origin: () => this.#cluster.reading.origin,
-      kinds: () => Object.keys(this.#cluster.reading.wanted) as readonly Kind[],
+      cluster: () => this.#clusterSeen(),
+      nodePods: () => this.#cluster.nodePods,
+      why: this.#options.why,
       checks: () => this.checks,
       store: this.#store,
       metrics: this.#metrics,
@@ -223,6 +229,17 @@ class Agent {
     const needsOwn = readyTaint !== undefined || (install && install.conflist === undefined)
     const own = needsOwn ? { Node: { fieldSelector: `metadata.name=${nodeName}` } } : {}
     return Object.assign(own, ...all, routes === undefined ? {} : { Node: {} }) as Wanted
+  }
+
+  #clusterSeen(): ClusterSeen {
+    const { origin, wanted } = this.#cluster.reading
+    const ageMs = this.#snapshot?.ageMs()
+    return {
+      origin,
+      kinds: Object.keys(wanted) as readonly Kind[],
+      lastHeardMs: this.#witness.silentSinceMs,
+      staleSinceMs: ageMs === undefined ? undefined : systemClock.now() - ageMs,
+    }
   }
 
   /** Why what `part` stands on does not stand yet. */

@@ -5,8 +5,10 @@ import { Command } from 'commander'
 import { runAgent } from '#agent/agent.ts'
 import type { CniInstallConfig } from '#agent/announce/install-cni.ts'
 import { type AgentConfig, type KubeletDnsConfig, parseAgentConfig } from '#agent/config.ts'
+import type { AskWhy } from '#agent/view/why.ts'
 import { whyNoConflist } from '#cni/install/conflist.ts'
 import { createLineLog } from '#dns/line-log.ts'
+import { ExecError, exec } from '#linux/exec.ts'
 import { parseIp } from '#net/ip.ts'
 import { configFromFile, configFromFlags, type LoadedConfig } from '#proxy/config/load.ts'
 import { nodeNameFrom } from '#proxy/config/to-settings.ts'
@@ -43,6 +45,7 @@ export function run(args: readonly string[], io: CommandIo): Promise<number> {
         announce: { install: await cniInstallOf(config), readyTaint: config.readyTaint },
         snapshot: config.snapshot === false ? undefined : snapshotOptions(config.snapshot),
         http: splitAddress(config.http.address),
+        why: askWhy(file),
         socket: config.socket,
         status: config.status === false ? undefined : splitAddress(config.status.address),
         log,
@@ -87,6 +90,21 @@ export async function loadProxyConfig({ proxy }: AgentConfig): Promise<LoadedPro
   const read = (text: string) => configFromFile(text, file)
   return { ...read(text), watch: { file, text, read: text => read(text).config } }
 }
+
+/** A process of its own: a walk reads much, and the node's packets and names must not wait for it. */
+const askWhy =
+  (config: string): AskWhy =>
+  async (target, signal) => {
+    const args = [...process.execArgv, process.argv[1] ?? '', 'why', target, '--config', config]
+    try {
+      return (await exec(process.execPath, args, { signal, maxOutputBytes: 1024 * 1024 })).stdout
+    } catch (error) {
+      // 1: a cause was found; else what it says of itself.
+      if (error instanceof ExecError && error.exitCode !== undefined)
+        return error.stdout || error.stderr
+      throw error
+    }
+  }
 
 const watchPart =
   (watch: ConfigWatch): Part =>

@@ -226,7 +226,7 @@ class Agent {
     const all = inOrder(this.#parts).map(({ wanted }) => wanted)
     const { routes, announce, nodeName } = this.#options
     const { install, readyTaint } = announce
-    const needsOwn = readyTaint !== undefined || (install && install.conflist === undefined)
+    const needsOwn = readyTaint !== undefined || install !== undefined
     const own = needsOwn ? { Node: { fieldSelector: `metadata.name=${nodeName}` } } : {}
     return Object.assign(own, ...all, routes === undefined ? {} : { Node: {} }) as Wanted
   }

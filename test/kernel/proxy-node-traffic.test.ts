@@ -6,7 +6,7 @@ import { parsePrefix } from '#net/prefix.ts'
 import type { ProxySettings } from '../../src/proxy/settings.ts'
 import { endpoint, service, servicePort, slice } from '../helper/cluster.ts'
 import { eventually } from '../helper/eventually.ts'
-import { ProxyProcess } from '../helper/proxy-process.ts'
+import { killProxies, ProxyProcess } from '../helper/proxy-process.ts'
 import { type TestPod, Topology } from '../helper/topology.ts'
 import { ask, serve } from '../helper/traffic.ts'
 
@@ -14,6 +14,7 @@ const FORGE = new URL('../fixtures/forge-segment.ts', import.meta.url).pathname
 
 const net = await Topology.create(2)
 t.teardown(() => net[Symbol.asyncDispose]())
+t.afterEach(killProxies)
 const [pod, client] = net.pods as [TestPod, TestPod]
 await Promise.all([serve(pod.namespace, 'a', [8080]), serve(net.node, 'node', [7777])])
 

@@ -4,12 +4,13 @@ import type { ProxySettings } from '../../src/proxy/settings.ts'
 import { eventually } from '../helper/eventually.ts'
 import { type Fault, FaultyPrograms } from '../helper/faulty-programs.ts'
 import { numbered, outcomesOn, settings, slices } from '../helper/numbered-services.ts'
-import { cleanup, ProxyProcess } from '../helper/proxy-process.ts'
+import { cleanup, killProxies, ProxyProcess } from '../helper/proxy-process.ts'
 import { type TestPod, Topology } from '../helper/topology.ts'
 import { serve } from '../helper/traffic.ts'
 
 const net = await Topology.create(3)
 t.teardown(() => net[Symbol.asyncDispose]())
+t.afterEach(killProxies)
 const [podA, podB, client] = net.pods as [TestPod, TestPod, TestPod]
 await Promise.all([serve(podA.namespace, 'a', [8080]), serve(podB.namespace, 'b', [8080])])
 const outcomes = outcomesOn(net)

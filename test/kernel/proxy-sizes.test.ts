@@ -8,12 +8,13 @@ import {
   serviceWithEndpoints,
 } from '../helper/large-services.ts'
 import { numbered, settings, slices } from '../helper/numbered-services.ts'
-import { cleanup, ProxyProcess } from '../helper/proxy-process.ts'
+import { cleanup, killProxies, ProxyProcess } from '../helper/proxy-process.ts'
 import { type TestPod, Topology } from '../helper/topology.ts'
 import { ask, serve } from '../helper/traffic.ts'
 
 const net = await Topology.create(3)
 t.teardown(() => net[Symbol.asyncDispose]())
+t.afterEach(killProxies)
 const [podA, podB, client] = net.pods as [TestPod, TestPod, TestPod]
 await Promise.all([serve(podA.namespace, 'a', [8080]), serve(podB.namespace, 'b', [8080])])
 await haveManyAddresses(net.node, podB)

@@ -22,7 +22,7 @@ import type {
 import { localDetector } from '../local-detector.ts'
 import type { ProxyMode } from '../settings.ts'
 import { IptablesBackend } from './backend.ts'
-import { ensureCounters, hasCounters, packetsOf } from './counters.ts'
+import { ensureCounters, hasCounters, packetsOf, removeCounters } from './counters.ts'
 import { describeRules, diffRules } from './describe.ts'
 import type { FixedOptions } from './fixed.ts'
 import { LegacyWatch } from './legacy-watch.ts'
@@ -180,6 +180,7 @@ async function cleanup(
       }
     }
   }
+  if (user !== 'iptables') await removeCounters()
   if (errors.length > 0) throw new AggregateError(errors, failures.join('; '))
 }
 

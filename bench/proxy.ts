@@ -1,8 +1,9 @@
 // The service proxy beside rules in kube-proxy's shape; docs/performance/proxy.md tells what is measured and how:
 //   scripts/in-namespace.sh node bench/proxy.ts [--full] [--contestants nftables,iptables-nft,iptables-legacy]
-//     [--services 1000] [--rounds 1] [--churn 5] [--scale 1,1000] [--limit 120] [--minutes 15] [--markdown FILE] [--json FILE]
+//     [--services 1000] [--rounds 1] [--churn 5] [--scale 1,1000] [--limit 120] [--minutes 15] [--markdown FILE] [--json FILE] [--trace]
 // Each round is a process of its own on an empty kernel; ours and the other take turns. A round that takes longer than
-// --limit seconds is given up and not repeated; after --minutes no round begins.
+// --limit seconds is given up and not repeated; after --minutes no round begins. --trace tells what
+// the slowest changes of each round were spent with.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
@@ -42,6 +43,7 @@ const { values: given } = parseArgs({
     minutes: option,
     markdown: option,
     json: option,
+    trace: { type: 'boolean', default: false },
     /** A round to run in this process. */
     round: option,
   },
@@ -89,7 +91,7 @@ async function duel(contestant: ContestantName, services: number): Promise<Duel>
   const floor: Collected = { rounds: [], gaveUp: false }
   const options = { contestant, services, churnSeconds: Number(values.churn), isCostOnly: false }
   for (let round = 0; round < Number(values.rounds); round++) {
-    await collect(ours, { ...options, isFloor: false })
+    await collect(ours, { ...options, isFloor: false, isTraced: values.trace })
     await collect(floor, { ...options, isFloor: true })
   }
   return { contestant, services, ours, floor }

@@ -9,7 +9,13 @@ import { runProxy } from '../../src/proxy/main.ts'
 import type { ProxyMode } from '../../src/proxy/settings.ts'
 import { timed } from '../measure.ts'
 import { clusterIP, clusterOf, podIP, probePorts, sliceOf } from './cluster.ts'
-import { type ContestantName, contestants, emptyKernel, type Floor } from './contestant.ts'
+import {
+  type Contestant,
+  type ContestantName,
+  contestants,
+  emptyKernel,
+  type Floor,
+} from './contestant.ts'
 import { connectionCost, Prober, packetCost } from './prober.ts'
 import { ChangeTrace } from './trace.ts'
 
@@ -57,12 +63,13 @@ export type Round = {
 
 /** All of it once, from an empty kernel, in this process. */
 export async function runRound(options: RoundOptions): Promise<Round> {
-  const contestant = contestants[options.contestant]
-  emptyKernel(contestant)
+  const contestant: Contestant = contestants[options.contestant]
+  await emptyKernel(contestant)
   using prober = await Prober.start(clusterIP(options.services))
-  return options.isFloor
-    ? await floorRound({ ...options, prober, floor: contestant.floor })
-    : await proxyRound({ ...options, prober, mode: contestant.mode })
+  const { floor, mode } = contestant
+  return options.isFloor && floor !== undefined
+    ? await floorRound({ ...options, prober, floor })
+    : await proxyRound({ ...options, prober, mode })
 }
 
 async function floorRound({

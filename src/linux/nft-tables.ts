@@ -1,4 +1,6 @@
 import type { IpFamily } from '#net/ip.ts'
+
+import { exec, isProgramMissing } from './exec.ts'
 import { addressFamily } from './netlink/address.ts'
 import { decodeAttributes, readText } from './netlink/attribute.ts'
 import { NetlinkError } from './netlink/error.ts'
@@ -40,4 +42,28 @@ async function dumpTables(family: IpFamily): Promise<readonly Message[]> {
     if (error instanceof NetlinkError && error.errno === EINVAL) return []
     throw error
   }
+}
+
+/**
+ * All tables of all families, as nft names them: `ip nodeplane`, `bridge nodeplane_cni`. None where there is no nft.
+ * @throws {ExecError} nft failed.
+ */
+export async function listNftTables(signal: AbortSignal): Promise<readonly string[]> {
+  try {
+    const { stdout } = await exec('nft', ['list', 'tables'], { signal })
+    return stdout.split('\n').flatMap(line => /^table (.*)$/.exec(line)?.[1] ?? [])
+  } catch (error) {
+    if (isProgramMissing(error)) return []
+    throw error
+  }
+}
+
+/** Removes tables (`ip nodeplane`) in one transaction. @throws {ExecError} one is not there, or has another owner. */
+export async function removeNftTables(
+  tables: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  if (tables.length === 0) return
+  const input = tables.map(table => `delete table ${table}\n`).join('')
+  await exec('nft', ['-f', '-'], { input, signal })
 }

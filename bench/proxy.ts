@@ -119,7 +119,7 @@ function setUpNode(): void {
     'ip route add 10.0.0.0/8 dev pods0',
     // The probe's connections come from here, each from another address.
     'ip route add local 198.18.0.0/15 dev lo',
-    'sysctl -qw net.netfilter.nf_conntrack_udp_timeout=1',
+    'sysctl -eqw net.netfilter.nf_conntrack_udp_timeout=1',
   ]
   for (const line of lines) execFileSync('sh', ['-c', line])
 }

@@ -87,12 +87,12 @@ async function cleanUp(log: Logger, signal: AbortSignal): Promise<void> {
   if (failed?.status === 'rejected') throw failed.reason as Error
 }
 
-type LoadedProxy = LoadedConfig & {
+export type LoadedProxy = LoadedConfig & {
   /** How to follow the file, when there was one. */
   readonly watch?: Omit<ConfigWatch, 'config' | 'log'>
 }
 
-async function loadProxyConfig({ proxy }: AgentConfig): Promise<LoadedProxy | undefined> {
+export async function loadProxyConfig({ proxy }: AgentConfig): Promise<LoadedProxy | undefined> {
   if (proxy === false) return undefined
   const { config: file } = proxy
   if (file === undefined) return configFromFlags([])
@@ -106,7 +106,7 @@ const watchPart =
   signal =>
     refuseChange(watch, signal)
 
-async function readConfig(path: string, field: string): Promise<string> {
+export async function readConfig(path: string, field: string): Promise<string> {
   try {
     return await readFile(path, 'utf8')
   } catch (cause) {
@@ -116,7 +116,7 @@ async function readConfig(path: string, field: string): Promise<string> {
 }
 
 /** The agent's own setting, then the KubeProxyConfiguration's, then the downward API's, then the host's name. */
-function nodeNameOf(
+export function nodeNameOf(
   { nodeName }: AgentConfig,
   proxy: LoadedConfig | undefined,
   env: Readonly<NodeJS.ProcessEnv>,
@@ -147,7 +147,7 @@ const cniOptions = ({
   podDns: podDNS && kubeletDns(podDNS),
 })
 
-const kubeletDns = ({ clusterDNS, clusterDomain, resolvConf }: KubeletDnsConfig) => ({
+export const kubeletDns = ({ clusterDNS, clusterDomain, resolvConf }: KubeletDnsConfig) => ({
   // The schema has checked them.
   clusterDns: clusterDNS.flatMap(text => parseIp(text) ?? []),
   clusterDomain,

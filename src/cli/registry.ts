@@ -104,6 +104,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./resolvconf.ts'),
   },
   {
+    name: 'why',
+    summary: 'why a Service, a name or an address does not work from here',
+    load: () => import('./why.ts'),
+  },
+  {
     name: 'completion',
     summary: 'what a shell needs to complete our commands and options',
     load: () => import('./completion.ts'),

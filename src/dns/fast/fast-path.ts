@@ -1,12 +1,15 @@
 import { randomInt } from 'node:crypto'
 import { familyOf, type IpAddress } from '#net/ip.ts'
 import type { Metrics } from '#runtime/metrics.ts'
+import { Pace } from '#runtime/pace.ts'
 import type { Remember } from '../message.ts'
 import { counter, gauge } from '../metric.ts'
 import type { Exchange, Plugin } from '../plugin.ts'
+import type { Tally } from '../top/asked-most.ts'
 import { AnswerReader } from './answer-reader.ts'
 import { AnswerTable } from './answer-table.ts'
 import { AskedBefore } from './asked-before.ts'
+import { ClientRing } from './client-ring.ts'
 import { planEntry } from './entry.ts'
 import { RawQuestion } from './raw-question.ts'
 import {
@@ -31,12 +34,15 @@ export type FastPathOptions = {
   /** Of the table of answers, a multiple of 1024. */
   readonly maxOctets: number
   readonly metrics: Metrics
+  /** Told of what the workers answered, some time later. */
+  readonly tally?: Tally | undefined
   /** {@link sharedClockMs}; tests hold it. */
   readonly clockMs?: () => number
 }
 
 type Worker = {
   readonly counters: UseCounters
+  readonly clients: ClientRing
   readonly seen: Uint32Array
   seenBusyMs: number
   seenTotal: number
@@ -67,13 +73,15 @@ export class FastPath {
   readonly #scratch = new Uint8Array(MAX_ANSWER_OCTETS)
   readonly #freeListeners = Array.from({ length: MAX_LISTENERS }, (_, number) => number).reverse()
   readonly #countAnswers: (uses: number) => void
+  readonly #tally: Tally | undefined
   /** Of one use, as last seen. */
   #meanSeconds = 0
 
   readonly #clockMs: () => number
 
-  constructor({ maxOctets, metrics, clockMs = sharedClockMs }: FastPathOptions) {
+  constructor({ maxOctets, metrics, tally, clockMs = sharedClockMs }: FastPathOptions) {
     this.#clockMs = clockMs
+    this.#tally = tally
     const memory = createTableMemory(maxOctets)
     this.#table = new AnswerTable(memory)
     this.#reader = new AnswerReader(memory, this.seed)
@@ -110,16 +118,19 @@ export class FastPath {
     this.#freeListeners.push(listener)
   }
 
-  /** Counters for one more worker, until they are removed. */
-  addWorker(): { readonly counters: UseCounters; readonly remove: () => void } {
+  /** What one more worker counts by, until it is removed. */
+  addWorker(): Pick<Worker, 'counters' | 'clients'> & { readonly remove: () => void } {
     const counters = UseCounters.forSlots(slotsOf(this.memory))
     const seen = new Uint32Array(counters.uses.length)
-    const worker: Worker = { counters, seen, seenBusyMs: 0, seenTotal: 0 }
+    const clients = new ClientRing()
+    const worker: Worker = { counters, clients, seen, seenBusyMs: 0, seenTotal: 0 }
     this.#workers.add(worker)
     return {
       counters,
+      clients,
       remove: () => {
         this.countUses()
+        this.#countClients(worker)
         this.#workers.delete(worker)
       },
     }
@@ -161,6 +172,21 @@ export class FastPath {
   countUses(): void {
     this.#measureMean()
     for (const slot of this.#table.slots()) this.#countSlot(slot)
+  }
+
+  /** The same, a few at a time, so that others get their turn; and whom they answered. */
+  async countAll(): Promise<void> {
+    for (const worker of this.#workers) this.#countClients(worker)
+    const pace = new Pace()
+    this.#measureMean()
+    for (const slot of [...this.#table.slots()]) {
+      this.#countSlot(slot)
+      await pace.breathe()
+    }
+  }
+
+  #countClients({ clients }: Worker): void {
+    for (const { address, answers } of clients.drain()) this.#tally?.cameFrom(address, answers)
   }
 
   #settleFound(): void {
@@ -231,6 +257,7 @@ export class FastPath {
       for (const plugin of plugins) plugin.observe?.(same, uses)
       counted?.(uses)
       this.#countAnswers(uses)
+      this.#tally?.asked(query.question, uses)
     }
   }
 

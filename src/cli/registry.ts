@@ -43,6 +43,26 @@ export const commands: readonly CommandEntry[] = [
         summary: "kube-dns's ConfigMap as a Corefile",
         load: () => import('./dns-convert.ts'),
       },
+      {
+        name: 'query',
+        summary: 'ask for a name as a pod does',
+        load: () => import('./dns-query.ts'),
+      },
+      {
+        name: 'explain',
+        summary: "how this node's DNS answers a name, and why",
+        load: () => import('./dns-explain.ts'),
+      },
+      {
+        name: 'top',
+        summary: 'names asked for most of late, and who asks most',
+        load: () => import('./dns-top.ts'),
+      },
+      {
+        name: 'cache',
+        summary: 'what the caches hold',
+        load: () => import('./dns-cache.ts'),
+      },
     ],
   },
   {

@@ -1,4 +1,5 @@
 import type { Kind } from '#cluster/objects.ts'
+import type { CachedAnswer } from '#dns/plugin.ts'
 import type { Protocol } from '#net/protocol.ts'
 import type { PartName } from '../parts/part.ts'
 
@@ -128,6 +129,46 @@ export type DnsView = {
     readonly pod?: string | undefined
     readonly count: number
   }[]
+}
+
+/** `GET /api/v1/dns-explain?name=N&type=T&client=IP&server=IP`: how a question would be answered; 404: it is none. */
+export type { Explanation as DnsExplainView } from '#dns/server/explain.ts'
+
+/** `GET /api/v1/dns-cache?name=N&limit=N` */
+export type DnsCacheView = {
+  /** The `cache` of each server block. */
+  readonly blocks: readonly {
+    /** `dns://:53` */
+    readonly server: string
+    readonly zones: readonly string[]
+    readonly view: string
+    /** Entries: answers, and denials with failures. */
+    readonly answers: number
+    readonly denials: number
+    readonly bytes: number
+    /** Queries since the start. */
+    readonly hits: number
+    readonly misses: number
+  }[]
+  /** Of one name, or the first hundred. */
+  readonly entries: readonly (CachedAnswer & { readonly zones: readonly string[] })[]
+}
+
+/** `GET /api/v1/diff`: in what the kernel differs from what the parts have, or should have, written. */
+export type DiffView = readonly DiffPartView[]
+
+export type DiffPartView = {
+  readonly part: PartName
+  /** Why it could not be looked at; there are no differences to be told then. */
+  readonly unknown?: string | undefined
+  readonly differences: readonly DifferenceView[]
+}
+
+/** One thing: `wanted` alone is missing, `found` alone is too much, both: it is another. */
+export type DifferenceView = {
+  readonly place: string
+  readonly wanted?: string | undefined
+  readonly found?: string | undefined
 }
 
 /** `GET /api/v1/pods`: interfaces that this node's pods have. */

@@ -10,6 +10,8 @@ import type { RoutesPart } from '../parts/routes.ts'
 import type { ReadinessCheck } from '../readiness.ts'
 import { statusOf } from '../status/status.ts'
 import { dnsView } from './dns.ts'
+import { dnsCacheView } from './dns-cache.ts'
+import { explainedFrom } from './dns-explain.ts'
 import { kindsView, nodeView } from './node.ts'
 import { podsView } from './pods.ts'
 import { routesView } from './routes.ts'
@@ -29,7 +31,7 @@ export type Viewed = {
   readonly metrics: Metrics
   readonly incidents: Incidents
   readonly proxy: Pick<ProxyPart, 'counters'> | undefined
-  readonly dns: Pick<DnsPart, 'served'> | undefined
+  readonly dns: Pick<DnsPart, 'served' | 'top' | 'explain' | 'caches'> | undefined
   readonly cni: Pick<CniPart, 'pods'> | undefined
   readonly routes: Pick<RoutesPart, 'mode' | 'plan'> | undefined
   readonly clock: Clock
@@ -47,8 +49,7 @@ export function agentViews(viewed: Viewed): Views {
     const cluster = { origin: viewed.origin(), kinds: kindsView(store, viewed.kinds()) }
     return nodeView({ node, checks: viewed.checks(), cluster, nowMs: clock.now() })
   }
-  const top = { topNames: [], topClients: [] }
-  const names = () => dns && dnsView(metrics, { served: dns.served, top })
+  const names = async () => dns && dnsView(metrics, { served: dns.served, top: await dns.top() })
   const pods = () => cni && podsView(cni.pods?.list() ?? [])
   const ways = () =>
     routes && routesView(store.list('Node'), { own: node, mode: routes.mode, plan: routes.plan })
@@ -75,6 +76,11 @@ export function agentViews(viewed: Viewed): Views {
     },
     endpoints: query => endpointsView(store, keyFrom(query)),
     dns: names,
+    'dns-explain': async query => {
+      const explained = explainedFrom(query)
+      return explained && (await dns?.explain(explained))
+    },
+    'dns-cache': query => dns && dnsCacheView(dns.caches, metrics, query),
     pods,
     routes: ways,
     status,

@@ -120,6 +120,10 @@ class Agent {
       dns,
       cni,
       routes,
+      differing: () =>
+        [routes, proxy, dns, cni]
+          .filter(part => part !== undefined)
+          .map(part => ({ name: part.name, differences: signal => part.differences(signal) })),
       clock: systemClock,
       stop,
     })

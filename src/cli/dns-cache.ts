@@ -16,7 +16,7 @@ const MAX_ENTRIES = 1_000
 export const run = (args: readonly string[], io: CommandIo): Promise<number> =>
   runCommand<Options>(createCommand(), args, io, async ({ socket, output, limit }, [name]) => {
     const query = new URLSearchParams({ limit: `${limit}`, ...(name && { name }) })
-    const view = await getView<DnsCacheView>(socket, `dns-cache?${query}`)
+    const view = await getView<DnsCacheView>(socket, `dns-cache?${query.toString()}`)
     if (view === undefined) return noDnsHere(io)
     io.stdout.write(await printAs(output, view, listing))
     return name !== undefined && view.entries.length === 0 ? EXIT_FAILURE : EXIT_OK

@@ -57,7 +57,7 @@ async function explainAll(
       ...(client && { client }),
       ...(server && { server }),
     })
-    const explained = await getView<DnsExplainView>(socket, `dns-explain?${query}`)
+    const explained = await getView<DnsExplainView>(socket, `dns-explain?${query.toString()}`)
     if (explained === undefined) return undefined
     candidates.push(explained)
     if (isFound(explained)) break

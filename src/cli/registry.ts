@@ -119,6 +119,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./routes.ts'),
   },
   {
+    name: 'diff',
+    summary: 'in what the kernel differs from what the agent should have written',
+    load: () => import('./diff.ts'),
+  },
+  {
     name: 'resolvconf',
     summary: "a pod's resolv.conf under its dnsPolicy, and why",
     load: () => import('./resolvconf.ts'),

@@ -69,7 +69,7 @@ export type ClusterZone = {
 export type CachedAnswers = {
   readonly zones: readonly string[]
   /** All of it, or what is there for a name (fully qualified, in any letters). Looking changes and counts nothing. */
-  list(name: string | undefined): IteratorObject<CachedAnswer>
+  readonly list: (name: string | undefined) => IteratorObject<CachedAnswer>
 }
 
 export type CachedAnswer = {

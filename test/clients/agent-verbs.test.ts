@@ -112,3 +112,13 @@ t.test('dns top: names that are asked, also of the fast path, and who asks', asy
     new RegExp(`nodeplane_dns_top_client_queries\\{.*address="${client.ip4}"\\} \\d+`),
   )
 })
+
+t.test('diff: nothing at first, then what somebody else took away', async t => {
+  const same = await eventually('the agent to have settled', async () => {
+    const answer = await nodeplane('diff')
+    return answer.exitCode === 0 && answer
+  })
+  t.match(same.stdout, 'proxy: no difference\ndns: no difference\n')
+  const other = await net.node.exec('nft', ['-j', 'list', 'map', 'ip', 'nodeplane', 'vips'])
+  t.match(other.stdout, '10.96.0.20')
+})

@@ -72,6 +72,7 @@ export class StatusPage implements AsyncDisposable {
       },
       cni: { pods: { list: () => this.attachments } as never },
       routes: { mode: 'auto', plan },
+      differing: () => [],
       clock: systemClock,
       stop: this.#stop.signal,
     })

@@ -1,6 +1,8 @@
 import type { AttachedPods } from '#cni/pods/attached-pods.ts'
 import { runCniService } from '#cni/service.ts'
+import type { CniServing, KnownAttachment } from '#cni/serving.ts'
 import type { KubeletDns } from '#dns/policy/kubelet-dns.ts'
+import type { DifferenceView } from '../view/types.ts'
 import type { AgentContext, AgentPart } from './part.ts'
 
 export type CniPartConfig = {
@@ -18,7 +20,7 @@ export class CniPart implements AgentPart {
   readonly #config: CniPartConfig
   readonly #context: AgentContext
   readonly #whyNodeNotReady: () => string | undefined
-  #pods: AttachedPods | undefined
+  #serving: CniServing | undefined
 
   /** @param whyNodeNotReady what the other parts still lack: STATUS answers it. */
   constructor(
@@ -33,11 +35,25 @@ export class CniPart implements AgentPart {
 
   /** The pods that this node's CNI calls have made known; undefined before they can. */
   get pods(): AttachedPods | undefined {
-    return this.#pods
+    return this.#serving?.pods
+  }
+
+  /** What the journal has; empty before calls are served. */
+  get attachments(): readonly KnownAttachment[] {
+    return this.#serving?.attachments() ?? []
+  }
+
+  /** What plugins made for live attachments and the kernel has not. */
+  async differences(signal: AbortSignal): Promise<readonly DifferenceView[]> {
+    const lost = (await this.#serving?.lost(signal)) ?? []
+    return lost.map(({ plugin, entry: { network, containerId, ifname } }) => ({
+      place: `${plugin} of network ${network}`,
+      wanted: `what ADD made for ${ifname} of container ${containerId}`,
+    }))
   }
 
   whyNot(): string | undefined {
-    return this.#pods === undefined ? 'not serving calls yet' : undefined
+    return this.#serving === undefined ? 'not serving calls yet' : undefined
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -50,8 +66,8 @@ export class CniPart implements AgentPart {
         ...config,
         whyNotReady: this.#whyNodeNotReady,
         dnsOf: pod => podDns && pods?.dnsOf(pod, podDns),
-        onServing: attached => {
-          this.#pods = attached
+        onServing: serving => {
+          this.#serving = serving
         },
         onLoss: incidents.lossesOf('cni'),
         metrics,

@@ -9,7 +9,9 @@ import type { IpAddress } from '#net/ip.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { type DnsTop, dnsTop, NO_TOP, type PodAt, registerTopClients } from '../dns-top.ts'
 import { localPodsFrom } from '../local-pods.ts'
+import { nodeLocalDifferences } from '../node-local/diff.ts'
 import { serveNodeLocal } from '../node-local/serve.ts'
+import type { DifferenceView } from '../view/types.ts'
 import type { AgentContext, AgentPart } from './part.ts'
 
 export type DnsPartConfig = {
@@ -64,6 +66,13 @@ export class DnsPart implements AgentPart {
     return this.#server?.explain(explained)
   }
 
+  /** What of node-local DNS is not in the kernel. */
+  async differences(signal: AbortSignal): Promise<readonly DifferenceView[]> {
+    const { nodeLocal } = this.#config
+    return nodeLocal.length === 0 ? [] : nodeLocalDifferences(nodeLocal, signal)
+  }
+
+  /** Of every server block. */
   get caches(): readonly CachedAnswers[] {
     return this.#server?.caches ?? []
   }

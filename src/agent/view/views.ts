@@ -9,6 +9,7 @@ import type { ProxyPart } from '../parts/proxy.ts'
 import type { RoutesPart } from '../parts/routes.ts'
 import type { ReadinessCheck } from '../readiness.ts'
 import { statusOf } from '../status/status.ts'
+import { type Differing, diffView } from './diff.ts'
 import { dnsView } from './dns.ts'
 import { dnsCacheView } from './dns-cache.ts'
 import { explainedFrom } from './dns-explain.ts'
@@ -34,6 +35,8 @@ export type Viewed = {
   readonly dns: Pick<DnsPart, 'served' | 'top' | 'explain' | 'caches'> | undefined
   readonly cni: Pick<CniPart, 'pods'> | undefined
   readonly routes: Pick<RoutesPart, 'mode' | 'plan'> | undefined
+  /** Those whose work in the kernel can be looked at. */
+  readonly differing: () => readonly Differing[]
   readonly clock: Clock
   /** Ends what a view has begun. */
   readonly stop: AbortSignal
@@ -85,6 +88,7 @@ export function agentViews(viewed: Viewed): Views {
     routes: ways,
     status,
     incidents: () => incidents.list(),
+    diff: () => diffView(viewed.differing(), stop),
     objects: query => objectsView(viewed, query),
   }
 }

@@ -1,13 +1,16 @@
-import { endpointFrom } from '#linux/udp-batch-address.ts'
 import type { IpAddress } from '#net/ip.ts'
 
 /** Places in the ring, a power of two, and words of 32 bits in each: a struct sockaddr_in6, and for how many answers it stands. */
 const ENTRIES = 256
 const NAME_WORDS = 7
 const ENTRY_WORDS = NAME_WORDS + 1
+const WORD_OCTETS = 4
 /** Words before the entries. They run over; only differences mean something. */
 const HEAD = { WRITTEN: 0, ANSWERS: 1 } as const
 const HEAD_WORDS = 2
+
+/** The client in a struct sockaddr; undefined: it is of another family. */
+export type AddressOf = (name: Uint8Array) => IpAddress | undefined
 
 /** A client, and for how many answers it stands. */
 export type SampledClient = { readonly address: IpAddress; readonly answers: number }
@@ -23,11 +26,7 @@ export class ClientRing {
   #seenWritten = 0
   #seenAnswers = 0
 
-  constructor(
-    memory = new SharedArrayBuffer(
-      (HEAD_WORDS + ENTRIES * ENTRY_WORDS) * Int32Array.BYTES_PER_ELEMENT,
-    ),
-  ) {
+  constructor(memory = new SharedArrayBuffer((HEAD_WORDS + ENTRIES * ENTRY_WORDS) * WORD_OCTETS)) {
     this.memory = memory
     this.#words = new Int32Array(memory)
   }
@@ -44,7 +43,7 @@ export class ClientRing {
   }
 
   /** The newest clients since the last time; together they stand for all answers since then. */
-  drain(): readonly SampledClient[] {
+  drain(addressOf: AddressOf): readonly SampledClient[] {
     const written = Atomics.load(this.#words, HEAD.WRITTEN)
     const fresh = Math.min((written - this.#seenWritten) >>> 0, ENTRIES)
     if (fresh === 0) return []
@@ -57,20 +56,22 @@ export class ClientRing {
     const first = Math.max(0, fresh + meanwhile - ENTRIES + 1)
     const sampled: SampledClient[] = []
     for (let index = first; index < fresh; index++) {
-      sampled.push(...entriesAt(copy, (written - fresh + index) & (ENTRIES - 1)))
+      const place = (written - fresh + index) & (ENTRIES - 1)
+      const answers = answersAt(copy, place)
+      const address = addressOf(nameAt(copy, place))
+      if (address !== undefined) sampled.push({ address, answers })
     }
     return scaledTo(answers, sampled)
   }
 }
 
-function entriesAt(words: Int32Array, place: number): readonly SampledClient[] {
-  const at = HEAD_WORDS + place * ENTRY_WORDS
-  const octets = NAME_WORDS * Int32Array.BYTES_PER_ELEMENT
-  const name = new Uint8Array(words.buffer, at * Int32Array.BYTES_PER_ELEMENT, octets)
-  const client = endpointFrom(name)
-  const answers = words[at + NAME_WORDS] as number
-  return client === undefined ? [] : [{ address: client.address, answers }]
-}
+const startOf = (place: number): number => HEAD_WORDS + place * ENTRY_WORDS
+
+const answersAt = (words: Int32Array, place: number): number =>
+  words[startOf(place) + NAME_WORDS] as number
+
+const nameAt = (words: Int32Array, place: number): Uint8Array =>
+  new Uint8Array(words.buffer, startOf(place) * WORD_OCTETS, NAME_WORDS * WORD_OCTETS)
 
 function scaledTo(total: number, sampled: readonly SampledClient[]): readonly SampledClient[] {
   const sum = sampled.reduce((all, { answers }) => all + answers, 0)

@@ -9,9 +9,10 @@ import type { Tally } from '../top/asked-most.ts'
 import { AnswerReader } from './answer-reader.ts'
 import { AnswerTable } from './answer-table.ts'
 import { AskedBefore } from './asked-before.ts'
-import { ClientRing } from './client-ring.ts'
+import { type AddressOf, ClientRing } from './client-ring.ts'
 import { planEntry } from './entry.ts'
 import { RawQuestion } from './raw-question.ts'
+import { isSame } from './same-octets.ts'
 import {
   COUNTERS_PER_SLOT,
   createTableMemory,
@@ -43,6 +44,7 @@ export type FastPathOptions = {
 type Worker = {
   readonly counters: UseCounters
   readonly clients: ClientRing
+  readonly addressOf: AddressOf
   readonly seen: Uint32Array
   seenBusyMs: number
   seenTotal: number
@@ -118,12 +120,14 @@ export class FastPath {
     this.#freeListeners.push(listener)
   }
 
-  /** What one more worker counts by, until it is removed. */
-  addWorker(): Pick<Worker, 'counters' | 'clients'> & { readonly remove: () => void } {
+  /** What one more worker counts by, until it is removed. @param addressOf reads whom it answered. */
+  addWorker(
+    addressOf: AddressOf,
+  ): Pick<Worker, 'counters' | 'clients'> & { readonly remove: () => void } {
     const counters = UseCounters.forSlots(slotsOf(this.memory))
     const seen = new Uint32Array(counters.uses.length)
     const clients = new ClientRing()
-    const worker: Worker = { counters, clients, seen, seenBusyMs: 0, seenTotal: 0 }
+    const worker: Worker = { counters, clients, addressOf, seen, seenBusyMs: 0, seenTotal: 0 }
     this.#workers.add(worker)
     return {
       counters,
@@ -179,14 +183,17 @@ export class FastPath {
     for (const worker of this.#workers) this.#countClients(worker)
     const pace = new Pace()
     this.#measureMean()
-    for (const slot of [...this.#table.slots()]) {
+    // The table changes meanwhile.
+    const slots = Array.from(this.#table.slots())
+    for (const slot of slots) {
       this.#countSlot(slot)
       await pace.breathe()
     }
   }
 
-  #countClients({ clients }: Worker): void {
-    for (const { address, answers } of clients.drain()) this.#tally?.cameFrom(address, answers)
+  #countClients({ clients, addressOf }: Worker): void {
+    for (const { address, answers } of clients.drain(addressOf))
+      this.#tally?.cameFrom(address, answers)
   }
 
   #settleFound(): void {
@@ -242,11 +249,7 @@ export class FastPath {
     const outWords = new Int32Array(this.#scratch.buffer)
     const target = { out: this.#scratch, outWords, to: 0 }
     const length = this.#reader.write(at, this.#question, view, target, nowMs)
-    const given = this.#scratch.subarray(0, length)
-    // Rotated, the same octets stand in other places.
-    return rotates
-      ? length === octets.length && sumOf(given) === sumOf(octets)
-      : equals(given, octets)
+    return isSame(this.#scratch.subarray(0, length), octets, rotates)
   }
 
   #counting({ exchange, plugins }: Answered, { counted }: Remember): Count {
@@ -294,7 +297,3 @@ const families = [
   [0, 4],
   [1, 6],
 ] as const
-
-const equals = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
-
-const sumOf = (octets: Uint8Array): number => octets.reduce((sum, octet) => sum + octet, 0)

@@ -114,7 +114,7 @@ class SocketThread implements Listener {
 
   async start(): Promise<void> {
     const { fastPath, onFailure } = this.#options
-    const { counters, clients, remove } = fastPath.addWorker()
+    const { counters, clients, remove } = fastPath.addWorker(name => endpointFrom(name)?.address)
     this.#stack.defer(remove)
     const workerData: WorkerData = {
       fd: this.#socket.fd,

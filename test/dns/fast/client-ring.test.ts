@@ -1,5 +1,6 @@
 import t from 'tap'
 import { ClientRing } from '#dns/fast/client-ring.ts'
+import { endpointFrom } from '#linux/udp-batch-address.ts'
 
 /** A struct sockaddr_in6 of an IPv4 client as a socket for both families has it, and of an IPv6 one (linux/in6.h). */
 const names = new Uint8Array(64)
@@ -11,6 +12,8 @@ names[55] = 9
 const words = new Int32Array(names.buffer)
 const [IPV4, IPV6] = [0, 8]
 
+const addressOf = (name: Uint8Array) => endpointFrom(name)?.address
+
 /** What a worker writes and what the main thread reads, over one memory as two threads have it. */
 function ring() {
   const reader = new ClientRing()
@@ -19,18 +22,19 @@ function ring() {
 
 const sumsOf = (reader: ClientRing) => {
   const sums: Record<string, number> = {}
-  for (const { address, answers } of reader.drain()) sums[address] = (sums[address] ?? 0) + answers
+  for (const { address, answers } of reader.drain(addressOf))
+    sums[address] = (sums[address] ?? 0) + answers
   return sums
 }
 
 t.test('clients of both families, for as many answers as they stand for, once', t => {
   const { reader, writer } = ring()
-  t.strictSame(reader.drain(), [])
+  t.strictSame(reader.drain(addressOf), [])
   writer.note(words, IPV4, 1)
   writer.note(words, IPV6, 64)
   writer.note(words, IPV4, 2)
   t.strictSame(sumsOf(reader), { '10.244.0.7': 3, 'fd00:10::9': 64 })
-  t.strictSame(reader.drain(), [])
+  t.strictSame(reader.drain(addressOf), [])
   writer.note(words, IPV6, 5)
   t.strictSame(sumsOf(reader), { 'fd00:10::9': 5 })
   t.end()

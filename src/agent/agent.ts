@@ -19,7 +19,9 @@ import type { AgentContext, AgentPart } from './parts/part.ts'
 import { ProxyPart } from './parts/proxy.ts'
 import { RoutesPart } from './parts/routes.ts'
 import { type ReadinessCheck, readinessRoute, reasonInLine } from './readiness.ts'
+import { collectGone, withCollecting } from './view/collect.ts'
 import { forLocalBrowsers, type Views, viewRoutes } from './view/serve.ts'
+import type { CollectedView } from './view/types.ts'
 import { agentViews } from './view/views.ts'
 
 export type AgentOptions = {
@@ -62,7 +64,8 @@ export async function runAgent(options: AgentOptions, stop: AbortSignal): Promis
   })
   log.info({ host: server.host, port: server.port }, 'health and metrics')
   const routes = viewRoutes(agent.views(stop))
-  await using _socket = await startHttpSocket({ path: socket, field: 'socket' }, routes)
+  const forRoot = withCollecting(routes, network => agent.collect(network, stop))
+  await using _socket = await startHttpSocket({ path: socket, field: 'socket' }, forRoot)
   await using _status =
     status && (await startHttpServer(status, forLocalBrowsers({ ...routes, ...pageRoutes() })))
   stop.addEventListener('abort', () => log.info('stopping'), { once: true })
@@ -103,6 +106,15 @@ class Agent {
       { part: 'cluster', whyNot: () => this.#whyNotListed() },
       ...inOrder(this.#parts).map(part => ({ part: part.name, whyNot: () => part.whyNot() })),
     ]
+  }
+
+  /** Ends attachments whose containers have gone; undefined: that is not this agent's. */
+  async collect(
+    network: string | undefined,
+    stop: AbortSignal,
+  ): Promise<CollectedView | undefined> {
+    const { cni } = this.#parts
+    return cni && collectGone(cni, network, stop)
   }
 
   /** What it tells, until `stop` is aborted. */

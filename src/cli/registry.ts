@@ -76,6 +76,16 @@ export const commands: readonly CommandEntry[] = [
         load: () => import('./cni-list.ts'),
       },
       {
+        name: 'leases',
+        summary: 'addresses that host-local has handed out',
+        load: () => import('./cni-leases.ts'),
+      },
+      {
+        name: 'gc',
+        summary: 'remove what is left of containers that have gone',
+        load: () => import('./cni-gc.ts'),
+      },
+      {
         name: 'install',
         summary: 'write executables and configuration for a container runtime',
         load: () => import('./cni-install.ts'),

@@ -56,7 +56,7 @@ export async function runCniService(options: CniServiceOptions, stop: AbortSigna
     clock,
   })
   await using _server = await startCniServer({ socket, answer: calls.answer, clock, log }, stop)
-  options.onServing(new CniServing(pods, journal, plugins))
+  options.onServing(new CniServing({ pods, journal, plugins, calls }))
   log.info({ socket, pods: pods.size }, 'serving CNI calls')
   const onReclaimed = (count: number) => callMetrics.reclaimed(count)
   const { onLoss } = options

@@ -1,7 +1,9 @@
 import type { JournalEntry } from './journal/entry.ts'
 import type { Journal } from './journal/journal.ts'
 import { LiveView } from './journal/live.ts'
+import { type Swept, type SweptJournal, sweep } from './journal/sweep.ts'
 import type { AttachedPods } from './pods/attached-pods.ts'
+import type { CallHandler } from './server/answer-call.ts'
 import type { CniPlugin } from './spec/plugin.ts'
 
 /** An attachment as the journal has it. */
@@ -14,23 +16,46 @@ export type KnownAttachment = {
 /** What a live attachment has lost in the kernel. */
 export type LostWork = { readonly plugin: string; readonly entry: JournalEntry }
 
+type CniServingParts = {
+  readonly pods: AttachedPods
+  readonly journal: Journal
+  readonly plugins: readonly CniPlugin[]
+  readonly calls: Pick<CallHandler, 'answerIfWanted'>
+}
+
 /** A CNI service that takes calls, for those who want to look into it. */
 export class CniServing {
   readonly pods: AttachedPods
   readonly #journal: Journal
   readonly #plugins: readonly CniPlugin[]
+  readonly #calls: Pick<CallHandler, 'answerIfWanted'>
   readonly #view: LiveView
 
-  constructor(pods: AttachedPods, journal: Journal, plugins: readonly CniPlugin[]) {
+  constructor({ pods, journal, plugins, calls }: CniServingParts) {
     this.pods = pods
     this.#journal = journal
     this.#plugins = plugins
+    this.#calls = calls
     this.#view = new LiveView(journal)
   }
 
   /** Everything that ADDs have begun and no DEL has ended. */
   attachments(): readonly KnownAttachment[] {
     return this.#journal.list().map(entry => ({ entry, isGone: this.#journal.isGone(entry) }))
+  }
+
+  /**
+   * Ends attachments whose containers have gone, of one network or of all, by the DELs of their plugins, as the service does by
+   * itself once a minute. It stops between two of them when the signal is aborted.
+   */
+  collect(network: string | undefined, signal: AbortSignal): Promise<Swept> {
+    const journal = this.#journal
+    const part: SweptJournal = {
+      list: () => journal.list().filter(each => network === undefined || each.network === network),
+      get: attachment => journal.get(attachment),
+      isGone: entry => journal.isGone(entry),
+    }
+    return sweep(part, this.#calls.answerIfWanted, signal)
   }
 
   /**

@@ -70,7 +70,7 @@ export class StatusPage implements AsyncDisposable {
         top: async () => ({ topNames: [], topClients: [] }),
         explain: async () => undefined,
       },
-      cni: { pods: { list: () => this.attachments } as never },
+      cni: { pods: { list: () => this.attachments } as never, attachments: [] },
       routes: { mode: 'auto', plan },
       differing: () => [],
       clock: systemClock,

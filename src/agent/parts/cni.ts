@@ -1,3 +1,4 @@
+import type { Swept } from '#cni/journal/sweep.ts'
 import type { AttachedPods } from '#cni/pods/attached-pods.ts'
 import { runCniService } from '#cni/service.ts'
 import type { CniServing, KnownAttachment } from '#cni/serving.ts'
@@ -41,6 +42,11 @@ export class CniPart implements AgentPart {
   /** What the journal has; empty before calls are served. */
   get attachments(): readonly KnownAttachment[] {
     return this.#serving?.attachments() ?? []
+  }
+
+  /** Ends attachments whose containers have gone; undefined before calls are served. */
+  async collect(network: string | undefined, signal: AbortSignal): Promise<Swept | undefined> {
+    return this.#serving?.collect(network, signal)
   }
 
   /** What plugins made for live attachments and the kernel has not. */

@@ -9,8 +9,8 @@ export type Differing = {
   readonly differences: (signal: AbortSignal) => Promise<readonly DifferenceView[]>
 }
 
-/** How long all parts may take together, milliseconds: who asks waits ten seconds. */
-const TIMEOUT_MS = 9_000
+/** How long all parts may take together, milliseconds: the server gives up an answer after 5 s. */
+const TIMEOUT_MS = 4_500
 
 /** Of each part; what one cannot tell does not keep the others from it. */
 export async function diffView(parts: readonly Differing[], stop: AbortSignal): Promise<DiffView> {

@@ -183,6 +183,28 @@ export type PodView = {
   readonly hostInterface?: string | undefined
 }
 
+/** `GET /api/v1/attachments`: what CNI ADDs have begun and no DEL has ended. */
+export type AttachmentView = {
+  readonly network: string
+  readonly containerId: string
+  readonly interface: string
+  readonly netns: string
+  /** `namespace/name` */
+  readonly pod?: string | undefined
+  /** Its namespace is not there any more, whoever may know of it. */
+  readonly isGone: boolean
+}
+
+/** `POST /api/v1/cni-gc[?network=N]`, on the socket alone: ends attachments whose containers have gone. */
+export type CollectedView = {
+  readonly removed: readonly CollectedAttachment[]
+  readonly failed: readonly (CollectedAttachment & { readonly reason: string })[]
+  /** How many there still are: it takes no longer than some seconds at a time. */
+  readonly left: number
+}
+
+export type CollectedAttachment = Pick<AttachmentView, 'network' | 'containerId' | 'interface'>
+
 /** `GET /api/v1/routes`: to the pods of other nodes. */
 export type RoutesView = {
   readonly mode: string

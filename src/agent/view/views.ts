@@ -9,6 +9,7 @@ import type { ProxyPart } from '../parts/proxy.ts'
 import type { RoutesPart } from '../parts/routes.ts'
 import type { ReadinessCheck } from '../readiness.ts'
 import { statusOf } from '../status/status.ts'
+import { attachmentsView } from './attachments.ts'
 import { type Differing, diffView } from './diff.ts'
 import { dnsView } from './dns.ts'
 import { dnsCacheView } from './dns-cache.ts'
@@ -33,7 +34,7 @@ export type Viewed = {
   readonly incidents: Incidents
   readonly proxy: Pick<ProxyPart, 'counters'> | undefined
   readonly dns: Pick<DnsPart, 'served' | 'top' | 'explain' | 'caches'> | undefined
-  readonly cni: Pick<CniPart, 'pods'> | undefined
+  readonly cni: Pick<CniPart, 'pods' | 'attachments'> | undefined
   readonly routes: Pick<RoutesPart, 'mode' | 'plan'> | undefined
   /** Those whose work in the kernel can be looked at. */
   readonly differing: () => readonly Differing[]
@@ -85,6 +86,7 @@ export function agentViews(viewed: Viewed): Views {
     },
     'dns-cache': query => dns && dnsCacheView(dns.caches, metrics, query),
     pods,
+    attachments: () => cni && attachmentsView(cni.attachments),
     routes: ways,
     status,
     incidents: () => incidents.list(),

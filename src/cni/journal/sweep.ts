@@ -11,6 +11,9 @@ export type DoCall = (
   isStillWanted: () => boolean,
 ) => Promise<AnswerFrame | undefined>
 
+/** What is swept: a journal, or a part of it. */
+export type SweptJournal = Pick<Journal, 'list' | 'get' | 'isGone'>
+
 /** How a sweep went. */
 export type Swept = {
   /** Attachments of which nothing is left. */
@@ -23,7 +26,11 @@ export type Swept = {
  * Ends the attachments whose container has gone without a DEL: the runtime was killed, or the machine. Their chains are undone
  * as a runtime would, from the last plugin to the first, with what is known of their ADDs.
  */
-export async function sweep(journal: Journal, doCall: DoCall, signal: AbortSignal): Promise<Swept> {
+export async function sweep(
+  journal: SweptJournal,
+  doCall: DoCall,
+  signal: AbortSignal,
+): Promise<Swept> {
   const removed: JournalEntry[] = []
   const failed: { readonly entry: JournalEntry; readonly reason: string }[] = []
   for (const entry of journal.list()) {
@@ -39,7 +46,7 @@ export async function sweep(journal: Journal, doCall: DoCall, signal: AbortSigna
 /** Gives the first failure's reason. A failure of one plugin keeps none of the others from its part. */
 async function undo(
   entry: JournalEntry,
-  journal: Journal,
+  journal: SweptJournal,
   doCall: DoCall,
   signal: AbortSignal,
 ): Promise<string | undefined> {

@@ -3,6 +3,7 @@ import { listRoutes, type Route } from '#linux/netlink/route.ts'
 import { NetlinkSocket } from '#linux/netlink/socket.ts'
 import { listNftTableNames } from '#linux/nft-tables.ts'
 import { readSysctl } from '#linux/sysctl.ts'
+import type { IpFamily } from '#net/ip.ts'
 import { formatPrefix } from '#net/prefix.ts'
 import { FORWARDING } from './apply.ts'
 import { ROUTES_TABLE } from './masquerade/nft-render.ts'
@@ -24,56 +25,66 @@ export type RoutesFound = {
   /** Names by index. */
   readonly links: ReadonlyMap<number, string>
   /** The families whose packets are not forwarded. */
-  readonly notForwarding: readonly Plan['uplinks'][number]['family'][]
-  /** The families whose table is not there; undefined: the rules are not in tables of ours. */
-  readonly withoutTable: readonly Plan['uplinks'][number]['family'][] | undefined
+  readonly notForwarding: readonly IpFamily[]
+  /** The families whose table is not there; none where the rules are not in tables of ours. */
+  readonly withoutTable: readonly IpFamily[]
 }
 
 /** In what the kernel differs from the plan; writes nothing. What is in a masquerade table is not looked at. */
-export function planDifferences(plan: Plan, found: RoutesFound): readonly RoutesDifference[] {
-  const indexes = new Map([...found.links].map(([index, name]) => [name, index]))
-  const wanted = kernelRoutes(plan.routes, link => indexes.get(link))
-  const { set, remove, taken } = diffRoutes(wanted, found.routes)
-  const text = (route: Route) => routeText(route, found.links)
-  const isReplaced = (route: Route) => (other: Route) =>
-    isOurs(other) && formatPrefix(other.destination) === formatPrefix(route.destination)
-  const present = (route: Route) => found.routes.find(isReplaced(route))
-  const missingLinks = new Set(
-    [...plan.routes, ...plan.tunnels.map(({ name }) => ({ link: name }))]
-      .map(({ link }) => link)
-      .filter(link => !indexes.has(link)),
-  )
+export const planDifferences = (plan: Plan, found: RoutesFound): readonly RoutesDifference[] => [
+  ...linkDifferences(plan, found),
+  ...routeDifferences(plan, found),
+  ...found.notForwarding.map(family => ({
+    place: `sysctl ${FORWARDING[family]}`,
+    wanted: '1',
+    found: '0',
+  })),
+  ...plan.masquerades
+    .filter(({ family }) => found.withoutTable.includes(family))
+    .map(({ family }) => ({
+      place: `table ${family === 4 ? 'ip' : 'ip6'} ${ROUTES_TABLE}`,
+      wanted: 'is there',
+    })),
+]
+
+/** Links that are not there, and the routes that cannot be without them. */
+function linkDifferences({ routes, tunnels }: Plan, { links }: RoutesFound): RoutesDifference[] {
+  const present = new Set(links.values())
+  const wanted = new Set([...tunnels.map(({ name }) => name), ...routes.map(({ link }) => link)])
+  const missing = wanted.difference(present)
   return [
-    ...[...missingLinks].map(link => ({ place: `link ${link}`, wanted: 'is there' })),
-    ...plan.routes
-      .filter(({ link }) => missingLinks.has(link))
+    ...[...missing].map(link => ({ place: `link ${link}`, wanted: 'is there' })),
+    ...routes
+      .filter(({ link }) => missing.has(link))
       .map(({ destination, gateway, link }) => ({
         place: 'routes',
         wanted: `${formatPrefix(destination)} via ${gateway} dev ${link}`,
       })),
+  ]
+}
+
+function routeDifferences(plan: Plan, { routes, links }: RoutesFound): RoutesDifference[] {
+  const indexes = new Map([...links].map(([index, name]) => [name, index]))
+  const wanted = kernelRoutes(plan.routes, link => indexes.get(link))
+  const { set, remove, taken } = diffRoutes(wanted, routes)
+  const text = (route: Route) => routeText(route, links)
+  const place = 'routes'
+  return [
     ...set.map(route => {
-      const other = present(route)
-      return { place: 'routes', wanted: text(route), found: other && text(other) }
+      const other = routes.find(each => isOurs(each) && hasSameDestination(each, route))
+      return { place, wanted: text(route), found: other && text(other) }
     }),
-    ...remove.map(route => ({ place: 'routes', found: text(route) })),
+    ...remove.map(route => ({ place, found: text(route) })),
     ...taken.map(route => ({
-      place: 'routes',
+      place,
       wanted: text(route),
       found: "somebody else's route with this destination and metric",
     })),
-    ...found.notForwarding.map(family => ({
-      place: `sysctl ${FORWARDING[family]}`,
-      wanted: '1',
-      found: '0',
-    })),
-    ...plan.masquerades
-      .filter(({ family }) => found.withoutTable?.includes(family))
-      .map(({ family }) => ({
-        place: `table ${family === 4 ? 'ip' : 'ip6'} ${ROUTES_TABLE}`,
-        wanted: 'is there',
-      })),
   ]
 }
+
+const hasSameDestination = (a: Route, b: Route): boolean =>
+  formatPrefix(a.destination) === formatPrefix(b.destination)
 
 function routeText(
   { destination, gateways, linkIndex }: Route,

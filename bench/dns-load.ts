@@ -1,5 +1,6 @@
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { open, readFile, rm } from 'node:fs/promises'
 import type { RunningServer } from './dns-servers.ts'
 
 /** What dnsperf is asked to do. */
@@ -27,8 +28,6 @@ export type Run = {
 /** Queries under way at a time. */
 const OUTSTANDING = 100
 
-const run = promisify(execFile)
-
 /** Runs dnsperf on core 1 against a server on core 0. Latencies are NaN when they are not measured. */
 export async function measureLoad(server: RunningServer, load: Load): Promise<Run> {
   const { port, queries, seconds, rate, timed = false } = load
@@ -37,7 +36,7 @@ export async function measureLoad(server: RunningServer, load: Load): Promise<Ru
   const ways = [...paced, ...(timed ? ['-v'] : [])]
   const args = ['-s', '127.0.0.1', '-p', `${port}`, ...limits, ...ways, '-d', queries]
   const cpuBefore = await server.cpuSeconds()
-  const { stdout } = await run('taskset', ['-c', '1', 'dnsperf', ...args], { maxBuffer: 2 ** 28 })
+  const stdout = await outputOf(['taskset', '-c', '1', 'dnsperf', ...args], `${queries}.out`)
   const cpu = (await server.cpuSeconds()) - cpuBefore
   const numberAfter = (label: string) =>
     Number(new RegExp(`${label}:\\s+([0-9.]+)`).exec(stdout)?.[1])
@@ -52,4 +51,15 @@ export async function measureLoad(server: RunningServer, load: Load): Promise<Ru
     p99Ms: at(0.99),
     lost: numberAfter('Queries lost'),
   }
+}
+
+/** What a program says, by a file: reading along would take time from the server or the client. */
+async function outputOf([program = '', ...args]: readonly string[], file: string): Promise<string> {
+  await using output = await open(file, 'w')
+  const child = spawn(program, args, { stdio: ['ignore', output.fd, 'ignore'] })
+  const [code] = await once(child, 'exit')
+  if (code !== 0) throw new Error(`${program} ${args.join(' ')}: exit code ${code}`)
+  const text = await readFile(file, 'utf8')
+  await rm(file)
+  return text
 }

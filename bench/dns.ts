@@ -16,7 +16,8 @@ import { barChart } from './svg-plot.ts'
 
 // DNS over UDP, ours beside dnsmasq, unbound and Knot, on one core, by turns: the server has core 0, dnsperf core 1. Needs
 // scripts/build and the Debian packages dnsperf, dnsmasq-base, unbound, knot.
-// Run: scripts/in-namespace.sh node bench/dns.ts [--rounds N] [--seconds S] [--names N] [--out docs/performance]
+// Run: scripts/in-namespace.sh node bench/dns.ts [--rounds N] [--seconds S] [--names N] [--only KIND] [--out docs/performance]
+// With COREDNS=PATH in the environment that program is one of the servers.
 
 const { values: options } = parseArgs({
   options: {
@@ -24,6 +25,8 @@ const { values: options } = parseArgs({
     seconds: { type: 'string', default: '3' },
     names: { type: 'string', default: '1000' },
     dist: { type: 'string', default: join(import.meta.dirname, '../dist') },
+    /** Only kinds of queries whose title has this in it. */
+    only: { type: 'string', default: '' },
     /** Where results and plots are written; not at all when it is not given. */
     out: { type: 'string' },
   },
@@ -78,12 +81,14 @@ async function main(folder: string, stack: AsyncDisposableStack): Promise<void> 
   const contestants = await startAll(folder, stack)
   const results: Result[] = []
   let fresh = 0
-  for (const kind of kinds) {
+  for (const kind of kinds.filter(({ title }) => title.includes(options.only))) {
     const able = contestants.filter(({ forwards }) => forwards || kind.file === 'cluster')
     const runs = new Map<string, Run[]>(able.map(({ title }) => [title, []]))
     // The first round warms up.
     for (let round = 0; round <= rounds; round++) {
-      for (const { title, port, server } of able) {
+      // Nobody is always first: what one leaves behind, the next one meets.
+      const turns = [...able.slice(round % able.length), ...able.slice(0, round % able.length)]
+      for (const { title, port, server } of turns) {
         const file =
           kind.file === 'fresh'
             ? await writeQueries(folder, 'fresh', FRESH_NAMES, at => `x${fresh + at}.outside.test`)

@@ -1,6 +1,8 @@
-// What a new connection through IPVS costs as Services become many: `scripts/in-uml.sh node bench/ipvs-connections.ts`.
+// What a new connection through IPVS costs as Services become many:
+//   scripts/in-uml.sh node bench/ipvs-connections.ts [--counts 1,1000,10000] [--rounds 5]
 // User-mode Linux is slow, so only the ratios mean something. For each number of Services the same Service is connected to.
 import { openSync } from 'node:fs'
+import { parseArgs } from 'node:util'
 import { CLONE_NEWNET, setns } from '#linux/libc.ts'
 import { parsePrefix } from '#net/prefix.ts'
 import { endpoint, service, slice } from '../test/helper/cluster.ts'
@@ -9,9 +11,14 @@ import { Host } from '../test/uml/host.ts'
 import { RunningProxy } from '../test/uml/proxy.ts'
 import { quantile, timed } from './measure.ts'
 
-const COUNTS = [1, 1000, 10_000]
 const CONNECTIONS = 300
-const ROUNDS = 5
+
+const { values } = parseArgs({
+  options: {
+    counts: { type: 'string', default: '1,1000,10000' },
+    rounds: { type: 'string', default: '5' },
+  },
+})
 
 await using net = await Topology.create(2)
 const [pod, from] = net.pods as [(typeof net.pods)[0], (typeof net.pods)[0]]
@@ -51,21 +58,24 @@ async function perConnection(to: typeof target | typeof direct): Promise<number>
   return ms / CONNECTIONS
 }
 
-for (const count of COUNTS) {
+for (const count of values.counts.split(',').map(Number)) {
   let proxy: RunningProxy | undefined
   const startMs = await timed(async () => {
     proxy = await RunningProxy.start(settings, objects(count))
   })
   const through: number[] = []
   const past: number[] = []
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < Number(values.rounds); round++) {
     through.push(await perConnection(target))
     past.push(await perConnection(direct))
   }
   const [ms, directMs] = [quantile(through, 0.5), quantile(past, 0.5)]
   const ratio = (ms / directMs).toFixed(2)
+  const spread = [0, 1].map(share => quantile(through, share).toFixed(2)).join('–')
   console.log(`${count} services: programmed in ${Math.round(startMs)} ms`)
-  console.log(`  connection ${ms.toFixed(2)} ms, direct ${directMs.toFixed(2)} ms, ratio ${ratio}`)
+  console.log(
+    `  connection ${ms.toFixed(2)} ms (${spread}), direct ${directMs.toFixed(2)} ms, ratio ${ratio}`,
+  )
   await proxy?.[Symbol.asyncDispose]()
 }
 process.exit()

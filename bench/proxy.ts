@@ -97,7 +97,8 @@ async function duel(contestant: ContestantName, services: number): Promise<Duel>
 
 async function cost(contestant: ContestantName, services: number): Promise<Cost> {
   const ours: Rounds & Collected = { rounds: [], gaveUp: false }
-  await collect(ours, { contestant, services, isFloor: false, churnSeconds: 0, isCostOnly: true })
+  const options = { contestant, services, isFloor: false, churnSeconds: 0, isCostOnly: true }
+  for (let round = 0; round < Number(values.rounds); round++) await collect(ours, options)
   return { contestant, services, ours }
 }
 

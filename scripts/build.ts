@@ -21,6 +21,8 @@ const root = dirname(import.meta.dirname)
 /** Another folder can be named, for trying a build out; it must not exist, or be such a build. */
 const dist = resolve(process.argv[2] ?? join(root, 'dist'))
 const lib = join(dist, 'lib')
+/** Where the build will lie, when that is another machine's: an image. Node is then found by PATH. */
+const installedAt = process.argv[3]
 
 /** Packages with a native part: where their `.node` files lie, by architecture (in Node's words). */
 const nativePackages: Readonly<Record<string, (arch: string) => string>> = {
@@ -129,8 +131,8 @@ require('./cni-plugin.cjs')
 
 async function writeLaunchers(): Promise<void> {
   const text = (await readFile(join(root, 'scripts/launcher.sh'), 'utf8'))
-    .replace("'@NODE@'", () => shellQuoted(process.execPath))
-    .replace("'@DIST@'", () => shellQuoted(dist))
+    .replace("'@NODE@'", () => shellQuoted(installedAt === undefined ? process.execPath : ''))
+    .replace("'@DIST@'", () => shellQuoted(installedAt ?? dist))
   const launcher = join(dist, 'nodeplane')
   await writeFile(launcher, text)
   await chmod(launcher, 0o755)
@@ -148,7 +150,15 @@ function compilePlugin(): string | undefined {
   const source = join(root, 'src/cni/shim/nodeplane-cni.c')
   const compiler = process.env['CC'] ?? 'cc'
   // A string in C has the escapes of one in JSON, as far as paths need them.
-  const words = ['-static', '-Os', '-s', `-DDIST=${JSON.stringify(dist)}`, '-o', program, source]
+  const words = [
+    '-static',
+    '-Os',
+    '-s',
+    `-DDIST=${JSON.stringify(installedAt ?? dist)}`,
+    '-o',
+    program,
+    source,
+  ]
   try {
     execFileSync(compiler, words, { stdio: ['ignore', 'inherit', 'inherit'] })
     return program
@@ -195,5 +205,5 @@ await mkdir(lib, { recursive: true })
 await writeFile(join(lib, 'cni.cjs'), cniEntry)
 await Promise.all([build(commandLine), build(cniPlugin), copyNatives(), copyPage()])
 await writeLaunchers()
-await warmUp()
+if (installedAt === undefined) await warmUp()
 console.log(`built ${dist}/nodeplane and ${dist}/cni/{${pluginNames.join(',')}}`)

@@ -6,6 +6,8 @@ import { createInterface } from 'node:readline'
 import { probePorts } from './cluster.ts'
 
 const address = process.argv[2] as string
+/** Between two connections: as many as it can would leave little of the machine, and thousands of conntrack entries. */
+const INTERVAL_MS = 1
 /** A datagram that nobody answers is given up for lost. */
 const LIMIT_MS = 20
 
@@ -22,27 +24,40 @@ function nextSource(): string {
   return `198.${18 + (number >> 16)}.${(number >> 8) & 255}.${number & 255}`
 }
 
-/** The port that a new connection reaches. */
-async function reached(): Promise<string | undefined> {
+/** Makes a connection, and tells what it was answered if it was. */
+function connect(onAnswer: (port: string) => void): void {
   const socket = createSocket('udp4')
-  try {
-    const answer = new Promise<string | undefined>(resolve => {
-      socket.on('message', text => resolve(String(text)))
-      socket.on('error', () => resolve(undefined))
-      setTimeout(() => resolve(undefined), LIMIT_MS)
-      socket.bind({ address: nextSource(), port: 0 }, () => {
-        socket.connect(80, address, () => socket.send('?'))
-      })
-    })
-    return await answer
-  } finally {
+  const timer = setTimeout(() => socket.close(), LIMIT_MS)
+  const end = () => {
+    clearTimeout(timer)
     socket.close()
   }
+  socket.on('message', text => {
+    onAnswer(String(text))
+    end()
+  })
+  socket.on('error', end)
+  socket.bind({ address: nextSource(), port: 0 }, () => {
+    socket.connect(80, address, () => socket.send('?'))
+  })
+}
+
+/** Resolves when a new connection reaches this port. One that got lost does not hold up the next. */
+async function reaches(wanted: string): Promise<void> {
+  const reached = Promise.withResolvers<void>()
+  const next = () =>
+    connect(port => {
+      if (port === wanted) reached.resolve()
+    })
+  next()
+  const timer = setInterval(next, INTERVAL_MS)
+  await reached.promise
+  clearInterval(timer)
 }
 
 process.stdout.write('ready\n')
 for await (const wanted of createInterface({ input: process.stdin })) {
-  while ((await reached()) !== wanted);
+  await reaches(wanted)
   process.stdout.write(`${wanted}\n`)
 }
 // Who asked is gone, and the ports are wanted by the next one.

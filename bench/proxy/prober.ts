@@ -31,10 +31,16 @@ export class Prober implements Disposable {
   }
 }
 
-const CONNECTIONS = 100_000
+const PACKETS = 100_000
+
 /** Microseconds of CPU that this machine takes to send the first packet of a connection to an address. */
-export function connectionCost(address: string): number {
-  const args = [FLOOD, '192.0.2.1', address, '80', String(CONNECTIONS)]
+export const connectionCost = (address: string): number => flood(address)
+
+/** The same of a later packet. */
+export const packetCost = (address: string): number => flood(address, 'one')
+
+function flood(address: string, ...more: readonly string[]): number {
+  const args = [FLOOD, '192.0.2.1', address, '80', String(PACKETS), ...more]
   const said = execFileSync(process.execPath, args, { encoding: 'utf8' })
   return (JSON.parse(said.split('\n')[1] as string) as { cpuUs: number }).cpuUs
 }

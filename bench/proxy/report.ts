@@ -25,6 +25,7 @@ const rows: readonly Row[] = [
   { name: 'start → last Service reachable, ms', of: r => r.startMs },
   { name: 'longest hold of the event loop in it, ms', of: r => r.heldMs },
   { name: 'restart on rules that are right, ms', of: r => r.restartMs },
+  { name: 'longest hold of the event loop in it, ms', of: r => r.restartHeldMs },
   { name: 'change → new path, p50, ms', of: r => quantile(r.changeMs, 0.5) },
   { name: 'change → new path, p99, ms', of: r => quantile(r.changeMs, 0.99) },
   { name: 'changes measured', of: r => r.changeMs.length },
@@ -33,6 +34,9 @@ const rows: readonly Row[] = [
   { name: 'memory of the process, MiB', of: r => r.rssMiB },
   { name: 'first packet of a connection, CPU µs', of: r => r.costUs },
   { name: 'the same without a Service, CPU µs', of: r => r.baseCostUs },
+  { name: 'later packet of a connection, CPU µs', of: r => r.packetUs },
+  { name: 'the same without counting traffic, CPU µs', of: r => r.uncountedPacketUs },
+  { name: 'the same without a Service, CPU µs', of: r => r.basePacketUs },
 ]
 
 const valuesOf = ({ rounds }: Rounds, { of }: Row): readonly number[] =>
@@ -63,19 +67,35 @@ export function duelTable({ contestant, services, ours, floor }: Duel): string {
   ].join('\n')
 }
 
-/** A table in Markdown: does a connection cost the same however many Services there are? */
+const costColumns: readonly Row[] = [
+  { name: 'first packet', of: r => r.costUs },
+  { name: 'to no Service', of: r => r.baseCostUs },
+  { name: 'later packet', of: r => r.packetUs },
+  { name: 'not counted', of: r => r.uncountedPacketUs },
+  { name: 'to no Service', of: r => r.basePacketUs },
+]
+
+/**
+ * A table in Markdown: does a connection cost the same however many Services there are? The ratio is to the first row of
+ * the mode.
+ */
 export function costTable(costs: readonly Cost[]): string {
-  const lines = costs.map(({ contestant, services, ours }) => {
-    const [cost, base] = [(r: Round) => r.costUs, (r: Round) => r.baseCostUs].map(of =>
-      cell(ours.rounds.map(of), ours.gaveUp),
-    )
-    return `| ${contestant} | ${services} | ${cost} | ${base} |`
+  const firstOf = (name: string) => costs.find(({ contestant }) => contestant === name) as Cost
+  const median = ({ ours }: Cost) => quantile(valuesOf(ours, costColumns[0] as Row), 0.5)
+  const lines = costs.map(cost => {
+    const { contestant, services, ours } = cost
+    const cells = costColumns.map(column => cell(valuesOf(ours, column), ours.gaveUp))
+    const ratio = `${(median(cost) / median(firstOf(contestant))).toFixed(2)} ×`
+    return `| ${[contestant, services, ...cells, ratio].join(' | ')} |`
   })
+  const names = costColumns.map(({ name }) => name)
   return [
-    '### First packet of a connection, CPU µs',
+    '### A packet of a connection, CPU µs',
     '',
-    '| mode | Services | to a Service | to no Service |',
-    '| --- | --- | --- | --- |',
+    `| ${['mode', 'Services', ...names, 'first packet, ratio'].join(' | ')} |`,
+    `| ${Array(names.length + 3)
+      .fill('---')
+      .join(' | ')} |`,
     ...lines,
     '',
   ].join('\n')

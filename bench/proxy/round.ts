@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Store } from '#cluster/store.ts'
@@ -9,12 +10,13 @@ import type { ProxyMode } from '../../src/proxy/settings.ts'
 import { timed } from '../measure.ts'
 import { clusterIP, clusterOf, podIP, probePorts, sliceOf } from './cluster.ts'
 import { type ContestantName, contestants, emptyKernel, type Floor } from './contestant.ts'
-import { connectionCost, Prober } from './prober.ts'
+import { connectionCost, Prober, packetCost } from './prober.ts'
 
 const CHANGES = 200
 /** Fewer changes where each takes long. */
 const CHANGES_LIMIT_MS = 60_000
 const CHURN_TICK_MS = 10
+const SETTLE_MS = 3_000
 
 export type RoundOptions = {
   readonly services: number
@@ -34,9 +36,15 @@ export type Round = {
   readonly costUs: number
   /** Of an address without a Service. */
   readonly baseCostUs: number
+  /** The same of later packets of a connection: to a Service, without the rules that count its traffic, to no Service. */
+  readonly packetUs?: number
+  readonly uncountedPacketUs?: number
+  readonly basePacketUs?: number
   readonly restartMs?: number
   /** The longest that the event loop did not turn during the start. */
   readonly heldMs?: number
+  /** The same for the restart. */
+  readonly restartHeldMs?: number
   readonly rssMiB?: number
   readonly maxLagMs?: number
   readonly cpuPercent?: number
@@ -82,17 +90,22 @@ async function proxyRound({
   await first.programmed()
   held.disable()
   await first.stop()
+  const heldAgain = monitorEventLoopDelay({ resolution: 1 })
+  heldAgain.enable()
   const proxy = startProxy(store, mode)
   const restartMs = await timed(proxy.programmed)
+  heldAgain.disable()
   const change = (port: number) =>
     store.set('EndpointSlice', sliceOf(services, ['127.0.0.1'], port))
+  if (!isCostOnly) await sleep(SETTLE_MS)
   const changeMs = isCostOnly ? [] : await timeChanges(prober, change)
-  const cost = costs(services)
   const churned =
     churnSeconds > 0 ? await churn({ store, services, seconds: churnSeconds, proxy }) : {}
   const rssMiB = process.memoryUsage.rss() / 2 ** 20
   await proxy.stop()
-  return { startMs, restartMs, heldMs: held.max / 1e6, changeMs, ...cost, ...churned, rssMiB }
+  const all = { ...costs(services), ...packetCosts(services, mode) }
+  const [heldMs, restartHeldMs] = [held.max / 1e6, heldAgain.max / 1e6]
+  return { startMs, heldMs, restartMs, restartHeldMs, changeMs, ...all, ...churned, rssMiB }
 }
 
 /** How long it takes each change of the last Service's endpoint until a new connection reaches the new one. */
@@ -118,6 +131,15 @@ const costs = (services: number) => ({
   costUs: connectionCost(clusterIP(services >> 1)),
   baseCostUs: connectionCost('10.95.0.1'),
 })
+
+/** With the proxy gone, which would repair what is taken from its rules here. */
+function packetCosts(services: number, mode: ProxyMode) {
+  const address = clusterIP(services >> 1)
+  const counted = { packetUs: packetCost(address), basePacketUs: packetCost('10.95.0.1') }
+  if (mode !== 'nftables') return counted
+  execFileSync('nft', ['flush', 'chain', 'ip', 'nodeplane', 'count'])
+  return { ...counted, uncountedPacketUs: packetCost(address) }
+}
 
 type Proxy = ReturnType<typeof startProxy>
 

@@ -3,17 +3,18 @@ import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { Command } from 'commander'
 import { runAgent } from '#agent/agent.ts'
+import type { CniInstallConfig } from '#agent/announce/install-cni.ts'
 import { type AgentConfig, type KubeletDnsConfig, parseAgentConfig } from '#agent/config.ts'
-import { unbindAddresses } from '#agent/node-local/bound-addresses.ts'
+import type { AskWhy } from '#agent/view/why.ts'
+import { whyNoConflist } from '#cni/install/conflist.ts'
 import { createLineLog } from '#dns/line-log.ts'
+import { ExecError, exec } from '#linux/exec.ts'
 import { parseIp } from '#net/ip.ts'
 import { configFromFile, configFromFlags, type LoadedConfig } from '#proxy/config/load.ts'
 import { nodeNameFrom } from '#proxy/config/to-settings.ts'
 import { type ConfigWatch, refuseChange } from '#proxy/config/watch.ts'
-import { cleanupProxy } from '#proxy/main.ts'
-import { cleanupRoutes } from '#routes/main.ts'
 import { ConfigError, describeError, formatProblem } from '#runtime/error.ts'
-import { createLogger, type Logger } from '#runtime/log.ts'
+import { createLogger } from '#runtime/log.ts'
 import { keepHeapSmall } from '#runtime/memory.ts'
 import type { Part } from '#runtime/run-together.ts'
 import { type CommandIo, EXIT_OK, runCommand, withExamples } from './command-line.ts'
@@ -24,10 +25,7 @@ type Options = { readonly config?: string; readonly cleanup?: boolean }
 export function run(args: readonly string[], io: CommandIo): Promise<number> {
   keepHeapSmall()
   return runCommand<Options>(createCommand(), args, io, async options => {
-    if (options.cleanup === true) {
-      await cleanUp(await createLogger('info', io.stderr.isTTY === true), io.signal)
-      return EXIT_OK
-    }
+    if (options.cleanup === true) return (await import('./cleanup.ts')).runWithDefaults(io)
     const file = resolve(configFileOf(options))
     const config = parseAgentConfig(await readConfig(file, '--config'), file)
     const log = await createLogger(config.log.level, io.stderr.isTTY === true)
@@ -44,7 +42,10 @@ export function run(args: readonly string[], io: CommandIo): Promise<number> {
         dns: config.dns === false ? undefined : dnsOptions(config.dns),
         cni: config.cni === false ? undefined : cniOptions(config.cni),
         routes: config.routes === false ? undefined : config.routes,
+        announce: { install: await cniInstallOf(config), readyTaint: config.readyTaint },
+        snapshot: config.snapshot === false ? undefined : snapshotOptions(config.snapshot),
         http: splitAddress(config.http.address),
+        why: askWhy(file),
         socket: config.socket,
         status: config.status === false ? undefined : splitAddress(config.status.address),
         log,
@@ -66,7 +67,7 @@ export const createCommand = (): Command =>
       .option('--config <file>', "the agent's configuration, see docs/agent.md")
       .option(
         '--cleanup',
-        'remove all rules, routes, tunnels and addresses that agents left, and exit',
+        'remove what agents left on this node, as nodeplane cleanup does, and exit',
       ),
     ['nodeplane agent --config /etc/nodeplane/agent.yaml', 'nodeplane agent --cleanup'],
   )
@@ -74,17 +75,6 @@ export const createCommand = (): Command =>
 function configFileOf({ config }: Options): string {
   if (config !== undefined) return config
   throw new ConfigError([{ field: '--config', message: 'is missing: the agent needs one' }])
-}
-
-/** Everything is tried, whatever fails. */
-async function cleanUp(log: Logger, signal: AbortSignal): Promise<void> {
-  const results = await Promise.allSettled([
-    cleanupProxy(log, signal),
-    cleanupRoutes({}, signal),
-    unbindAddresses(signal),
-  ])
-  const failed = results.find(({ status }) => status === 'rejected')
-  if (failed?.status === 'rejected') throw failed.reason as Error
 }
 
 export type LoadedProxy = LoadedConfig & {
@@ -100,6 +90,21 @@ export async function loadProxyConfig({ proxy }: AgentConfig): Promise<LoadedPro
   const read = (text: string) => configFromFile(text, file)
   return { ...read(text), watch: { file, text, read: text => read(text).config } }
 }
+
+/** A process of its own: a walk reads much, and the node's packets and names must not wait for it. */
+const askWhy =
+  (config: string): AskWhy =>
+  async (target, signal) => {
+    const args = [...process.execArgv, process.argv[1] ?? '', 'why', target, '--config', config]
+    try {
+      return (await exec(process.execPath, args, { signal, maxOutputBytes: 1024 * 1024 })).stdout
+    } catch (error) {
+      // 1: a cause was found; else what it says of itself.
+      if (error instanceof ExecError && error.exitCode !== undefined)
+        return error.stdout || error.stderr
+      throw error
+    }
+  }
 
 const watchPart =
   (watch: ConfigWatch): Part =>
@@ -140,11 +145,37 @@ const cniOptions = ({
   stateDir,
   journalDir,
   podDNS,
+  install,
 }: Exclude<AgentConfig['cni'], false>) => ({
   socket,
   stateDir,
   journalDir,
   podDns: podDNS && kubeletDns(podDNS),
+  // Who has installed the executables is their agent, and comes back.
+  isManaged: install !== undefined,
+})
+
+async function cniInstallOf({ cni }: AgentConfig): Promise<CniInstallConfig | undefined> {
+  if (cni === false || cni.install === undefined) return undefined
+  const { conflist, ...install } = cni.install
+  const field = 'cni.install.conflist'
+  const text =
+    typeof conflist === 'string'
+      ? await readConfig(conflist, field)
+      : conflist && `${JSON.stringify(conflist, undefined, 2)}\n`
+  const message = text === undefined ? undefined : whyNoConflist(text)
+  if (message === undefined) return { ...install, conflist: text }
+  throw new ConfigError([
+    { ...(typeof conflist === 'string' ? { file: conflist } : {}), field, message },
+  ])
+}
+
+const snapshotOptions = (snapshot: Exclude<AgentConfig['snapshot'], false>) => ({
+  path: snapshot.file,
+  maxAgeMs: snapshot.maxAge,
+  waitMs: snapshot.wait,
+  intervalMs: snapshot.interval,
+  maxOctets: snapshot.maxMegabytes * 2 ** 20,
 })
 
 export const kubeletDns = ({ clusterDNS, clusterDomain, resolvConf }: KubeletDnsConfig) => ({

@@ -1,8 +1,7 @@
-import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
-import { renderConflist, whyNoConflist } from '#cni/install/conflist.ts'
+import { builtExecutables } from '#cni/install/built.ts'
+import { renderConflist, whyNoConflist, withRanges } from '#cni/install/conflist.ts'
 import { install } from '#cni/install/install.ts'
 import { InstallError } from '#cni/install/manifest.ts'
 import { pluginNames } from '#cni/plugins.ts'
@@ -10,6 +9,7 @@ import { type IpPrefix, networkOf, parsePrefix } from '#net/prefix.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { ConfigError, describeError } from '#runtime/error.ts'
 import { type CommandIo, EXIT_OK, runCommand, withExamples } from './command-line.ts'
+import { podCidrsOfNode } from './node-pod-cidrs.ts'
 
 type Options = {
   readonly binDir: string
@@ -17,6 +17,9 @@ type Options = {
   readonly name: string
   readonly conflist?: string
   readonly podCidr?: readonly IpPrefix[]
+  readonly node?: string
+  readonly kubeconfig?: string
+  readonly manifests?: string
   readonly mtu?: number
   readonly from?: string
   readonly replace?: true
@@ -37,7 +40,7 @@ export const run = (args: readonly string[], io: CommandIo): Promise<number> =>
       confDir: options.confDir,
       from: options.from ?? builtExecutables(),
       plugins: pluginNames,
-      conflist: { name: options.name, text: await conflistOf(options) },
+      conflist: { name: options.name, text: await conflistOf(options, io) },
       replace: options.replace ?? false,
       untilReady: () => (options.wait ? untilReady(options, io) : Promise.resolve()),
       say: line => io.stdout.write(`${line}\n`),
@@ -56,7 +59,13 @@ export const createCommand = (): Command =>
       .option('--name <file>', "the configuration's file name", fileName, '10-nodeplane.conflist')
       .option('--conflist <file>', 'the configuration to write')
       .option('--pod-cidr <cidrs>', 'or make one of these podCIDRs, separated by commas', prefixes)
-      .option('--mtu <bytes>', 'for --pod-cidr: the MTU of pods and bridge', mtu)
+      .option(
+        '--node <name>',
+        'take the podCIDRs from this Node; fills the ranges that --conflist lacks',
+      )
+      .option('--kubeconfig <file>', 'for --node: the cluster (default: the service account)')
+      .option('--manifests <dir>', 'for --node: or a directory of manifests')
+      .option('--mtu <bytes>', 'without --conflist: the MTU of pods and bridge', mtu)
       .option('--from <dir>', 'the folder of the executables (default: those of this build)')
       .option('--replace', 'replace files of others that have the same names')
       .option('--ready-url <url>', 'the agent must be ready here', 'http://127.0.0.1:9154/readyz')
@@ -69,13 +78,31 @@ export const createCommand = (): Command =>
     ],
   )
 
-async function conflistOf({ conflist, podCidr, mtu, name }: Options): Promise<string> {
-  if ((conflist === undefined) === (podCidr === undefined)) {
-    const message = 'give the configuration by --conflist, or --pod-cidr to make one'
+async function conflistOf(options: Options, io: CommandIo): Promise<string> {
+  const { conflist, podCidr, node, mtu } = options
+  const sources = [conflist, podCidr, node].filter(given => given !== undefined).length
+  if (sources === 0 || (podCidr !== undefined && sources > 1)) {
+    const message = 'give the configuration by --conflist, or --pod-cidr or --node to make one'
     throw new ConfigError([{ field: '--conflist', message }])
   }
-  if (podCidr !== undefined) return renderConflist({ podCidrs: podCidr, mtu, plugins: pluginNames })
-  const file = conflist ?? name
+  const text = conflist === undefined ? undefined : await readConflist(conflist)
+  const podCidrs =
+    node === undefined ? (podCidr ?? []) : await podCidrsOfNode(nodeOptions(node, options, io), io)
+  if (text !== undefined) return withRanges(text, podCidrs)
+  return renderConflist({ podCidrs, mtu, plugins: pluginNames })
+}
+
+const nodeOptions = (
+  nodeName: string,
+  { kubeconfig, manifests, readyTimeout }: Options,
+  { env }: CommandIo,
+) => ({
+  nodeName,
+  connection: { kubeconfig, manifests, env },
+  timeoutMs: readyTimeout * 1000,
+})
+
+async function readConflist(file: string): Promise<string> {
   try {
     const text = await readFile(file, 'utf8')
     const message = whyNoConflist(text)
@@ -86,12 +113,6 @@ async function conflistOf({ conflist, podCidr, mtu, name }: Options): Promise<st
     throw new ConfigError([{ file, message: `cannot be read: ${describeError(error)}` }])
   }
 }
-
-/** dist/cni, beside the bundle (dist/lib) or seen from the sources. */
-const builtExecutables = (): string =>
-  ['../cni', '../../dist/cni']
-    .map(path => join(import.meta.dirname, path))
-    .find(path => existsSync(join(path, 'bridge'))) ?? '/usr/lib/nodeplane/cni'
 
 /** @throws {InstallError} with what the agent said last. */
 async function untilReady(

@@ -134,6 +134,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./diff.ts'),
   },
   {
+    name: 'cleanup',
+    summary: 'remove everything that was left on this node',
+    load: () => import('./cleanup.ts'),
+  },
+  {
     name: 'resolvconf',
     summary: "a pod's resolv.conf under its dnsPolicy, and why",
     load: () => import('./resolvconf.ts'),
@@ -142,6 +147,21 @@ export const commands: readonly CommandEntry[] = [
     name: 'why',
     summary: 'why a Service, a name or an address does not work from here',
     load: () => import('./why.ts'),
+  },
+  {
+    name: 'check',
+    summary: 'what is wrong with configuration files',
+    load: () => import('./check.ts'),
+  },
+  {
+    name: 'doctor',
+    summary: 'what on this node is in the way, and what mends it',
+    load: () => import('./doctor.ts'),
+  },
+  {
+    name: 'bundle',
+    summary: 'an archive of all that helps to understand this node, without secrets',
+    load: () => import('./bundle.ts'),
   },
   {
     name: 'completion',

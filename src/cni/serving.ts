@@ -1,7 +1,7 @@
 import type { JournalEntry } from './journal/entry.ts'
 import type { Journal } from './journal/journal.ts'
 import { LiveView } from './journal/live.ts'
-import { type Swept, type SweptJournal, sweep } from './journal/sweep.ts'
+import { endAttachments, type Swept } from './journal/sweep.ts'
 import type { AttachedPods } from './pods/attached-pods.ts'
 import type { CallHandler } from './server/answer-call.ts'
 import type { CniPlugin } from './spec/plugin.ts'
@@ -50,12 +50,9 @@ export class CniServing {
    */
   collect(network: string | undefined, signal: AbortSignal): Promise<Swept> {
     const journal = this.#journal
-    const part: SweptJournal = {
-      list: () => journal.list().filter(each => network === undefined || each.network === network),
-      get: attachment => journal.get(attachment),
-      isGone: entry => journal.isGone(entry),
-    }
-    return sweep(part, this.#calls.answerIfWanted, signal)
+    const isUnwanted = (entry: JournalEntry) =>
+      (network === undefined || entry.network === network) && journal.isGone(entry)
+    return endAttachments({ journal, doCall: this.#calls.answerIfWanted, isUnwanted }, signal)
   }
 
   /**

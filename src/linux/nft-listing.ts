@@ -1,6 +1,7 @@
 import type { IpFamily } from '#net/ip.ts'
 import { ExecError, exec } from './exec.ts'
 import { NFT_TIMEOUT_MS } from './nft.ts'
+import type { NftCounter } from './nft-elements.ts'
 
 /** What one table holds. */
 export type NftTable = {
@@ -33,34 +34,6 @@ export async function listNftTable(
     if (error instanceof ExecError && error.stderr.includes('No such file or directory')) return
     throw error
   }
-}
-
-/**
- * The elements of one map or set of a table, as {@link NftTable.elements} has them.
- * @throws {ExecError} it is not there, or nft could not be run or failed
- */
-export async function listNftMap(
-  table: ListedTable,
-  map: string,
-  signal: AbortSignal,
-): Promise<ReadonlyMap<string, string>> {
-  const json = await list(table, ['map', map], signal)
-  return parseNftTable(json).elements.get(map) ?? new Map<string, string>()
-}
-
-/** What passed an element that counts. */
-export type NftCounter = { readonly packets: number; readonly bytes: number }
-
-/**
- * The counters of the elements of a map or set, by their keys.
- * @throws {ExecError} it is not there, or nft could not be run or failed
- */
-export async function listNftCounters(
-  table: ListedTable,
-  { kind, name }: { readonly kind: 'map' | 'set'; readonly name: string },
-  signal: AbortSignal,
-): Promise<ReadonlyMap<string, NftCounter>> {
-  return parseNftCounters(await list(table, [kind, name], signal))
 }
 
 /** The counters in the JSON of `nft -j list map` or `set`. */

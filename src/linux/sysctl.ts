@@ -1,5 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs'
-import { NodeplaneError } from '#runtime/error.ts'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { errnoCode, NodeplaneError } from '#runtime/error.ts'
 
 /** A sysctl that could not be read or written; the cause has the system's error code. */
 export class SysctlError extends NodeplaneError {
@@ -41,15 +41,30 @@ export function readSysctl(path: string): string {
   }
 }
 
+/**
+ * Where to write: a container's own /proc/sys is read-only unless it is privileged; deploy/ mounts the node's net/ here. Both
+ * show the network namespace of who opens a file.
+ */
+const WRITABLE_ROOTS = ['/proc/sys', '/host/proc/sys'] as const
+
 /** Writes a value, in the calling thread's network namespace. @throws {SysctlError} */
 export function writeSysctl(path: string, value: string): void {
+  const [own, mounted] = WRITABLE_ROOTS
   try {
-    // Without O_CREAT: a missing sysctl is "not there", not "not permitted".
-    writeFileSync(`/proc/sys/${path}`, value, { flag: 'r+' })
+    try {
+      writeUnder(own, path, value)
+    } catch (error) {
+      if (errnoCode(error) !== 'EROFS' || !existsSync(`${mounted}/${path}`)) throw error
+      writeUnder(mounted, path, value)
+    }
   } catch (cause) {
     throw new SysctlError(path, 'write', { cause })
   }
 }
+
+/** Without O_CREAT: a missing sysctl is "not there", not "not permitted". */
+const writeUnder = (root: string, path: string, value: string): void =>
+  writeFileSync(`${root}/${path}`, value, { flag: 'r+' })
 
 /**
  * Writes a value only where another one is set, and says whether it did. A needless write can have side

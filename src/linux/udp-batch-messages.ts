@@ -143,17 +143,16 @@ export class MessageBatch {
     }
   }
 
-  /** Answers a packet of another batch of this socket: `name` and `control` are that batch's. */
-  sendTo(answer: Uint8Array, name: Uint8Array, control: Uint8Array): void {
-    if (answer.length > this.sizes.sendOctets) return
+  /** Makes answer i one to a packet of another batch of this socket: `name` and `control` are that batch's. */
+  putAnswer(index: number, answer: Uint8Array, to: PacketSource): void {
     const words = this.#words
-    this.memory.set(name, this.#at.names)
-    this.memory.set(control, this.#at.controls)
-    this.memory.set(answer, this.#at.answers)
-    words[this.#receiveWord(0) + WORD.NAME_LENGTH] = name.length
-    words[this.#receiveWord(0) + WORD.CONTROL_LENGTH] = control.length
-    this.setAnswer(0, answer.length)
-    this.send(0, 1)
+    const received = this.#receiveWord(index)
+    this.memory.set(to.name, this.#at.names + index * NAME_OCTETS)
+    this.memory.set(to.control, this.#at.controls + index * CONTROL_OCTETS)
+    this.memory.set(answer, this.answerAt(index))
+    words[received + WORD.NAME_LENGTH] = to.name.length
+    words[received + WORD.CONTROL_LENGTH] = to.control.length
+    this.setAnswer(index, answer.length)
   }
 
   #receiveWord(index: number): number {
@@ -186,6 +185,9 @@ export class MessageBatch {
     }
   }
 }
+
+/** Where a packet came from, as a struct sockaddr, and where it was sent to, as control messages. */
+type PacketSource = { readonly name: Uint8Array; readonly control: Uint8Array }
 
 type Layout = ReturnType<typeof layoutOf>
 

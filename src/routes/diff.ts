@@ -95,12 +95,8 @@ function routeText(
   return `${formatPrefix(destination)}${via}${link}`
 }
 
-/** Reads what a plan is compared with. @throws {NetlinkError} @throws {ExecError} */
-export async function readFound(
-  plan: Plan,
-  masquerade: MasqueradeBackend,
-  signal: AbortSignal,
-): Promise<RoutesFound> {
+/** Reads what a plan is compared with. @throws {NetlinkError} */
+export async function readFound(plan: Plan, masquerade: MasqueradeBackend): Promise<RoutesFound> {
   using socket = NetlinkSocket.open()
   const families = plan.uplinks.map(({ family }) => family)
   const routes = await Promise.all(families.map(family => listRoutes(socket, family)))
@@ -108,7 +104,7 @@ export async function readFound(
   const tables = await Promise.all(
     (masquerade === 'iptables' ? [] : families).map(async family => ({
       family,
-      isThere: (await listNftTableNames(family, signal)).includes(ROUTES_TABLE),
+      isThere: (await listNftTableNames(family)).includes(ROUTES_TABLE),
     })),
   )
   return {

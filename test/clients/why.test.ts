@@ -181,6 +181,30 @@ const faults: readonly Fault[] = [
     mend: () => nodeIp(`route add 10.244.1.0/24 dev br0 src ${net.bridgeIp4}`),
   },
   {
+    cause: 'route-missing',
+    title: 'the node lost the route to the pods of another node',
+    ask: `10.96.0.32:80 ${fromClient} --config ${node.path('routes.yaml')}`,
+    seed: async () => {
+      const proxy = { config: 'kube-proxy.yaml' }
+      await node.write(
+        'routes.yaml',
+        JSON.stringify({ nodeName: 'node-a', dns: false, proxy, routes: {} }),
+      )
+      await why.put('node-b', {
+        apiVersion: 'v1',
+        kind: 'Node',
+        metadata: { name: 'node-b' },
+        spec: { podCIDR: '10.244.2.0/24', podCIDRs: ['10.244.2.0/24'] },
+      })
+      await why.put(
+        'far',
+        service('far', '10.96.0.32', { selector: { app: 'far' } }),
+        pod('far', { labels: { app: 'far' }, ip: '10.244.2.2', nodeName: 'node-b' }),
+      )
+    },
+    mend: () => nodeIp(`route add 10.244.2.0/24 via ${net.outsideIp4}`),
+  },
+  {
     cause: 'mtu-wrong',
     title: "the host's end of the pod's pair takes less than the pod sends",
     ask: `shop/web ${fromClient}`,

@@ -61,7 +61,7 @@ export class WhyNode implements AsyncDisposable {
   async ask(words: string, source = `--manifests ${this.node.path('manifests')}`): Promise<Answer> {
     const common = `--config ${this.node.config} --cluster-dns ${this.node.net.bridgeIp4} --resolv-conf ${this.node.path('resolv.conf')} --cni-conf-dir ${this.node.path('net.d')}`
     const io = recordIo()
-    const exitCode = await main(['why', ...`${words} ${source} ${common}`.split(' ')], io)
+    const exitCode = await main(['why', ...`${source} ${common} ${words}`.split(' ')], io)
     return { exitCode, ...io.written }
   }
 

@@ -42,7 +42,7 @@ function start(...pods: readonly TestPod[]): ProxyProcess {
 }
 
 /**
- * Puts a program `nft` before the real one: where the file `mode` says `fail` or `hang`, runs whose arguments match the
+ * Puts a program `nft` before the real one: where the file `mode` says `fail` or `hang`, runs whose commands match the
  * file `match` do so as long as it says so. And a library that is none, so that small changes need the program too.
  */
 async function programs() {
@@ -50,11 +50,13 @@ async function programs() {
   const script = [
     '#!/bin/sh',
     'unset LD_LIBRARY_PATH',
-    `case "$*" in *"$(cat ${folder}/match)"*)`,
+    `input=${folder}/input-$$`,
+    'cat > $input',
+    `case "$(cat $input)" in *"$(cat ${folder}/match)"*)`,
     `  while grep -q hang ${folder}/mode; do sleep 0.05; done`,
     `  if grep -q fail ${folder}/mode; then echo "Error: out of luck" >&2; exit 1; fi`,
     'esac',
-    'exec /usr/sbin/nft "$@"',
+    'exec /usr/sbin/nft "$@" < $input',
     '',
   ].join('\n')
   const program = join(folder, 'nft')
@@ -104,7 +106,7 @@ t.test('nft does not work, or is missing: it is tried again until it does', asyn
 
 t.test('one family hangs: the other goes on', async t => {
   using nft = await programs()
-  await nft.set('hang', 'ip6')
+  await nft.set('hang', 'table ip6 ')
   const proxy = start(podA)
   await proxy.programmed([4])
   proxy.set(...slicesOf(podB))

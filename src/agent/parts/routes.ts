@@ -4,6 +4,8 @@ import { planDifferences, readFound } from '#routes/diff.ts'
 import { runRoutes, wantedByRoutes } from '#routes/main.ts'
 import type { Plan } from '#routes/plan.ts'
 import { NodeplaneError } from '#runtime/error.ts'
+import type { ProbeResult } from '../health/probe.ts'
+import { RoutesProbe } from '../health/routes-probe.ts'
 import type { DifferenceView } from '../view/types.ts'
 import type { AgentContext, AgentPart } from './part.ts'
 
@@ -20,6 +22,7 @@ export class RoutesPart implements AgentPart {
   readonly #context: AgentContext
   #plan: Plan | undefined
   #whyNot: string | undefined = 'not in the kernel yet'
+  readonly #probe = new RoutesProbe()
 
   constructor(config: RoutesConfig, context: AgentContext) {
     this.#config = config
@@ -36,14 +39,18 @@ export class RoutesPart implements AgentPart {
   }
 
   /** In what the kernel differs from {@link plan}. */
-  async differences(signal: AbortSignal): Promise<readonly DifferenceView[]> {
+  async differences(): Promise<readonly DifferenceView[]> {
     const plan = this.#plan
     if (plan === undefined) throw new NoPlanError('there is no plan yet')
-    return planDifferences(plan, await readFound(plan, this.#config.masquerade, signal))
+    return planDifferences(plan, await readFound(plan, this.#config.masquerade))
   }
 
   whyNot(): string | undefined {
     return this.#whyNot
+  }
+
+  probe(): Promise<ProbeResult> {
+    return this.#probe.look(this.#plan?.routes ?? [])
   }
 
   async run(signal: AbortSignal): Promise<void> {

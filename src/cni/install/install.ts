@@ -1,8 +1,14 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { ConfigError, type ConfigProblem } from '#runtime/error.ts'
 import { digestAt, digestOf, linkAtomically, writeAtomically } from './files.ts'
-import { type InstallManifest, readManifest, removeManifest, writeManifest } from './manifest.ts'
+import {
+  type InstallManifest,
+  manifestIn,
+  readManifest,
+  removeManifest,
+  writeManifest,
+} from './manifest.ts'
 
 export type InstallOptions = {
   /** Where the runtime looks for executables. */
@@ -61,6 +67,10 @@ export function uninstall({ confDir, say }: Pick<InstallOptions, 'confDir' | 'sa
   removeFormer(backwards, new Set(), say)
   removeManifest(confDir)
 }
+
+/** What an install has written and is still there, its own note among it. @throws {InstallError} the note is damaged. */
+export const installedPaths = (confDir: string): readonly string[] =>
+  [...readManifest(confDir).keys(), manifestIn(confDir)].filter(path => existsSync(path))
 
 function readExecutables({ from, binDir, plugins }: InstallOptions): readonly NewFile[] {
   const problems: ConfigProblem[] = []

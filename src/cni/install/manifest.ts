@@ -12,11 +12,11 @@ export class InstallError extends NodeplaneError {
 }
 
 /** No configuration by its name: runtimes pass it over. */
-const pathIn = (confDir: string): string => join(confDir, '.nodeplane-cni-installed')
+export const manifestIn = (confDir: string): string => join(confDir, '.nodeplane-cni-installed')
 
 /** What an earlier call has installed; empty when there was none. @throws {InstallError} the file is damaged. */
 export function readManifest(confDir: string): InstallManifest {
-  const path = pathIn(confDir)
+  const path = manifestIn(confDir)
   try {
     const { files } = JSON.parse(readFileSync(path, 'utf8')) as { readonly files: unknown }
     return new Map(
@@ -36,7 +36,8 @@ function listed(digests: unknown): readonly string[] {
 
 export function writeManifest(confDir: string, manifest: InstallManifest): void {
   const files = Object.fromEntries(manifest)
-  writeAtomically(pathIn(confDir), `${JSON.stringify({ files }, undefined, 2)}\n`, 0o600)
+  writeAtomically(manifestIn(confDir), `${JSON.stringify({ files }, undefined, 2)}\n`, 0o600)
 }
 
-export const removeManifest = (confDir: string): void => rmSync(pathIn(confDir), { force: true })
+export const removeManifest = (confDir: string): void =>
+  rmSync(manifestIn(confDir), { force: true })

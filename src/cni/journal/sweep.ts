@@ -11,9 +11,6 @@ export type DoCall = (
   isStillWanted: () => boolean,
 ) => Promise<AnswerFrame | undefined>
 
-/** What is swept: a journal, or a part of it. */
-export type SweptJournal = Pick<Journal, 'list' | 'get' | 'isGone'>
-
 /** How a sweep went. */
 export type Swept = {
   /** Attachments of which nothing is left. */
@@ -22,21 +19,28 @@ export type Swept = {
   readonly failed: readonly { readonly entry: JournalEntry; readonly reason: string }[]
 }
 
+/** Ends the attachments whose container has gone without a DEL: the runtime was killed, or the machine. */
+export const sweep = (journal: Journal, doCall: DoCall, signal: AbortSignal): Promise<Swept> =>
+  endAttachments({ journal, doCall, isUnwanted: entry => journal.isGone(entry) }, signal)
+
+export type EndOptions = {
+  readonly journal: Journal
+  readonly doCall: DoCall
+  readonly isUnwanted: (entry: JournalEntry) => boolean
+}
+
 /**
- * Ends the attachments whose container has gone without a DEL: the runtime was killed, or the machine. Their chains are undone
- * as a runtime would, from the last plugin to the first, with what is known of their ADDs.
+ * Ends unwanted attachments. Their chains are undone as a runtime would, from the last plugin to the first, with what is known
+ * of their ADDs.
  */
-export async function sweep(
-  journal: SweptJournal,
-  doCall: DoCall,
-  signal: AbortSignal,
-): Promise<Swept> {
+export async function endAttachments(options: EndOptions, signal: AbortSignal): Promise<Swept> {
+  const { journal, isUnwanted } = options
   const removed: JournalEntry[] = []
   const failed: { readonly entry: JournalEntry; readonly reason: string }[] = []
   for (const entry of journal.list()) {
     if (signal.aborted) break
-    if (!journal.isGone(entry)) continue
-    const reason = await undo(entry, journal, doCall, signal)
+    if (!isUnwanted(entry)) continue
+    const reason = await undo(entry, options, signal)
     if (reason !== undefined) failed.push({ entry, reason })
     else if (journal.get(entry) === undefined) removed.push(entry)
   }
@@ -46,18 +50,17 @@ export async function sweep(
 /** Gives the first failure's reason. A failure of one plugin keeps none of the others from its part. */
 async function undo(
   entry: JournalEntry,
-  journal: SweptJournal,
-  doCall: DoCall,
+  { journal, doCall, isUnwanted }: EndOptions,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   let reason: string | undefined
   // The runtime may have the attachment added anew, or deleted, while this waits for its turn.
-  const isStillWanted = () => {
+  const isStillUnwanted = () => {
     const now = journal.get(entry)
-    return now !== undefined && journal.isGone(now)
+    return now !== undefined && isUnwanted(now)
   }
   for (const call of entry.calls.toReversed()) {
-    const answer = await doCall(frameOf(entry, call, 'DEL'), signal, isStillWanted)
+    const answer = await doCall(frameOf(entry, call, 'DEL'), signal, isStillUnwanted)
     if (answer !== undefined && answer.exitCode !== 0) reason ??= answer.stdout.trim()
   }
   return reason

@@ -17,7 +17,7 @@ import { ListenerPool } from './listeners.ts'
 import { exchangeMetrics, httpResponses, panicsMetric, reloadFailures } from './metrics.ts'
 import type { DnsServerOptions } from './options.ts'
 import { type ReadCorefile, readCorefile } from './read-corefile.ts'
-import { servedPlaces } from './served.ts'
+import { type ClusterPlace, clusterPlaceOf, servedPlaces } from './served.ts'
 
 /** Memory for ready answers of the fast path, octets: some 15 000 names. It is taken as it is filled. */
 const FAST_PATH_OCTETS = 4 * 1024 * 1024
@@ -104,6 +104,11 @@ export class DnsServer implements AsyncDisposable {
   /** Every cache of every server block, in the order of the Corefile. */
   get caches(): readonly CachedAnswers[] {
     return (this.#generation?.plugins ?? []).flatMap(({ cached }) => cached ?? [])
+  }
+
+  /** See {@link clusterPlaceOf}. */
+  get clusterPlace(): ClusterPlace | undefined {
+    return this.#generation && clusterPlaceOf(this.#generation)
   }
 
   /** Can every plugin of every block answer now? */

@@ -50,13 +50,13 @@ export function exchangeMetrics(metrics: Metrics): (exchange: Exchange, times?: 
     const proto = query.transport
     const family = familyOf(query.client.address) === 4 ? '1' : '2'
     const type = labelledTypes.has(query.question.type) ? query.question.type : 'other'
-    requests.inc({ ...labels, proto, family, type }, times)
-    if (query.edns?.dnssecOk === true) dnssecOk.inc(labels, times)
+    requests.series({ ...labels, proto, family, type }).add(times)
+    if (query.edns?.dnssecOk === true) dnssecOk.series(labels).add(times)
     durations.observe(labels, exchange.durationSeconds, times)
     requestSizes.observe({ ...labels, proto }, exchange.requestOctets, times)
     if (exchange.reply === undefined) return
     responseSizes.observe({ ...labels, proto }, exchange.replyOctets, times)
-    responses.inc({ ...labels, rcode, plugin }, times)
+    responses.series({ ...labels, rcode, plugin }).add(times)
   }
 }
 

@@ -2,15 +2,12 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { BatchSocket } from '#linux/udp-batch.ts'
 import { destinationFrom, endpointFrom, isIpv4Name } from '#linux/udp-batch-address.ts'
-import { MessageBatch } from '#linux/udp-batch-messages.ts'
 import type { FastPath } from '../fast/fast-path.ts'
 import { type Miss, unpackMisses } from '../fast/misses.ts'
 import { READY, type WorkerData } from '../fast/worker-data.ts'
 import type { WorkerBudget } from './fast-path-workers.ts'
 import { type Listener, type ListenerOptions, wildcards } from './listener.ts'
-
-/** Room for the largest message, for answers that go the slow way, octets. */
-const OUTPUT_OCTETS = 65_536
+import { AnswerOutput } from './udp-output.ts'
 
 /** What a worker may use of memory, MiB: it makes next to no objects. */
 const WORKER_LIMITS = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 16, stackSizeMb: 1 }
@@ -90,7 +87,7 @@ class SocketThread implements Listener {
   readonly #options: FastOptions
   readonly #number: number
   readonly #socket: BatchSocket
-  readonly #output: MessageBatch
+  readonly #output: AnswerOutput
   readonly #waiting = new Int32Array(new SharedArrayBuffer(4))
   readonly #stack = new AsyncDisposableStack()
   #isStopping = false
@@ -108,8 +105,7 @@ class SocketThread implements Listener {
     this.#options = options
     this.#number = number
     this.#socket = this.#stack.use(socket)
-    const sizes = { count: 1, receiveOctets: 0, sendOctets: OUTPUT_OCTETS }
-    this.#output = new MessageBatch(socket.fd, sizes)
+    this.#output = this.#stack.use(new AnswerOutput(socket.fd))
   }
 
   async start(): Promise<void> {
@@ -172,7 +168,7 @@ class SocketThread implements Listener {
       onAnswered: answered => fastPath.remember(packet, this.#number, answered),
     })
     if (answer === undefined || this.#stack.disposed) return
-    this.#output.sendTo(answer, name, control)
+    this.#output.add(answer, { name, control })
   }
 }
 

@@ -25,8 +25,10 @@ export type EncodeOptions = {
  */
 export function encodeMessage(message: Message, options: EncodeOptions = {}): Uint8Array {
   const { maxOctets = MAX_MESSAGE_OCTETS, compressAboveOctets = maxOctets } = options
-  const plain = write(message, { compress: false, maxOctets })
-  if (!plain.cut && plain.octets.length <= compressAboveOctets) return plain.octets
+  if (compressAboveOctets > 0) {
+    const plain = write(message, { compress: false, maxOctets })
+    if (!plain.cut && plain.octets.length <= compressAboveOctets) return plain.octets
+  }
   return write(message, { compress: true, maxOctets }).octets
 }
 

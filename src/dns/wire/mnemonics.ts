@@ -16,6 +16,8 @@ function mnemonics(
   return {
     toText: number => texts.get(number) ?? `${generic}${number}`,
     toNumber(text) {
+      const own = numbers.get(text)
+      if (own !== undefined) return own
       const upper = text.toUpperCase()
       const number = numbers.get(upper)
       if (number !== undefined || !upper.startsWith(generic)) return number

@@ -4,13 +4,11 @@ import { WireError } from './wire-error.ts'
 /** Reads a message from its start on; pointers in names lead into the whole message. */
 export class WireReader {
   readonly #packet: Uint8Array
-  readonly #view: DataView
   readonly #end: number
   #offset: number
 
   constructor(packet: Uint8Array, offset = 0, end = packet.length) {
     this.#packet = packet
-    this.#view = new DataView(packet.buffer, packet.byteOffset, packet.byteLength)
     this.#offset = offset
     this.#end = end
   }
@@ -24,15 +22,16 @@ export class WireReader {
   }
 
   u8(): number {
-    return this.#view.getUint8(this.#advance(1))
+    return this.#packet[this.#advance(1)] as number
   }
 
   u16(): number {
-    return this.#view.getUint16(this.#advance(2))
+    const start = this.#advance(2)
+    return ((this.#packet[start] as number) << 8) | (this.#packet[start + 1] as number)
   }
 
   u32(): number {
-    return this.#view.getUint32(this.#advance(4))
+    return this.u16() * 0x10000 + this.u16()
   }
 
   /** A copy: a value must not hold on to a receive buffer. */

@@ -32,8 +32,8 @@ export type Request = {
   readonly flags?: number
   readonly payload: Buffer
   /**
-   * The kernel takes long (removing a link waits for RCU, about 20 ms): it is asked from the thread pool, one
-   * such request of a socket after the other, so the event loop goes on.
+   * The kernel takes long (removing a link waits for RCU, about 20 ms; it searches a large table for the first part of a
+   * list): it is asked from the thread pool, one such request of a socket after the other, so the event loop goes on.
    */
   readonly isSlow?: boolean
 }
@@ -119,10 +119,7 @@ export class NetlinkSocket implements Disposable {
    * Reads a list part by part, so that a long one is never held whole and other work goes on between its parts. It may
    * lack what changed while it was read. @throws {NetlinkError} the kernel refused, or `visit` failed.
    */
-  async visit(
-    request: Omit<Request, 'flags' | 'isSlow'>,
-    visit: (part: Message) => void,
-  ): Promise<void> {
+  async visit(request: Omit<Request, 'flags'>, visit: (part: Message) => void): Promise<void> {
     const flags = Flag.request | Flag.dump
     const list = this.#lastDump.then(() => this.#exchange({ ...request, flags }, visit))
     this.#lastDump = list.catch(() => {})

@@ -1,10 +1,12 @@
 import { diffElements, type Element, type ElementChange, indexElements } from './element.ts'
 
 /** Something that several owners may want, and the elements it is made of; those of two things never have equal keys. */
-export type Claim = { readonly name: string; readonly elements: readonly Element[] }
-
-/** An owner, and what the thing is made of for that owner. */
-type Claimed = { readonly owner: string; readonly elements: readonly Element[] }
+export type Claim = {
+  readonly name: string
+  /** Who wants it; the elements are what it is made of for that owner. */
+  readonly owner: string
+  readonly elements: readonly Element[]
+}
 
 /**
  * Things that several owners may want: two Services on one address and port, two endpoints on one pod. The owner whose
@@ -12,19 +14,19 @@ type Claimed = { readonly owner: string; readonly elements: readonly Element[] }
  */
 export class SharedElements {
   /** Who wants each thing. Nearly always it is one owner, without a map: there are tens of thousands of things. */
-  readonly #claims = new Map<string, Claimed | Map<string, Claimed>>()
+  readonly #claims = new Map<string, Claim | Map<string, Claim>>()
   /** What the kernel has of the things touched since the last {@link takeChanges}. */
   readonly #touched = new Map<string, readonly Element[]>()
 
-  claim(owner: string, { name, elements }: Claim): void {
-    const claimed = { owner, elements }
+  claim(claim: Claim): void {
+    const { name, owner } = claim
     const known = this.#touch(name)
-    if (known instanceof Map) known.set(owner, claimed)
-    else if (known === undefined || known.owner === owner) this.#claims.set(name, claimed)
-    else this.#claims.set(name, new Map([known, claimed].map(each => [each.owner, each])))
+    if (known instanceof Map) known.set(owner, claim)
+    else if (known === undefined || known.owner === owner) this.#claims.set(name, claim)
+    else this.#claims.set(name, new Map([known, claim].map(each => [each.owner, each])))
   }
 
-  release(owner: string, name: string): void {
+  release({ owner, name }: Claim): void {
     const known = this.#touch(name)
     if (known instanceof Map) known.delete(owner)
     const isEmpty = known instanceof Map ? known.size === 0 : known?.owner === owner
@@ -61,22 +63,20 @@ export class SharedElements {
   }
 
   /** Who wants a thing that is about to change. */
-  #touch(name: string): Claimed | Map<string, Claimed> | undefined {
+  #touch(name: string): Claim | Map<string, Claim> | undefined {
     const claims = this.#claims.get(name)
     if (!this.#touched.has(name)) this.#touched.set(name, elementsOf(claims))
     return claims
   }
 }
 
-type Claims = Claimed | ReadonlyMap<string, Claimed> | undefined
+type Claims = Claim | ReadonlyMap<string, Claim> | undefined
 
 const NOTHING: readonly Element[] = []
 
 const elementsOf = (claims: Claims): readonly Element[] => winnerOf(claims)?.elements ?? NOTHING
 
-const winnerOf = (claims: Claims): Claimed | undefined =>
+const winnerOf = (claims: Claims): Claim | undefined =>
   claims instanceof Map
-    ? (claims as ReadonlyMap<string, Claimed>)
-        .values()
-        .reduce((a, b) => (a.owner < b.owner ? a : b))
-    : (claims as Claimed | undefined)
+    ? (claims as ReadonlyMap<string, Claim>).values().reduce((a, b) => (a.owner < b.owner ? a : b))
+    : (claims as Claim | undefined)

@@ -18,7 +18,7 @@ export async function cleanup(
   const writer = createChildWriter()
   try {
     for (const family of ipFamilies) {
-      const present = await listNftTableNames(family, signal)
+      const present = await listNftTableNames(family)
       for (const name of names.filter(name => present.includes(name))) {
         await writer.apply(renderRemoval({ family, name }), signal)
         log.info({ table: name, family }, 'removed')

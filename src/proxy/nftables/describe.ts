@@ -91,18 +91,18 @@ const lines = (text: string): readonly string[] => text.split('\n').filter(line 
  * What must change for a table that holds this to be right; undefined: it is not there in this form. Chains that no verdict
  * names any more are not told: they do nothing, and the next start removes them. Pure.
  */
-export function diffTable(
+export async function diffTable(
   { options, layout, node, serviceCIDRs }: DescribeOptions,
   states: ServiceStates,
   found: Recovered | undefined,
-): readonly Difference[] {
+): Promise<readonly Difference[]> {
   const place = tableText(options.table)
   if (found === undefined) {
     return [{ place, wanted: `the whole table, with ${layout.marker}`, found: undefined }]
   }
   const rules = new Map([unclaimedRules(serviceCIDRs)])
   for (const [key, ports] of states) rules.set(key, rulesOf(ports, node))
-  const { changes } = NftPlan.adopt(rules, found)
+  const { changes } = await NftPlan.adopt(rules, found)
   return [
     ...changes.chains.map(chain => ({ place, wanted: `chain ${chain}`, found: undefined })),
     ...[...changes.now, ...changes.later].map(change => elementDifference(place, change)),

@@ -1,4 +1,5 @@
 import type { Protocol } from '#net/protocol.ts'
+import type { Pace } from '#runtime/pace.ts'
 import { protocolName } from './name.ts'
 
 /** The maps and sets of our table; README.md says what each is for. */
@@ -95,6 +96,43 @@ export function* diffElements(before: Elements, after: Elements): Generator<Elem
       if (was !== value) yield { container, key, before: was, after: value }
     }
   }
+}
+
+/**
+ * As {@link diffElements}, for all elements of a table, each given once by `wanted`: without an index of them, and with
+ * breaks.
+ */
+export async function compareElements(
+  found: Elements,
+  wanted: () => Iterable<Element>,
+  pace: Pace,
+): Promise<readonly ElementChange[]> {
+  const changes = new Map<Container, ElementChange[]>(containers.map(name => [name, []]))
+  const kept = new Map<Container, number>()
+  for (const { container, key, value } of wanted()) {
+    await pace.breathe()
+    const before = found.get(container)?.get(key)
+    if (before !== undefined) kept.set(container, (kept.get(container) ?? 0) + 1)
+    if (before !== value) changes.get(container)?.push({ container, key, before, after: value })
+  }
+  for (const [container, own] of changes) {
+    const old = found.get(container) ?? NOTHING
+    // Nearly always nothing has to go.
+    if (old.size === (kept.get(container) ?? 0)) continue
+    const left = new Set(old.keys())
+    for (const element of wanted()) {
+      await pace.breathe()
+      if (element.container === container) left.delete(element.key)
+    }
+    const gone = Array.from(left, key => ({
+      container,
+      key,
+      before: old.get(key),
+      after: undefined,
+    }))
+    changes.set(container, [...gone, ...own])
+  }
+  return [...changes.values()].flat()
 }
 
 const NOTHING: ReadonlyMap<string, string> = new Map()

@@ -1,5 +1,5 @@
-import { listNftCounters, listNftMap, listNftTable } from '#linux/nft-listing.ts'
 import { NftMonitor } from '#linux/nft-monitor.ts'
+import { readNftCounters, readNftMap, readNftTable } from '#linux/nft-reader.ts'
 import { createNftWriter } from '#linux/nft-writer.ts'
 import { ensureSysctl, readSysctl } from '#linux/sysctl.ts'
 import { familyOf, type IpFamily } from '#net/ip.ts'
@@ -22,8 +22,8 @@ export const nftables: BackendModule = {
   async diff(options, states, signal) {
     const wanted = described(options)
     const { table } = wanted.options
-    const listed = await listNftTable(table, signal)
-    return diffTable(wanted, states, recover(table.family, listed, wanted.layout))
+    const listed = await readNftTable(table, signal)
+    return await diffTable(wanted, states, recover(table.family, listed, wanted.layout))
   },
 }
 
@@ -38,9 +38,9 @@ async function open(options: BackendOptions): Promise<Backend> {
     node: ownNode(options),
     serviceCIDRs: options.serviceCIDRs,
     writer: await createNftWriter({ onStart: pid => watch.ignore(pid), timeoutMs }),
-    list: (table, signal) => listNftTable({ ...table, timeoutMs }, signal),
-    listMap: (table, map, signal) => listNftMap({ ...table, timeoutMs }, map, signal),
-    listCounters: (table, place, signal) => listNftCounters({ ...table, timeoutMs }, place, signal),
+    list: readNftTable,
+    listMap: readNftMap,
+    listCounters: readNftCounters,
     watch,
     clock: options.clock,
   })

@@ -57,18 +57,18 @@ export function* ownElements({ route, id, slots }: PlacedRoute): Generator<Eleme
 export function* claimsOf(port: PortRules, routes: PlacedRoutes): Generator<Claim> {
   for (const destination of port.destinations) {
     const elements = [...destinationElements(destination, routes)]
-    yield { name: `${destination.at} ${destination.key}`, elements }
+    yield { name: `${destination.at} ${destination.key}`, owner: port.key, elements }
   }
 }
 
-/** What others may want as well, and is the same whoever has it; each once. */
-export function* membersOf(ports: readonly PortRules[]): Generator<Claim> {
+/** What other Services may want as well, and is the same whoever has it; each once. */
+export function* membersOf(service: string, ports: readonly PortRules[]): Generator<Claim> {
   const names = new Set<string>()
   for (const { container, key } of ports.flatMap(port => port.members)) {
     const name = `${container} ${key}`
     if (names.has(name)) continue
     names.add(name)
-    yield { name, elements: [{ container, key, value: '' }] }
+    yield { name, owner: service, elements: [{ container, key, value: '' }] }
   }
 }
 

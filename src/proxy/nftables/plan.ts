@@ -1,8 +1,10 @@
 import type { Protocol } from '#net/protocol.ts'
+import { Pace } from '#runtime/pace.ts'
 import type { Remembered } from './affinity.ts'
 import { type Claim, SharedElements } from './claims.ts'
 import {
   type Changes,
+  compareElements,
   diffElements,
   type Element,
   type ElementChange,
@@ -27,11 +29,9 @@ import { placeEndpoints } from './slots.ts'
 /** What a Service has in the table. */
 type PlacedService = {
   readonly routes: readonly PlacedRoute[]
-  readonly claims: readonly OwnClaims[]
+  /** The objects that {@link SharedElements} holds, so that there is nothing more to hold. */
+  readonly claims: readonly Claim[]
 }
-
-/** The names of what is claimed for one owner. */
-type OwnClaims = { readonly owner: string; readonly names: readonly string[] }
 
 /** Where a route lies already; slots may have holes, and hold what is not wanted any more. */
 type Known = { readonly id: number; readonly slots: readonly (string | undefined)[] }
@@ -73,27 +73,29 @@ export class NftPlan {
 
   /**
    * A plan for the rules of all Services that keeps as much as it can of what the kernel holds, and the changes that
-   * bring the kernel there.
+   * bring the kernel there. Lets the event loop turn now and then.
    */
-  static adopt(
+  static async adopt(
     rules: ReadonlyMap<string, readonly PortRules[]>,
     kernel: Recovered,
-  ): { readonly plan: NftPlan; readonly changes: Changes } {
-    const ids = recoverIds([...rules.values()].flat(), kernel.elements)
+  ): Promise<{ readonly plan: NftPlan; readonly changes: Changes }> {
+    const pace = new Pace()
+    const ids = await recoverIds([...rules.values()].flat(), kernel.elements, pace)
     const plan = new NftPlan(new IdPool(ids.values()))
     const slots = {
-      TCP: recoverSlots(kernel.elements, 'TCP'),
-      UDP: recoverSlots(kernel.elements, 'UDP'),
-      SCTP: recoverSlots(kernel.elements, 'SCTP'),
+      TCP: await recoverSlots(kernel.elements, 'TCP', pace),
+      UDP: await recoverSlots(kernel.elements, 'UDP', pace),
+      SCTP: await recoverSlots(kernel.elements, 'SCTP', pace),
     }
     for (const [service, ports] of rules) {
       plan.#place(service, ports, ({ key, protocol }) => {
         const id = ids.get(key)
         return id === undefined ? undefined : { id, slots: slots[protocol].get(id) ?? [] }
       })
+      plan.#shared.dropChanges()
+      await pace.breathe()
     }
-    plan.#shared.dropChanges()
-    return { plan, changes: plan.#changesFrom(kernel) }
+    return { plan, changes: await plan.#changesFrom(kernel, pace) }
   }
 
   /** The changes for these Services; an empty list of rules removes a Service. */
@@ -161,34 +163,25 @@ export class NftPlan {
       if (route.affinitySeconds !== undefined) this.#sticky.set(id, placed)
       for (const chain of chainsOf(placed)) this.#missing.add(chain)
     }
-    const claims = ports.map(port => this.#claim(port.key, claimsOf(port, routes)))
-    claims.push(this.#claim(service, membersOf(ports)))
+    // Never by adding to a list: V8 then keeps room for 17, too much for tens of thousands.
+    const claims = [...allClaims(service, ports, routes)]
+    for (const claim of claims) this.#shared.claim(claim)
     this.#placed.set(service, { routes: [...routes.values()], claims })
-  }
-
-  #claim(owner: string, claims: Iterable<Claim>): OwnClaims {
-    const names: string[] = []
-    for (const claim of claims) {
-      this.#shared.claim(owner, claim)
-      names.push(claim.name)
-    }
-    return { owner, names }
   }
 
   #remove(service: string): void {
     const placed = this.#placed.get(service)
     if (placed === undefined) return
-    for (const { owner, names } of placed.claims) {
-      for (const name of names) this.#shared.release(owner, name)
-    }
+    for (const claim of placed.claims) this.#shared.release(claim)
     for (const { id } of placed.routes) this.#sticky.delete(id)
     this.#placed.delete(service)
   }
 
-  #changesFrom({ elements, chains }: Recovered): Changes {
+  async #changesFrom({ elements, chains }: Recovered, pace: Pace): Promise<Changes> {
     const unused = chains.difference(this.#missing)
     for (const chain of chains.difference(unused)) this.#chains.add(chain)
-    return this.#changesOf(diffElements(elements, indexElements(this.#elements())), [...unused])
+    const changes = await compareElements(elements, () => this.#elements(), pace)
+    return this.#changesOf(changes, [...unused])
   }
 
   #changesOf(all: Iterable<ElementChange>, unusedChains: readonly string[]): Changes {
@@ -205,6 +198,15 @@ export class NftPlan {
     this.#missing.clear()
     return chains
   }
+}
+
+function* allClaims(
+  service: string,
+  ports: readonly PortRules[],
+  routes: PlacedRoutes,
+): Generator<Claim> {
+  for (const port of ports) yield* claimsOf(port, routes)
+  yield* membersOf(service, ports)
 }
 
 const ownIndex = (routes: PlacedRoutes): Elements =>

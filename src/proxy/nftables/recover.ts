@@ -1,4 +1,5 @@
 import type { Protocol } from '#net/protocol.ts'
+import type { Pace } from '#runtime/pace.ts'
 import { type Container, type Elements, endpointsOf } from './element.ts'
 import { parseId, parseSlotKey } from './name.ts'
 import type { PortRules } from './route.ts'
@@ -13,13 +14,15 @@ export type Recovered = {
 }
 
 /** The ids by which the kernel knows the routes of these ports, by route key: those that their destinations lead to. */
-export function recoverIds(
+export async function recoverIds(
   ports: readonly PortRules[],
   elements: Elements,
-): ReadonlyMap<string, number> {
+  pace: Pace,
+): Promise<ReadonlyMap<string, number>> {
   const ids = new Map<string, number>()
   const used = new Set<number>()
   for (const { route, container, key } of pathsOf(ports)) {
+    await pace.breathe()
     const id = parseId(elements.get(container)?.get(key) ?? '')
     // An id can be found twice: one of two Services that want the same address has lost it.
     if (id === undefined || used.has(id) || ids.has(route)) continue
@@ -42,12 +45,14 @@ function* pathsOf(
 }
 
 /** What lies in the slots of each id, in the map of one protocol. */
-export function recoverSlots(
+export async function recoverSlots(
   elements: Elements,
   protocol: Protocol,
-): ReadonlyMap<number, readonly (string | undefined)[]> {
+  pace: Pace,
+): Promise<ReadonlyMap<number, readonly (string | undefined)[]>> {
   const slots = new Map<number, (string | undefined)[]>()
   for (const [key, endpoint] of elements.get(endpointsOf(protocol)) ?? []) {
+    await pace.breathe()
     const place = parseSlotKey(key)
     if (place === undefined) continue
     const list = slots.get(place.id) ?? []

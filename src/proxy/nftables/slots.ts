@@ -14,5 +14,7 @@ export function placeEndpoints(
     return endpoint !== undefined && left.delete(endpoint) ? endpoint : undefined
   })
   const rest = left.values()
-  return slots.map(endpoint => endpoint ?? (rest.next().value as string))
+  const placed = slots.map(endpoint => endpoint ?? (rest.next().value as string))
+  // So is it at a restart: neither the list nor its texts need be there twice.
+  return placed.every((endpoint, slot) => endpoint === wanted[slot]) ? wanted : placed
 }

@@ -1,4 +1,4 @@
-import type { NftCounter } from '#linux/nft-listing.ts'
+import type { NftCounter } from '#linux/nft-elements.ts'
 import type { IpFamily } from '#net/ip.ts'
 import type { ServiceTraffic } from '../backend.ts'
 import { nftFamily } from './table.ts'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { renderConflist, whyNoConflist } from '#cni/install/conflist.ts'
+import { lacksRanges, renderConflist, whyNoConflist, withRanges } from '#cni/install/conflist.ts'
 import { type IpPrefix, parsePrefix } from '#net/prefix.ts'
 
 const podCidrs = ['10.244.1.0/24', 'fd00:244:1::/64'].map(text => parsePrefix(text) as IpPrefix)
@@ -33,6 +33,21 @@ t.test('plugins that follow in the chain are there when we have them', async t =
   t.notOk(plugins[0] !== undefined && 'mtu' in plugins[0])
 })
 
+t.test("a node's ranges go where host-local has none", async t => {
+  const hostLocal = { type: 'bridge', ipam: { type: 'host-local', dataDir: '/run/x' } }
+  const own = { type: 'ptp', ipam: { type: 'host-local', subnet: '10.9.0.0/24' } }
+  const plugins = [
+    hostLocal,
+    own,
+    { type: 'bridge', ipam: { type: 'static' } },
+    { type: 'portmap' },
+  ]
+  const filled = JSON.parse(withRanges(JSON.stringify({ name: 'pods', plugins }), podCidrs))
+  const ranges = [[{ subnet: '10.244.1.0/24' }], [{ subnet: 'fd00:244:1::/64' }]]
+  t.strictSame(filled.plugins[0], { ...hostLocal, ipam: { ...hostLocal.ipam, ranges } })
+  t.strictSame(filled.plugins.slice(1), plugins.slice(1))
+})
+
 const refused: readonly { title: string; text: string; want: RegExp }[] = [
   { title: 'no JSON', text: '{', want: /JSON/ },
   { title: 'a list', text: '[]', want: /the list must be an object/ },
@@ -47,3 +62,11 @@ const refused: readonly { title: string; text: string; want: RegExp }[] = [
 for (const { title, text, want } of refused) {
   t.test(`refused: ${title}`, async t => t.match(whyNoConflist(text), want))
 }
+
+t.test('only a list with host-local without ranges waits for those of the Node', t => {
+  const list = (...plugins: object[]) => JSON.stringify({ name: 'n', plugins })
+  t.ok(lacksRanges(list({ type: 'bridge', ipam: { type: 'host-local' } })))
+  t.notOk(lacksRanges(list({ type: 'bridge', ipam: { type: 'host-local', subnet: '10.0.0.0/8' } })))
+  t.notOk(lacksRanges(list({ type: 'bridge', ipam: { type: 'dhcp' } }, { type: 'portmap' })))
+  t.end()
+})

@@ -57,10 +57,10 @@ t.test('a Service without endpoints is said to be refused', async t => {
 })
 
 t.test('no table: one difference; an empty one: every chain and element is missing', async t => {
-  t.match(diffTable(described, states('10.0.0.1'), undefined), [
+  t.match(await diffTable(described, states('10.0.0.1'), undefined), [
     { place: 'ip nodeplane', wanted: /^the whole table/, found: undefined },
   ])
-  const differences = diffTable(described, states('10.0.0.1'), {
+  const differences = await diffTable(described, states('10.0.0.1'), {
     elements: new Map(),
     chains: new Set(),
     filled: new Set(),

@@ -14,10 +14,12 @@ export const noEndpoints: Cause = ({ service }) => {
       : service.pods === undefined || service.pods.length > 0
         ? `of the pods with ${labels.join(',')} none has an address`
         : `no pod of namespace ${metadata.namespace} has the labels ${labels.join(',')}`
+  // Endpoints of the other family may well be there.
+  const family = service.reached?.family === 6 ? 'IPv6 ' : ''
   return {
     cause: 'no-endpoints',
     step: 'endpoint',
-    message: `Service ${service.key} has no endpoints: ${why}`,
+    message: `Service ${service.key} has no ${family}endpoints: ${why}`,
     fix:
       labels.length === 0
         ? `add a selector, or an EndpointSlice with the label kubernetes.io/service-name=${metadata.name}`

@@ -15,7 +15,10 @@ export type ClusterSeen = {
   readonly nodeName?: string | undefined
 }
 
-const kinds = ['Service', 'EndpointSlice', 'Node', 'Pod'] as const satisfies readonly Kind[]
+/** Without these nothing can be said. */
+const neededKinds = ['Service', 'EndpointSlice', 'Node'] as const satisfies readonly Kind[]
+/** Not everybody may read pods, and older API servers have no ServiceCIDRs. */
+const kinds = [...neededKinds, 'Pod', 'ServiceCIDR'] as const
 
 /** A watch is told something at least every minute or so (bookmarks); a server that says nothing for longer has gone. */
 const STALE_MS = 180_000
@@ -74,8 +77,10 @@ export async function clusterOfSource(
     done.abort()
     await running.catch(() => {})
   }
-  const missing = kinds.filter(kind => !store.isSynced(kind))
-  for (const kind of missing) if (kind !== 'Pod') store.replaceAll(kind, [])
+  const missing = neededKinds.filter(kind => !store.isSynced(kind))
+  for (const kind of kinds) {
+    if (kind !== 'Pod' && !store.isSynced(kind)) store.replaceAll(kind, [])
+  }
   const isListed = missing.length === 0
   const reason = isListed
     ? undefined

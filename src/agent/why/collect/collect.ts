@@ -83,7 +83,8 @@ function askedFor(
   if (name?.meant !== undefined) return { key: name.meant, port }
   const found = name?.candidates.flatMap(({ addresses }) => addresses)[0]
   const at = found && serviceAt(found, typeof port === 'number' ? port : undefined, surroundings)
-  return at && { ...at, port }
+  // The port of a pod's own address is known by its name in the slice.
+  return at?.by === 'pod' ? at : at && { ...at, port }
 }
 
 async function wayFacts(

@@ -1,6 +1,6 @@
 import type { Service, ServicePortSpec } from '#cluster/objects.ts'
 import { Store } from '#cluster/store.ts'
-import { listNftCounters } from '#linux/nft-listing.ts'
+import { readNftCounters } from '#linux/nft-reader.ts'
 import type { IpFamily } from '#net/ip.ts'
 import type { Difference, ServiceTraffic } from '#proxy/backend.ts'
 import type { ServicePortState } from '#proxy/change-tracker.ts'
@@ -45,6 +45,8 @@ function storeOf(service: Service, port: ServicePortSpec, slices: ServiceFacts['
   const store = new Store()
   store.replaceAll('Service', [{ ...service, ports: [port] }])
   store.replaceAll('EndpointSlice', slices)
+  // What becomes of addresses that no Service has is not this one's affair.
+  store.replaceAll('ServiceCIDR', [])
   return store
 }
 
@@ -79,7 +81,7 @@ async function trafficOf(
   try {
     const listings = await Promise.all(
       counting.map(
-        async place => [place, await listNftCounters({ family, name }, place, signal)] as const,
+        async place => [place, await readNftCounters({ family, name }, place, signal)] as const,
       ),
     )
     return sumTraffic(owners, listings).get(owner)

@@ -22,8 +22,9 @@ export function cacheMetrics(
       help,
       labels: labelNames,
     })
-    metric.inc(labels, 0)
-    return (times = 1) => metric.inc(labels, times)
+    const series = metric.series(labels)
+    series.add(0)
+    return (times = 1) => series.add(times)
   }
   const labelNames = ['server', 'type', 'zones', 'view'] as const
   const typed = (name: string, help: string) => {
@@ -32,7 +33,8 @@ export function cacheMetrics(
       help,
       labels: labelNames,
     })
-    return (type: AnswerType, times = 1) => metric.inc({ ...labels, type }, times)
+    const series = byType(type => metric.series({ ...labels, type }))
+    return (type: AnswerType, times = 1) => series[type].add(times)
   }
   const entries = gauge(metrics, {
     name: 'coredns_cache_entries',
@@ -44,6 +46,10 @@ export function cacheMetrics(
     help: 'What the answers in the cache take of memory, about.',
     labels: labelNames,
   })
+  const sizes = byType(type => ({
+    entries: entries.series({ ...labels, type }),
+    octets: octets.series({ ...labels, type }),
+  }))
   // No answer here can belong to another question than its query; the counter is there for dashboards.
   plain('drops', 'Answers that were not kept because they belong to another question.')
   return {
@@ -55,9 +61,14 @@ export function cacheMetrics(
     evicted: typed('evictions', 'Entries that made room for others.'),
     sized(stores: Readonly<Record<AnswerType, Size>>): void {
       for (const type of ['success', 'denial'] as const) {
-        entries.set({ ...labels, type }, stores[type].size)
-        octets.set({ ...labels, type }, stores[type].octets)
+        sizes[type].entries.set(stores[type].size)
+        sizes[type].octets.set(stores[type].octets)
       }
     },
   }
 }
+
+const byType = <T>(make: (type: AnswerType) => T): Readonly<Record<AnswerType, T>> => ({
+  success: make('success'),
+  denial: make('denial'),
+})

@@ -122,14 +122,22 @@ class CachedHandler {
   }
 
   /** Equal questions are asked once: whoever comes while one is under way is answered from what it brings. */
-  async #miss(key: string, query: Query, signal: AbortSignal): Promise<Reply | undefined> {
-    const { cache, metrics } = this.#parts
+  #miss(key: string, query: Query, signal: AbortSignal): Promise<Reply | undefined> {
     const underWay = this.#underWay.get(key)
-    if (underWay !== undefined) {
-      await untilAborted(underWay, signal)
-      const found = cache.find(key)
-      if (found !== undefined && !found.stale) return this.#hit(found, query)
-    }
+    if (underWay !== undefined) return this.#missAfter(underWay, key, { query, signal })
+    this.#parts.metrics.missed()
+    return this.#fetch(key, query, signal)
+  }
+
+  async #missAfter(
+    underWay: Promise<unknown>,
+    key: string,
+    { query, signal }: { readonly query: Query; readonly signal: AbortSignal },
+  ): Promise<Reply | undefined> {
+    await untilAborted(underWay.catch(ignore), signal)
+    const { cache, metrics } = this.#parts
+    const found = cache.find(key)
+    if (found !== undefined && !found.stale) return this.#hit(found, query)
     metrics.missed()
     return this.#fetch(key, query, signal)
   }
@@ -137,8 +145,11 @@ class CachedHandler {
   #fetch(key: string, query: Query, signal: AbortSignal): Promise<Reply | undefined> {
     const fetching = this.#ask(key, query, signal)
     if (!this.#underWay.has(key) && this.#parts.cache.mayKeep(query.question)) {
-      const ended = fetching.then(ignore, ignore).finally(() => this.#underWay.delete(key))
-      this.#underWay.set(key, ended)
+      this.#underWay.set(key, fetching)
+      const end = () => {
+        this.#underWay.delete(key)
+      }
+      fetching.then(end, end)
     }
     return fetching
   }

@@ -1,8 +1,8 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2'
 import type { SecureContextOptions } from 'node:tls'
 import { formatHostPort } from '#net/ip.ts'
+import type { Accept } from './exchange.ts'
 import type { UpstreamServer } from './targets.ts'
-import type { Accept } from './udp-exchange.ts'
 import { ForwardError } from './upstream-message.ts'
 
 const PATH = '/dns-query'
@@ -31,7 +31,7 @@ export class DohSession {
     this.#options = options
   }
 
-  /** One exchange. Rejects as `exchangeUdp` does, and with {@link ForwardError} for an answer that is not DNS. */
+  /** One exchange. Rejects as `TcpConnection` does, and with {@link ForwardError} for an answer that is not DNS. */
   async exchange<T>(packet: Uint8Array, accept: Accept<T>, signal: AbortSignal): Promise<T> {
     const stream = this.#request(packet)
     const onAbort = () => stream.destroy(signal.reason as Error)

@@ -1,6 +1,7 @@
 import type { Metrics } from '#runtime/metrics.ts'
 import type { Transport } from '../../message.ts'
-import { counter, durationBuckets, histogram } from '../../metric.ts'
+import { counter, durationBuckets } from '../../metric.ts'
+import { weightedHistogram } from '../../weighted-histogram.ts'
 
 export type ForwardMetrics = ReturnType<typeof forwardMetrics>
 export type UpstreamMetrics = ReturnType<ForwardMetrics['of']>
@@ -15,10 +16,9 @@ export function forwardMetrics(metrics: Metrics) {
     name: 'coredns_forward_max_concurrent_rejects_total',
     help: 'Queries that were refused because too many were under way.',
   })
-  const durations = histogram(metrics, {
+  const durations = weightedHistogram(metrics, {
     name: 'coredns_proxy_request_duration_seconds',
     help: 'How long servers took to answer.',
-    labels: ['proxy_name', 'to', 'rcode'],
     buckets: durationBuckets,
   })
   const failures = counter(metrics, {
@@ -40,12 +40,17 @@ export function forwardMetrics(metrics: Metrics) {
     /** Those of one server. */
     of(to: string) {
       const labels = { proxy_name: 'forward', to }
+      const takenBy = (proto: Transport) => ({
+        reused: hits.series({ ...labels, proto }),
+        opened: misses.series({ ...labels, proto }),
+      })
+      const exchanges = { udp: takenBy('udp'), tcp: takenBy('tcp') }
       return {
         answered: (rcode: string, seconds: number) =>
-          durations.observe({ ...labels, rcode }, seconds),
+          durations.observe({ ...labels, rcode }, seconds, 1),
         probeFailed: () => failures.inc(labels),
         connected: (proto: Transport, reused: boolean) =>
-          (reused ? hits : misses).inc({ ...labels, proto }),
+          exchanges[proto][reused ? 'reused' : 'opened'].add(),
       }
     },
   }

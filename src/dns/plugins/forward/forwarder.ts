@@ -1,20 +1,12 @@
 import type { Clock } from '#runtime/clock.ts'
-import { describeError } from '#runtime/error.ts'
 import type { Query, Reply } from '../../message.ts'
 import { isInZone } from '../../name.ts'
-import { untilAborted } from '../../until-aborted.ts'
+import { Flight } from './flight.ts'
 import type { ForwardMetrics } from './forward-metrics.ts'
-import { firstWanted } from './hedge.ts'
 import type { ForwardOptions } from './options.ts'
 import { tryOrder } from './policy.ts'
+import { TimerWheel } from './timer-wheel.ts'
 import { Upstream } from './upstream.ts'
-import { ForwardError } from './upstream-message.ts'
-
-/** How long a query may take with all its tries, milliseconds. */
-const QUERY_TIMEOUT_MS = 5000
-
-/** What tries came to that was not wanted. */
-type Tries = { unwanted?: Reply; failure: string }
 
 type Surroundings = {
   readonly clock: Clock
@@ -27,17 +19,17 @@ export class Forwarder {
   readonly options: ForwardOptions
   readonly #surroundings: Surroundings
   readonly #upstreams: readonly Upstream[]
-  readonly #inFlight = new Map<string, Promise<Reply>>()
-  readonly #stopping = new AbortController()
+  readonly #wheel: TimerWheel
+  readonly #inFlight = new Map<string, Flight>()
   #round = 0
 
   constructor(options: ForwardOptions, surroundings: Surroundings) {
     this.options = options
     this.#surroundings = surroundings
     const { clock, metrics } = surroundings
-    this.#upstreams = options.upstreams.map(
-      server => new Upstream(server, options, { clock, metricsOf: to => metrics.of(to) }),
-    )
+    this.#wheel = new TimerWheel(() => clock.monotonic())
+    const around = { clock, wheel: this.#wheel, metricsOf: (to: string) => metrics.of(to) }
+    this.#upstreams = options.upstreams.map(server => new Upstream(server, options, around))
   }
 
   /** Is the name (lower case) this directive's business? */
@@ -49,63 +41,36 @@ export class Forwarder {
   /**
    * Asks the servers. Equal questions at the same time are asked once: many IDs open for one question would be as many
    * chances for a forged answer (CVE-2023-30464).
-   * @throws {ForwardError} no server answered.
+   * Rejects with {@link ForwardError} when no server answered.
+   * @throws {WireError} the question has no octets.
    */
-  async ask(query: Query, signal: AbortSignal): Promise<Reply> {
+  ask(query: Query): Promise<Reply> {
     const key = questionKey(query)
-    const underWay = this.#inFlight.get(key)
-    const flight = underWay ?? this.#start(key, query)
-    return untilAborted(flight, signal)
+    return (this.#inFlight.get(key) ?? this.#start(key, query)).reply
   }
 
   close(): void {
-    this.#stopping.abort()
     for (const upstream of this.#upstreams) upstream.close()
+    for (const flight of this.#inFlight.values()) flight.cancel('the server stops')
+    this.#wheel.stop()
   }
 
-  #start(key: string, query: Query): Promise<Reply> {
-    const limit = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(QUERY_TIMEOUT_MS)])
-    const flight = this.#try(query, limit).finally(() => this.#inFlight.delete(key))
+  #start(key: string, query: Query): Flight {
+    const { policy, failover, maxAttempts } = this.options
+    const random = this.#surroundings.random
+    const order = tryOrder(this.#upstreams, policy, { round: this.#round++, random })
+    const flight = new Flight({
+      query,
+      pick: attempt => this.#pick(order, attempt),
+      failover,
+      servers: order.length,
+      maxAttempts,
+      wheel: this.#wheel,
+      onEnd: () => this.#inFlight.delete(key),
+    })
     this.#inFlight.set(key, flight)
+    flight.start()
     return flight
-  }
-
-  async #try(query: Query, signal: AbortSignal): Promise<Reply> {
-    const { policy, maxAttempts } = this.options
-    const round = this.#round++
-    const order = tryOrder(this.#upstreams, policy, { round, random: this.#surroundings.random })
-    const tries: Tries = { failure: 'all servers are down' }
-    let attempt = 0
-    const wanted = await firstWanted(limit => {
-      // When a server has answered, though not as wanted, each is asked once.
-      const isEnough = tries.unwanted !== undefined && attempt >= order.length
-      if (attempt >= maxAttempts || isEnough || signal.aborted) return undefined
-      const upstream = this.#pick(order, attempt++)
-      if (upstream === undefined) return undefined
-      const outcome = this.#askOne(upstream, query, { tries, signal: limit })
-      return { outcome, patienceMs: upstream.patienceMs }
-    }, signal)
-    const reply = wanted ?? tries.unwanted
-    if (reply !== undefined) return reply
-    throw new ForwardError(`no server answered: ${tries.failure}`)
-  }
-
-  /** The answer, if it is wanted; notes what else came. */
-  async #askOne(
-    upstream: Upstream,
-    query: Query,
-    { tries, signal }: { readonly tries: Tries; readonly signal: AbortSignal },
-  ): Promise<Reply | undefined> {
-    try {
-      const reply = await upstream.ask(query, signal)
-      if (!this.options.failover.has(reply.rcode)) return reply
-      tries.unwanted = reply
-    } catch (error) {
-      // Also when another server was quicker: the probe tells a slow server from a silent one.
-      upstream.suspect()
-      tries.failure = `${upstream.name}: ${describeError(error)}`
-    }
-    return undefined
   }
 
   /** The next server that is up. When all are down the probes may be what is broken: any one is tried then. */
@@ -121,16 +86,15 @@ export class Forwarder {
   }
 }
 
-/** Questions with the same key have the same answer. */
+/** Questions with the same key have the same answer. Without EDNS options, nearly always, it is put together from what is there. */
 function questionKey(query: Query): string {
   const { question, opcode, edns, transport } = query
   const { recursionDesired, checkingDisabled, authenticData } = query
-  const options = edns?.options.map(
+  const flags = `${recursionDesired ? 'R' : ''}${checkingDisabled ? 'C' : ''}${authenticData ? 'A' : ''}`
+  const plain = `${question.name} ${question.type} ${question.class} ${opcode} ${transport} ${flags}`
+  if (edns === undefined) return plain
+  const options = edns.options.map(
     ({ code, data }) => `${code}=${Buffer.from(data).toString('hex')}`,
   )
-  return JSON.stringify([
-    [question.name, question.type, question.class, opcode, transport],
-    [recursionDesired, checkingDisabled, authenticData],
-    edns && [edns.udpSize, edns.dnssecOk, options],
-  ])
+  return `${plain} ${edns.udpSize} ${edns.dnssecOk} ${options.join(' ')}`
 }

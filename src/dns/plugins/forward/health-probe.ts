@@ -1,9 +1,9 @@
-import { randomInt } from 'node:crypto'
 import type { Clock } from '#runtime/clock.ts'
 import { reply } from '../../message.ts'
 import { encodeMessage } from '../../wire/encode.ts'
+import { HEADER_OCTETS } from '../../wire/header.ts'
+import type { Asking, Exchange } from './exchange.ts'
 import type { HealthOptions } from './options.ts'
-import type { Accept } from './udp-exchange.ts'
 
 /** How long a probe waits for its answer, milliseconds. */
 const PROBE_TIMEOUT_MS = 1000
@@ -12,8 +12,8 @@ type Options = {
   readonly health: HealthOptions
   readonly maxFails: number
   readonly clock: Clock
-  /** Sends a packet to the server and waits for the answer that `accept` takes. */
-  readonly ask: (packet: Uint8Array, accept: Accept<true>, signal: AbortSignal) => Promise<true>
+  /** Asks the server. */
+  readonly ask: (asking: Asking<true>) => Exchange
   readonly onFailure: () => void
 }
 
@@ -60,12 +60,11 @@ export class HealthProbe {
   }
 
   /** Any response, whatever its rcode, shows that the server is there. */
-  async #isAnswered(signal: AbortSignal): Promise<boolean> {
+  #isAnswered(signal: AbortSignal): Promise<boolean> {
     const { ask, health } = this.#options
-    const id = randomInt(0x10000)
     const packet = encodeMessage({
       ...reply(),
-      id,
+      id: 0,
       opcode: 'QUERY',
       isResponse: false,
       recursionDesired: health.recursionDesired,
@@ -73,17 +72,22 @@ export class HealthProbe {
       question: { name: health.name, type: 'NS', class: 'IN' },
       edns: undefined,
     })
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)])
-    try {
-      return await ask(packet, answer => isResponseTo(id, answer) || undefined, limit)
-    } catch {
-      return false
-    }
+    return new Promise(resolve => {
+      const exchange = ask({
+        packet,
+        accept: answer => isResponse(answer) || undefined,
+        timeoutMs: PROBE_TIMEOUT_MS,
+        onAnswer: resolve,
+        onFailure: () => resolve(false),
+      })
+      const onAbort = () => {
+        exchange.cancel()
+        resolve(false)
+      }
+      signal.addEventListener('abort', onAbort, { once: true })
+    })
   }
 }
 
-const isResponseTo = (id: number, packet: Uint8Array): boolean =>
-  packet.length >= 12 &&
-  packet[0] === id >> 8 &&
-  packet[1] === (id & 0xff) &&
-  ((packet[2] ?? 0) & 0x80) !== 0
+const isResponse = (packet: Uint8Array): boolean =>
+  packet.length >= HEADER_OCTETS && ((packet[2] as number) & 0x80) !== 0

@@ -1,65 +1,80 @@
-/** One try: what it comes to, `undefined` for nothing wanted; and how long it is waited for alone, milliseconds. */
-export type Try<T> = { readonly outcome: Promise<T | undefined>; readonly patienceMs: number }
+import type { Due, Place, TimerWheel } from './timer-wheel.ts'
+
+/** A try under way. */
+export type Try = {
+  /** How long it is waited for alone, milliseconds. */
+  readonly patienceMs: number
+  /** Another one was quicker, or nobody waits any more: its end is told to nobody. */
+  cancel(): void
+}
+
+type Tries<T> = {
+  /**
+   * Starts a try; what it comes to, `undefined` for nothing wanted, is told once and not before this has returned. Gives undefined
+   * when there are no more.
+   */
+  readonly next: (onEnd: (outcome: T | undefined) => void) => Try | undefined
+  /** Told the outcome of the first try that is wanted, undefined when all came to nothing. */
+  readonly onDecided: (outcome: T | undefined) => void
+  readonly wheel: TimerWheel
+}
 
 /** Tries under way at a time: more open questions would be more chances for a forged answer (CVE-2023-30464). */
 const MAX_AT_ONCE = 2
 
-/** Made once: an abort without a reason makes an error, with its stack, for every query. */
-const DECIDED = new Error('another try was quicker')
-
 /**
- * The outcome of the first try that is wanted. The next one starts when the one before came to nothing, or beside it when that is
- * slow (Dean and Barroso's hedged request): one slow server must not make a name slow. Those that are not needed any more are
- * aborted.
- * @param next starts a try; undefined: there are no more.
- * @returns undefined when all came to nothing.
+ * Tries, of which the first one that is wanted wins. The next one starts when the one before came to nothing, or beside it when
+ * that is slow (Dean and Barroso's hedged request): one slow server must not make a name slow.
  */
-export async function firstWanted<T>(
-  next: (signal: AbortSignal) => Try<T> | undefined,
-  signal: AbortSignal,
-): Promise<T | undefined> {
-  const losers = new AbortController()
-  const limit = AbortSignal.any([signal, losers.signal])
-  const running = new Set<Promise<Ended<T>>>()
-  let isExhausted = false
-  try {
-    for (;;) {
-      let patienceMs: number | undefined
-      if (!isExhausted && running.size < MAX_AT_ONCE) {
-        const started = next(limit)
-        if (started === undefined) isExhausted = true
-        else running.add(endedOf(started.outcome))
-        patienceMs = started?.patienceMs
-      }
-      if (running.size === 0) return undefined
-      const ended = await firstOf(running, running.size < MAX_AT_ONCE ? patienceMs : undefined)
-      if (ended === undefined) continue
-      running.delete(ended.self)
-      if (ended.outcome !== undefined) return ended.outcome
-    }
-  } finally {
-    losers.abort(DECIDED)
+export class Hedge<T> implements Due {
+  readonly #tries: Tries<T>
+  readonly #running = new Set<Try>()
+  #isExhausted = false
+  #patience: Place | undefined
+
+  constructor(tries: Tries<T>) {
+    this.#tries = tries
   }
-}
 
-type Ended<T> = { readonly outcome: T | undefined; readonly self: Promise<Ended<T>> }
+  start(): void {
+    if (!this.#isExhausted && this.#running.size < MAX_AT_ONCE) this.#startOne()
+    if (this.#running.size === 0) this.#tries.onDecided(undefined)
+  }
 
-function endedOf<T>(outcome: Promise<T | undefined>): Promise<Ended<T>> {
-  const self: Promise<Ended<T>> = outcome.then(outcome => ({ outcome, self }))
-  return self
-}
+  /** Cancels what is under way; nothing is decided any more. */
+  cancel(): void {
+    this.#isExhausted = true
+    this.#endPatience()
+    for (const one of this.#running) one.cancel()
+    this.#running.clear()
+  }
 
-/** The first that ends; undefined when none does in time. */
-async function firstOf<T>(
-  running: Iterable<Promise<T>>,
-  patienceMs: number | undefined,
-): Promise<T | undefined> {
-  if (patienceMs === undefined) return await Promise.race(running)
-  const { promise, resolve } = Promise.withResolvers<undefined>()
-  const timer = setTimeout(() => resolve(undefined), patienceMs)
-  try {
-    return await Promise.race([...running, promise])
-  } finally {
-    clearTimeout(timer)
+  onDue(): void {
+    this.#patience = undefined
+    this.start()
+  }
+
+  #startOne(): void {
+    const { next, wheel } = this.#tries
+    const started = next(outcome => this.#ended(started, outcome))
+    if (started === undefined) {
+      this.#isExhausted = true
+      return
+    }
+    this.#running.add(started)
+    if (this.#running.size < MAX_AT_ONCE) this.#patience = wheel.add(this, started.patienceMs)
+  }
+
+  #ended(ended: Try | undefined, outcome: T | undefined): void {
+    if (ended === undefined || !this.#running.delete(ended)) return
+    this.#endPatience()
+    if (outcome === undefined) return this.start()
+    this.cancel()
+    this.#tries.onDecided(outcome)
+  }
+
+  #endPatience(): void {
+    if (this.#patience !== undefined) this.#tries.wheel.remove(this, this.#patience)
+    this.#patience = undefined
   }
 }

@@ -51,7 +51,7 @@ type Reading = {
 
 const MAX_UPSTREAMS = 15
 
-/** CoreDNS has no limit unless told; a socket is open per query, so there is one here. */
+/** CoreDNS has no limit unless told; nothing here is without. */
 const DEFAULT_MAX_CONCURRENT = 4096
 
 /** What "no limit" of tries means: failing ones can be very quick. */

@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '#runtime/clock.ts'
 import { type Query, type Reply, reply } from '../../message.ts'
 import type { Plugin, PluginDefinition, SetupContext } from '../../plugin.ts'
+import { untilAborted } from '../../until-aborted.ts'
 import { type ForwardMetrics, forwardMetrics } from './forward-metrics.ts'
 import { Forwarder } from './forwarder.ts'
 import { type ForwardOptions, parseForward } from './options.ts'
@@ -22,8 +23,15 @@ export const forwardPlugin = (
       fastPath: true,
       wrap: next => (query, signal) => {
         const name = query.question.name.toLowerCase()
-        const matching = forwarders.filter(({ forwarder }) => forwarder.matches(name))
-        return matching.length === 0 ? next(query, signal) : askInTurn(matching, query, signal)
+        const first = forwarders.findIndex(({ forwarder }) => forwarder.matches(name))
+        const own = forwarders[first]
+        if (own === undefined) return next(query, signal)
+        const others = forwarders
+          .slice(first + 1)
+          .filter(({ forwarder }) => forwarder.matches(name))
+        return others.length === 0
+          ? own.ask(query, signal)
+          : askInTurn([own, ...others], query, signal)
       },
       stop() {
         for (const { forwarder } of forwarders) forwarder.close()
@@ -67,7 +75,7 @@ class LimitedForwarder {
     }
     this.#underWay++
     try {
-      return await this.forwarder.ask(query, signal)
+      return await untilAborted(this.forwarder.ask(query), signal)
     } finally {
       this.#underWay--
     }

@@ -1,9 +1,9 @@
 import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls, type SecureContextOptions } from 'node:tls'
 import { DohSession } from './doh-session.ts'
+import type { Accept } from './exchange.ts'
 import type { UpstreamServer } from './targets.ts'
 import { TcpConnections } from './tcp-connections.ts'
-import type { Accept } from './udp-exchange.ts'
 
 /** Exchanges with one server by connections that are kept open a while. */
 export type Streams = {

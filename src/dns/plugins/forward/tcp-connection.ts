@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Accept } from './udp-exchange.ts'
+import type { Accept } from './exchange.ts'
 import { ForwardError } from './upstream-message.ts'
 
 /** Octets of the length before each message on a stream (RFC 1035 section 4.2.2). */
@@ -48,7 +48,10 @@ export class TcpConnection {
     return performance.now() - this.#openedMs
   }
 
-  /** As {@link exchangeUdp}. After a rejection the connection is closed: what comes later belongs to nobody. */
+  /**
+   * Sends a message and waits for the one that `accept` takes. Rejects with the socket's error, with what `accept` throws, or with the
+   * signal's reason. After a rejection the connection is closed: what comes later belongs to nobody.
+   */
   async exchange<T>(packet: Uint8Array, accept: Accept<T>, signal: AbortSignal): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     const onAbort = () => reject(signal.reason)

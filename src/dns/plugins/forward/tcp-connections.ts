@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
+import type { Accept } from './exchange.ts'
 import { TcpConnection } from './tcp-connection.ts'
-import type { Accept } from './udp-exchange.ts'
 
 type Options = {
   /** Begins to connect. */

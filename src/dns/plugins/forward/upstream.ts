@@ -1,14 +1,25 @@
-import { randomInt } from 'node:crypto'
 import type { Clock } from '#runtime/clock.ts'
-import type { Query, Reply, Transport } from '../../message.ts'
+import type { Reply, Transport } from '../../message.ts'
+import type { Asking, Exchange } from './exchange.ts'
 import type { UpstreamMetrics } from './forward-metrics.ts'
 import { HealthProbe } from './health-probe.ts'
 import type { ForwardOptions } from './options.ts'
 import { Patience } from './patience.ts'
+import { exchangeByStream } from './stream-exchange.ts'
 import { type Streams, streamsTo } from './streams.ts'
 import { formatUpstream, type UpstreamServer } from './targets.ts'
-import { type Accept, exchangeUdp } from './udp-exchange.ts'
-import { encodeQuestion, isOversize, readAnswer } from './upstream-message.ts'
+import type { TimerWheel } from './timer-wheel.ts'
+import { UdpPorts } from './udp-ports.ts'
+import { type Asked, readAnswer } from './upstream-message.ts'
+
+type Surroundings = {
+  readonly clock: Clock
+  readonly wheel: TimerWheel
+  readonly metricsOf: (to: string) => UpstreamMetrics
+}
+
+/** Who is told of an answer; as {@link Asking} has it. */
+export type Told = Pick<Asking<Reply>, 'onAnswer' | 'onFailure'>
 
 /** One server: asks it, and knows whether it is up. */
 export class Upstream {
@@ -17,6 +28,7 @@ export class Upstream {
   readonly #options: ForwardOptions
   readonly #clock: Clock
   readonly #metrics: UpstreamMetrics
+  readonly #ports: UdpPorts
   readonly #streams: Streams
   readonly #patience = new Patience()
   readonly #probe: HealthProbe
@@ -24,21 +36,23 @@ export class Upstream {
   constructor(
     server: UpstreamServer,
     options: ForwardOptions,
-    {
-      clock,
-      metricsOf,
-    }: { readonly clock: Clock; readonly metricsOf: (to: string) => UpstreamMetrics },
+    { clock, wheel, metricsOf }: Surroundings,
   ) {
     this.name = formatUpstream(server)
     this.#server = server
     this.#options = options
     this.#clock = clock
     this.#metrics = metricsOf(this.name)
+    this.#ports = new UdpPorts({
+      peer: { ...server, sourceAddress: options.sourceAddress },
+      wheel,
+      onTaken: reused => this.#metrics.connected('udp', reused),
+    })
     this.#streams = streamsTo(server, options, reused => this.#metrics.connected('tcp', reused))
     this.#probe = new HealthProbe({
       ...options,
       clock,
-      ask: (packet, accept, signal) => this.#send(this.#transport('udp'), packet, accept, signal),
+      ask: asking => this.#exchange(this.#transport('udp'), asking),
       onFailure: () => this.#metrics.probeFailed(),
     })
   }
@@ -63,19 +77,23 @@ export class Upstream {
     this.#probe.start()
   }
 
-  /**
-   * Asks. Rejects with an error of the transport, with {@link ForwardError}, or when `readTimeoutMs` is over or the signal
-   * is aborted.
-   */
-  async ask(query: Query, signal: AbortSignal): Promise<Reply> {
-    const first = this.#transport(query.transport)
-    const reply = await this.#askBy(first, query, signal)
-    const isCut = reply.truncated && first === 'udp' && this.#options.transport === 'udp-first'
-    return isCut ? this.#askBy('tcp', query, signal) : reply
+  /** Asks. It fails with an error of the transport, with {@link ForwardError}, or when `readTimeoutMs` is over. */
+  ask(asked: Asked, { onAnswer, onFailure }: Told): Exchange {
+    const first = this.#transport(asked.query.transport)
+    let current = this.#askBy(first, asked, {
+      onFailure,
+      onAnswer: reply => {
+        const isCut = reply.truncated && first === 'udp' && this.#options.transport === 'udp-first'
+        if (isCut) current = this.#askBy('tcp', asked, { onAnswer, onFailure })
+        else onAnswer(reply)
+      },
+    })
+    return { cancel: () => current.cancel() }
   }
 
   close(): void {
     this.#probe.stop()
+    this.#ports.close()
     this.#streams.close()
   }
 
@@ -85,32 +103,25 @@ export class Upstream {
     return transport === 'client' ? ofClient : transport === 'tcp' ? 'tcp' : 'udp'
   }
 
-  async #askBy(transport: Transport, query: Query, signal: AbortSignal): Promise<Reply> {
-    // Unpredictable (RFC 5452 section 9.2), and another one for each question.
-    const id = randomInt(0x10000)
+  #askBy(transport: Transport, asked: Asked, { onAnswer, onFailure }: Told): Exchange {
     const startMs = this.#clock.monotonic()
-    const accept = (packet: Uint8Array): Reply | undefined => {
-      const answer = readAnswer(packet, id, query)
-      if (answer === undefined || transport === 'tcp' || !isOversize(packet, query)) return answer
-      return { ...answer, truncated: true }
-    }
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(this.#options.readTimeoutMs)])
-    if (transport === 'udp') this.#metrics.connected('udp', false)
-    const reply = await this.#send(transport, encodeQuestion(query, id), accept, limit)
-    const tookMs = this.#clock.monotonic() - startMs
-    this.#patience.observe(tookMs)
-    this.#metrics.answered(reply.rcode, tookMs / 1000)
-    return reply
+    return this.#exchange(transport, {
+      packet: asked.packet,
+      accept: packet => readAnswer(packet, asked, transport),
+      timeoutMs: this.#options.readTimeoutMs,
+      onAnswer: reply => {
+        const tookMs = this.#clock.monotonic() - startMs
+        this.#patience.observe(tookMs)
+        this.#metrics.answered(reply.rcode, tookMs / 1000)
+        onAnswer(reply)
+      },
+      onFailure,
+    })
   }
 
-  #send<T>(
-    transport: Transport,
-    packet: Uint8Array,
-    accept: Accept<T>,
-    signal: AbortSignal,
-  ): Promise<T> {
+  #exchange<T>(transport: Transport, asking: Asking<T>): Exchange {
     return transport === 'udp'
-      ? exchangeUdp({ ...this.#server, ...this.#options }, packet, accept, signal)
-      : this.#streams.exchange(packet, accept, signal)
+      ? this.#ports.exchange(asking)
+      : exchangeByStream(this.#streams, asking)
   }
 }

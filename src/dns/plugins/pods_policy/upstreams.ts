@@ -2,6 +2,7 @@ import type { IpAddress } from '#net/ip.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Query, Reply } from '../../message.ts'
 import { Unanswered } from '../../unanswered.ts'
+import { untilAborted } from '../../until-aborted.ts'
 import type { ForwardMetrics } from '../forward/forward-metrics.ts'
 import { Forwarder } from '../forward/forwarder.ts'
 import { plainForward } from '../forward/options.ts'
@@ -29,7 +30,7 @@ export class Upstreams implements Disposable {
     if (nameservers.length === 0) {
       throw new Unanswered('SERVFAIL', 'neither the Pod nor the node has a nameserver')
     }
-    return this.#forwarderTo(nameservers).ask(query, signal)
+    return untilAborted(this.#forwarderTo(nameservers).ask(query), signal)
   }
 
   [Symbol.dispose](): void {

@@ -1,64 +1,89 @@
 import t from 'tap'
-import { firstWanted, type Try } from '#dns/plugins/forward/hedge.ts'
+import { Hedge } from '#dns/plugins/forward/hedge.ts'
 import { Patience } from '#dns/plugins/forward/patience.ts'
+import { TimerWheel } from '#dns/plugins/forward/timer-wheel.ts'
 
-const never = new AbortController().signal
-const NEVER_MS = 1_000_000
+const NEVER_MS = 9_000
 
-/** Tries that the test ends; `started` has those that were started, with their signals. */
-function tries(patiencesMs: readonly number[]) {
-  const started: { end: (outcome?: string) => void; signal: AbortSignal }[] = []
-  const next = (signal: AbortSignal): Try<string> | undefined => {
-    const patienceMs = patiencesMs[started.length]
-    if (patienceMs === undefined) return undefined
-    const { promise, resolve } = Promise.withResolvers<string | undefined>()
-    started.push({ end: resolve, signal })
-    return { outcome: promise, patienceMs }
-  }
-  return { started, next }
+/** Tries that the test ends; `started` has those that were started, `outcomes` what was decided. */
+function race(patiencesMs: readonly number[]) {
+  const started: { end: (outcome?: string) => void; isCancelled: boolean }[] = []
+  const outcomes: (string | undefined)[] = []
+  const wheel = new TimerWheel(() => performance.now())
+  t.teardown(() => wheel.stop())
+  const hedge = new Hedge<string>({
+    next(onEnd) {
+      const patienceMs = patiencesMs[started.length]
+      if (patienceMs === undefined) return undefined
+      const one = { end: onEnd, isCancelled: false }
+      started.push(one)
+      return {
+        patienceMs,
+        cancel() {
+          one.isCancelled = true
+        },
+      }
+    },
+    onDecided: outcome => outcomes.push(outcome),
+    wheel,
+  })
+  hedge.start()
+  return { started, outcomes, hedge, patienceOver: () => hedge.onDue() }
 }
 
-const turn = () => new Promise(resolve => setTimeout(resolve, 5))
-
 t.test('one that is quick needs no other', async t => {
-  const { started, next } = tries([NEVER_MS, NEVER_MS])
-  const wanted = firstWanted(next, never)
+  const { started, outcomes } = race([NEVER_MS, NEVER_MS])
   started[0]?.end('one')
-  t.equal(await wanted, 'one')
+  t.strictSame(outcomes, ['one'])
   t.equal(started.length, 1)
 })
 
 t.test('one that comes to nothing is followed at once', async t => {
-  const { started, next } = tries([NEVER_MS, NEVER_MS])
-  const wanted = firstWanted(next, never)
+  const { started, outcomes } = race([NEVER_MS, NEVER_MS])
   started[0]?.end()
-  await turn()
   started[1]?.end('two')
-  t.equal(await wanted, 'two')
+  t.strictSame(outcomes, ['two'])
 })
 
-t.test('beside a slow one another is started; who is first wins, the other is aborted', async t => {
-  for (const winner of [0, 1]) {
-    const { started, next } = tries([0, NEVER_MS])
-    const wanted = firstWanted(next, never)
-    await turn()
-    t.equal(started.length, 2)
-    started[winner]?.end(`${winner}`)
-    t.equal(await wanted, `${winner}`)
-    t.equal(started[1 - winner]?.signal.aborted, true)
-  }
-})
+t.test(
+  'beside a slow one another is started; who is first wins, the other is cancelled',
+  async t => {
+    for (const winner of [0, 1]) {
+      const { started, outcomes, patienceOver } = race([NEVER_MS, NEVER_MS])
+      patienceOver()
+      t.equal(started.length, 2)
+      started[winner]?.end(`${winner}`)
+      t.strictSame(outcomes, [`${winner}`])
+      t.strictSame(
+        started.map(({ isCancelled }) => isCancelled),
+        [winner === 1, winner === 0],
+      )
+      started[1 - winner]?.end('too late')
+      t.equal(outcomes.length, 1)
+    }
+  },
+)
 
 t.test('no more than two at a time', async t => {
-  const { started, next } = tries([0, 0, 0])
-  const wanted = firstWanted(next, never)
-  await turn()
+  const { started, outcomes, patienceOver } = race([NEVER_MS, NEVER_MS, NEVER_MS])
+  patienceOver()
+  patienceOver()
   t.equal(started.length, 2)
   started[1]?.end()
-  await turn()
   t.equal(started.length, 3, 'a place is free')
-  for (const { end } of started) end()
-  t.equal(await wanted, undefined, 'all came to nothing')
+  started[0]?.end()
+  t.strictSame(outcomes, [], 'one is under way')
+  started[2]?.end()
+  t.strictSame(outcomes, [undefined], 'all came to nothing')
+})
+
+t.test('without a first one it comes to nothing; cancelled, to nothing at all', async t => {
+  t.strictSame(race([]).outcomes, [undefined])
+  const { started, outcomes, hedge } = race([NEVER_MS])
+  hedge.cancel()
+  started[0]?.end('one')
+  t.equal(started[0]?.isCancelled, true)
+  t.strictSame(outcomes, [])
 })
 
 t.test('patience follows how long a server takes, within bounds', async t => {

@@ -111,14 +111,14 @@ t.test('a forged answer is neither believed nor the end of the wait', async t =>
   }
 })
 
-t.test('the right ID to another question is FORMERR', async t => {
+t.test('over a connection an answer to another question is FORMERR', async t => {
   await using upstream = await FakeUpstream.start(({ message, send }) =>
     send(
       packetOf(message, { question: { name: 'x.', type: 'A', class: 'IN' }, answers: [forged] }),
     ),
   )
   const { ask } = await serve(`forward . ${upstream.address}`)
-  t.match(await ask(), { rcode: 'FORMERR', answers: [] })
+  t.match(await ask({ transport: 'tcp' }), { rcode: 'FORMERR', answers: [] })
 })
 
 t.test('equal questions at the same time are asked once', async t => {

@@ -63,6 +63,7 @@ t.test(
         rotates: false,
         freshUntilMs: Number.POSITIVE_INFINITY,
         ttlEndMs: undefined,
+        eraMark: 0,
         onDrop: () => undefined,
       }
       handles[number] = table.put(raw, entry, { reader, isRight: () => true })

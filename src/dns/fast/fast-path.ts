@@ -84,7 +84,7 @@ export class FastPath {
     this.#question = new RawQuestion(this.seed)
     const entries = gauge(metrics, {
       name: 'nodeplane_dns_fast_path_entries',
-      help: 'Answers that are ready for the workers of the fast path.',
+      help: 'Answers that the workers of the fast path have, some perhaps past their change.',
     })
     const answers = counter(metrics, {
       name: 'nodeplane_dns_fast_path_answers_total',

@@ -1,7 +1,11 @@
 import { randomInt } from 'node:crypto'
 import { familyOf, type IpAddress } from '#net/ip.ts'
 import type { Metrics } from '#runtime/metrics.ts'
+
 import { Pace } from '#runtime/pace.ts'
+
+import { isOfNow } from '../era.ts'
+
 import type { Remember } from '../message.ts'
 import { counter, gauge } from '../metric.ts'
 import type { Exchange, Plugin } from '../plugin.ts'
@@ -11,6 +15,7 @@ import { AnswerTable } from './answer-table.ts'
 import { AskedBefore } from './asked-before.ts'
 import { type AddressOf, ClientRing } from './client-ring.ts'
 import { planEntry } from './entry.ts'
+import { EraCells } from './era-cells.ts'
 import { RawQuestion } from './raw-question.ts'
 import { isSame } from './same-octets.ts'
 import {
@@ -72,6 +77,7 @@ export class FastPath {
   readonly #counts: (Count | undefined)[] = []
   readonly #workers = new Set<Worker>()
   readonly #asked = new AskedBefore()
+  readonly #eras: EraCells
   readonly #scratch = new Uint8Array(MAX_ANSWER_OCTETS)
   readonly #freeListeners = Array.from({ length: MAX_LISTENERS }, (_, number) => number).reverse()
   readonly #countAnswers: (uses: number) => void
@@ -86,11 +92,12 @@ export class FastPath {
     this.#tally = tally
     const memory = createTableMemory(maxOctets)
     this.#table = new AnswerTable(memory)
+    this.#eras = new EraCells(memory.eras)
     this.#reader = new AnswerReader(memory, this.seed)
     this.#question = new RawQuestion(this.seed)
     const entries = gauge(metrics, {
       name: 'nodeplane_dns_fast_path_entries',
-      help: 'Answers that are ready for the workers of the fast path.',
+      help: 'Answers that the workers of the fast path have, some perhaps past their change.',
     })
     const answers = counter(metrics, {
       name: 'nodeplane_dns_fast_path_answers_total',
@@ -147,6 +154,8 @@ export class FastPath {
     if (reply?.remember === undefined || reply.ednsOptions.length > 0) return
     const records = reply.answers.length + reply.authorities.length + reply.additionals.length
     if (records > MAX_RECORDS || reply.remember.forMs <= 0) return
+    const { madeIn } = reply.remember
+    if (madeIn !== undefined && !isOfNow(madeIn)) return
     if (!question.read(packet, 0, packet.length, listener) || !this.#asked.see(question.hash))
       return
     const planned = planEntry(query, reply.remember, question.nameLength)
@@ -170,6 +179,7 @@ export class FastPath {
   /** Takes back every answer: none is given to a packet that comes after this. */
   clear(): void {
     this.#table.clear()
+    this.#eras.clear()
   }
 
   /** Counts what the workers answered since the last time. */
@@ -204,14 +214,21 @@ export class FastPath {
   #keepSizedMark(): void {
     const place = this.#reader.find(this.#question)
     if (place >= 0 && this.#reader.isSized(place)) return
-    const mark = { template: undefined, hasEdns: false, rotates: false, ttlEndMs: undefined }
-    const entry = { ...mark, freshUntilMs: Number.POSITIVE_INFINITY, onDrop: () => undefined }
+    const mark = { template: undefined, hasEdns: false, rotates: false, eraMark: 0 }
+    const entry = {
+      ...mark,
+      ttlEndMs: undefined,
+      freshUntilMs: Number.POSITIVE_INFINITY,
+      onDrop: () => undefined,
+    }
     this.#table.put(this.#question, entry, { reader: this.#reader, isRight: () => true })
   }
 
   #keep(packet: Uint8Array, template: Template, answered: Answered, remember: Remember): void {
     const { exchange, octets } = answered
-    const { forMs, ttlLeftMs, rotates, untilChange } = remember
+    const { forMs, ttlLeftMs, rotates, madeIn, untilChange } = remember
+    const eraMark = this.#eras.mark(madeIn)
+    if (eraMark === undefined) return
     const nowMs = this.#clockMs()
     let unwatch: (() => void) | undefined
     const handle = this.#table.put(
@@ -222,6 +239,7 @@ export class FastPath {
         rotates,
         freshUntilMs: nowMs + forMs,
         ttlEndMs: ttlLeftMs === undefined ? undefined : nowMs + ttlLeftMs,
+        eraMark,
         onDrop: slot => {
           this.#countSlot(slot)
           this.#counts[slot] = undefined
@@ -235,7 +253,7 @@ export class FastPath {
     )
     if (handle === undefined) return
     this.#counts[handle.slot] = this.#counting(answered, remember)
-    unwatch = untilChange?.(() => handle.drop())
+    if (madeIn === undefined) unwatch = untilChange?.(() => handle.drop())
   }
 
   /** Would a worker answer this packet as the chain did? What does not say the truth about itself is not kept. */

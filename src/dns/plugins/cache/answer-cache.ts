@@ -1,4 +1,5 @@
 import type { Clock } from '#runtime/clock.ts'
+import { isOfNow } from '../../era.ts'
 import type { Query, Question, Remember, Reply } from '../../message.ts'
 import { isInZone } from '../../name.ts'
 import { AnswerStore, type Entry, type EntryWatch, lifeLeftMs } from './answer-store.ts'
@@ -83,6 +84,11 @@ export class AnswerCache {
   #find(type: Found['type'], key: string, nowMs: number): Found | undefined {
     const entry = this.#stores[type].get(key)
     if (entry === undefined) return undefined
+    if (entry.madeIn !== undefined && !isOfNow(entry.madeIn)) {
+      this.#stores[type].delete(key)
+      this.#measure()
+      return undefined
+    }
     const leftMs = lifeLeftMs(entry, nowMs)
     const found = { key, entry, type, isDenied: false }
     if (leftMs > 0) return { ...found, stale: false }
@@ -157,7 +163,10 @@ export class AnswerCache {
     if (kind === 'success' && isKeptPositive && !isUsable) return
     const packed = packReply(query.question, reply)
     if (packed === undefined) return
-    const watch = remember?.untilChange && this.#watch(store, key, remember.untilChange)
+    const { madeIn, untilChange } = remember ?? {}
+    if (madeIn !== undefined && !isOfNow(madeIn)) return
+    const watch =
+      madeIn === undefined ? untilChange && this.#watch(store, key, untilChange) : undefined
     // The zone may have changed between the answer and the watch.
     if (
       watch !== undefined &&
@@ -170,7 +179,7 @@ export class AnswerCache {
     if (kind === 'success') denial.delete(key)
     // A failure says nothing of the answer that was there before.
     if (kind === 'denial' && !isKeptPositive) success.delete(key)
-    store.set(key, { kind, packed, isUsable, storedMs: nowMs, ttl, ...uses, watch })
+    store.set(key, { kind, packed, isUsable, storedMs: nowMs, ttl, ...uses, watch, madeIn })
     this.#measure()
   }
 

@@ -99,12 +99,13 @@ class CachedHandler {
     const { cache, clock, metrics, options } = this.#parts
     const { entry, type } = found
     const leftMs = lifeLeftMs(entry, clock.monotonic())
-    const { watch } = entry
+    const { watch, madeIn } = entry
     return {
       again: query => cache.replyTo(query, found),
       forMs: leftMs - (options.prefetch?.share ?? 0) * entry.ttl * 1000,
       ttlLeftMs: options.keepTtl ? undefined : leftMs,
       rotates: false,
+      madeIn,
       untilChange:
         watch &&
         (forget => {

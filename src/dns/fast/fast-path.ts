@@ -13,13 +13,12 @@ import type { Tally } from '../top/asked-most.ts'
 import { AnswerReader } from './answer-reader.ts'
 import { AnswerTable } from './answer-table.ts'
 import { AskedBefore } from './asked-before.ts'
-import { type AddressOf, ClientRing } from './client-ring.ts'
+import type { AddressOf } from './client-ring.ts'
 import { planEntry } from './entry.ts'
 import { EraCells } from './era-cells.ts'
 import { RawQuestion } from './raw-question.ts'
 import { isSame } from './same-octets.ts'
 import {
-  COUNTERS_PER_SLOT,
   createTableMemory,
   MAX_ANSWER_OCTETS,
   sharedClockMs,
@@ -27,7 +26,7 @@ import {
   type TableMemory,
 } from './table-memory.ts'
 import type { Template } from './template.ts'
-import { UseCounters } from './use-counters.ts'
+import { type Count, type WorkerBook, WorkerCounts } from './worker-counts.ts'
 
 /** An answer that the chain gave, and who is told of it. */
 export type Answered = {
@@ -44,15 +43,6 @@ export type FastPathOptions = {
   readonly tally?: Tally | undefined
   /** {@link sharedClockMs}; tests hold it. */
   readonly clockMs?: () => number
-}
-
-type Worker = {
-  readonly counters: UseCounters
-  readonly clients: ClientRing
-  readonly addressOf: AddressOf
-  readonly seen: Uint32Array
-  seenBusyMs: number
-  seenTotal: number
 }
 
 /** Answers of more records go the slow way: making them ready would take the main thread too long. */
@@ -75,16 +65,13 @@ export class FastPath {
   readonly #reader: AnswerReader
   readonly #question: RawQuestion
   readonly #counts: (Count | undefined)[] = []
-  readonly #workers = new Set<Worker>()
+  readonly #workers = new WorkerCounts()
   readonly #asked = new AskedBefore()
   readonly #eras: EraCells
   readonly #scratch = new Uint8Array(MAX_ANSWER_OCTETS)
   readonly #freeListeners = Array.from({ length: MAX_LISTENERS }, (_, number) => number).reverse()
   readonly #countAnswers: (uses: number) => void
   readonly #tally: Tally | undefined
-  /** Of one use, as last seen. */
-  #meanSeconds = 0
-
   readonly #clockMs: () => number
 
   constructor({ maxOctets, metrics, tally, clockMs = sharedClockMs }: FastPathOptions) {
@@ -130,19 +117,16 @@ export class FastPath {
   /** What one more worker counts by, until it is removed. @param addressOf reads whom it answered. */
   addWorker(
     addressOf: AddressOf,
-  ): Pick<Worker, 'counters' | 'clients'> & { readonly remove: () => void } {
-    const counters = UseCounters.forSlots(slotsOf(this.memory))
-    const seen = new Uint32Array(counters.uses.length)
-    const clients = new ClientRing()
-    const worker: Worker = { counters, clients, addressOf, seen, seenBusyMs: 0, seenTotal: 0 }
-    this.#workers.add(worker)
+  ): Pick<WorkerBook, 'counters' | 'clients'> & { readonly remove: () => void } {
+    const worker = this.#workers.open(slotsOf(this.memory), addressOf)
+    const { counters, clients } = worker
     return {
       counters,
       clients,
       remove: () => {
         this.countUses()
         this.#countClients(worker)
-        this.#workers.delete(worker)
+        this.#workers.close(worker)
       },
     }
   }
@@ -184,15 +168,15 @@ export class FastPath {
 
   /** Counts what the workers answered since the last time. */
   countUses(): void {
-    this.#measureMean()
+    this.#workers.measureMean()
     for (const slot of this.#table.slots()) this.#countSlot(slot)
   }
 
   /** The same, a few at a time, so that others get their turn; and whom they answered. */
   async countAll(): Promise<void> {
-    for (const worker of this.#workers) this.#countClients(worker)
+    for (const worker of this.#workers.books()) this.#countClients(worker)
     const pace = new Pace()
-    this.#measureMean()
+    this.#workers.measureMean()
     // The table changes meanwhile.
     const slots = Array.from(this.#table.slots())
     for (const slot of slots) {
@@ -201,7 +185,7 @@ export class FastPath {
     }
   }
 
-  #countClients({ clients, addressOf }: Worker): void {
+  #countClients({ clients, addressOf }: WorkerBook): void {
     for (const { address, answers } of clients.drain(addressOf))
       this.#tally?.cameFrom(address, answers)
   }
@@ -274,7 +258,7 @@ export class FastPath {
     return (uses, family) => {
       const client = { ...exchange.query.client, address: anyAddress[family] }
       const query = { ...exchange.query, client }
-      const same = { ...exchange, query, durationSeconds: this.#meanSeconds }
+      const same = { ...exchange, query, durationSeconds: this.#workers.meanSeconds }
       for (const plugin of plugins) plugin.observe?.(same, uses)
       counted?.(uses)
       this.#countAnswers(uses)
@@ -283,35 +267,6 @@ export class FastPath {
   }
 
   #countSlot(slot: number): void {
-    const count = this.#counts[slot]
-    for (const { counters, seen } of this.#workers) {
-      for (const [offset, family] of families) {
-        const at = slot * COUNTERS_PER_SLOT + offset
-        const uses = Atomics.load(counters.uses, at)
-        const more = (uses - (seen[at] as number)) >>> 0
-        seen[at] = uses
-        if (more > 0) count?.(more, family)
-      }
-    }
-  }
-
-  /** Workers measure batches, not queries: each use is taken to have lasted as long as the mean of its time. */
-  #measureMean(): void {
-    let ms = 0
-    let uses = 0
-    for (const worker of this.#workers) {
-      ms += worker.counters.busyMs - worker.seenBusyMs
-      worker.seenBusyMs = worker.counters.busyMs
-      uses += worker.counters.total - worker.seenTotal
-      worker.seenTotal = worker.counters.total
-    }
-    if (uses > 0) this.#meanSeconds = ms / uses / 1000
+    this.#workers.read(slot, this.#counts[slot])
   }
 }
-
-type Count = (uses: number, family: 4 | 6) => void
-
-const families = [
-  [0, 4],
-  [1, 6],
-] as const

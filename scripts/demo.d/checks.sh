@@ -112,6 +112,21 @@ check_pod_network() {
   check 'node to pod of the other node' "^web-a sees 192\.0\.2\.20$" in_ns node-b curl -sS -m 5 "http://${pod_ip[web-a]}:8080/"
 }
 
+# nodeplane_on NODE COMMAND…: asks the agent of that node.
+nodeplane_on() {
+  local node=$1
+  shift
+  in_ns "$node" "$root/dist/nodeplane" "$@" --socket "$state/$node/agent.sock"
+}
+
+check_answers_why() {
+  section 'Questions to the agent'
+  check 'the node is well' '^OK +node node-a, ' nodeplane_on node-a status
+  check 'why a Service does not answer' '^CAUSE: Service shop/empty has no endpoints' nodeplane_on node-a why shop/empty
+  check 'and one that does' '^OK: nothing wrong found' nodeplane_on node-a why shop/web
+  check 'the kernel has what it should have' '^proxy: no difference$' nodeplane_on node-a diff
+}
+
 web_is_only_b() { [ "$(answered_by client http://web/ 10)" = web-b ]; }
 
 check_changes() {
@@ -143,6 +158,7 @@ run_checks() {
   check_names
   check_resolv_confs
   check_pod_network
+  check_answers_why
   check_changes
   printf '\n%d checks, %d failed\n' "$number" "$failed"
   [ "$failed" = 0 ]

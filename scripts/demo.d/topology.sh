@@ -126,6 +126,7 @@ cluster: { manifests: $state/manifests }
 proxy: { config: $root/scripts/demo.d/config/kube-proxy.yaml }
 dns: { corefile: $root/scripts/demo.d/config/Corefile }
 routes: { mode: auto, mtuFile: $state/$node/mtu }
+socket: $state/$node/agent.sock
 log: { level: info }
 YAML
   in_ns "$node" "$root/dist/nodeplane" agent --config "$state/$node/agent.yaml" 2>"$state/$node/agent.log" &

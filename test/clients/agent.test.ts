@@ -3,6 +3,7 @@ import { rename } from 'node:fs/promises'
 import t from 'tap'
 import { AgentNode, corefile } from '../helper/agent-node.ts'
 import { AgentProcess } from '../helper/agent-process.ts'
+import { MAIN } from '../helper/build.ts'
 import { eventually } from '../helper/eventually.ts'
 
 const node = await AgentNode.create(t.testdir())
@@ -73,8 +74,7 @@ t.test('the log is JSON where stderr is no terminal', async t => {
 
 t.test('the log is for people where stderr is a terminal', async t => {
   const quoted = (words: readonly string[]) => words.map(word => `'${word}'`).join(' ')
-  const main = new URL('../../src/main.ts', import.meta.url).pathname
-  const command = quoted([process.execPath, main, 'agent', '--config', config])
+  const command = quoted([process.execPath, MAIN, 'agent', '--config', config])
   const child = node.net.node.spawn('script', ['-qefc', `exec ${command}`, '/dev/null'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
@@ -176,8 +176,7 @@ t.test('the node tells about itself, to root by a socket and to local browsers',
 t.test('commands show the node: status, services, one service, counters', async t => {
   await using _agent = await AgentProcess.start(node.net.node, { config })
   const nodeplane = async (...words: string[]) => {
-    const main = new URL('../../src/main.ts', import.meta.url).pathname
-    return (await node.net.node.exec(process.execPath, [main, ...words])).stdout
+    return (await node.net.node.exec(process.execPath, [MAIN, ...words])).stdout
   }
   const status = await nodeplane('status')
   t.match(status, /^OK {2}node node-a, nodeplane \S+, up \d+s, \d+ MiB$/m)

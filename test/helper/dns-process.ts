@@ -5,9 +5,8 @@ import { writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { type ExecResult, exec } from '../../src/linux/exec.ts'
+import { MAIN } from './build.ts'
 import { eventually } from './eventually.ts'
-
-const main = join(import.meta.dirname, '../../src/main.ts')
 
 type StartOptions = {
   readonly args?: readonly string[]
@@ -34,7 +33,7 @@ export class DnsProcess implements AsyncDisposable {
 
   /** Starts the command with these arguments; it may end at once. */
   static spawn({ args = [], env = {}, stdin, cwd }: StartOptions): DnsProcess {
-    const child = spawn(process.execPath, [main, 'dns', ...args], {
+    const child = spawn(process.execPath, [MAIN, 'dns', ...args], {
       cwd,
       env: { ...process.env, ...env },
     })

@@ -69,7 +69,7 @@ export class ProxyProcess {
   }
 
   /** Until everything is in the kernel; of all families, or of these. */
-  async programmed(families = this.#families, limitMs = 10_000): Promise<void> {
+  async programmed(families = this.#families, limitMs = 30_000): Promise<void> {
     await eventually(
       'the rules to be programmed',
       () => families.every(family => (this.#programmed.get(family) ?? -1) >= this.#revision),

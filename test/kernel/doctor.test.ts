@@ -10,10 +10,9 @@ import { listLinks } from '#linux/netlink/link.ts'
 import { NetlinkSocket } from '#linux/netlink/socket.ts'
 import { AgentNode } from '../helper/agent-node.ts'
 import { AgentProcess } from '../helper/agent-process.ts'
+import { MAIN } from '../helper/build.ts'
 import { eventually } from '../helper/eventually.ts'
 import type { TestNamespace } from '../helper/namespace.ts'
-
-const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
 
 type Found = {
   readonly id: string

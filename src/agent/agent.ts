@@ -1,3 +1,4 @@
+import type { RequestOutcome } from '#cluster/api/client.ts'
 import type { Kind } from '#cluster/objects.ts'
 import type { Connection } from '#cluster/open-source.ts'
 import type { Wanted } from '#cluster/source.ts'
@@ -10,17 +11,25 @@ import { metricsRoute, startHttpServer, startHttpSocket } from '#runtime/http-se
 import type { Logger } from '#runtime/log.ts'
 import { createMetrics, type Metrics } from '#runtime/metrics.ts'
 import { type Part, runTogether, untilAborted } from '#runtime/run-together.ts'
+import { type AnnounceConfig, Announcer } from './announce/announcer.ts'
 import { AgentCluster } from './cluster.ts'
+import { Prober } from './health/prober.ts'
 import { Incidents } from './incidents.ts'
 import { pageRoutes } from './page/page-routes.ts'
-import { CniPart, type CniPartConfig } from './parts/cni.ts'
-import { DnsPart, type DnsPartConfig } from './parts/dns.ts'
-import type { AgentContext, AgentPart } from './parts/part.ts'
-import { ProxyPart } from './parts/proxy.ts'
-import { RoutesPart } from './parts/routes.ts'
-import { type ReadinessCheck, readinessRoute, reasonInLine } from './readiness.ts'
+import { inOrder, type Parts, partsOf } from './parts/all.ts'
+import type { CniPartConfig } from './parts/cni.ts'
+import type { DnsPartConfig } from './parts/dns.ts'
+import type { PartName } from './parts/part.ts'
+import { livenessRoute, type ReadinessCheck, readinessRoute, reasonInLine } from './readiness.ts'
+import {
+  SnapshotKeeper,
+  type SnapshotKeeperOptions,
+  type SnapshotSettings,
+} from './snapshot/keeper.ts'
+import { SourceWitness } from './snapshot/witness.ts'
 import { forLocalBrowsers, type Views, viewRoutes } from './view/serve.ts'
-import { agentViews } from './view/views.ts'
+import { agentViews, type ClusterSeen } from './view/views.ts'
+import type { AskWhy } from './view/why.ts'
 
 export type AgentOptions = {
   readonly nodeName: string
@@ -35,11 +44,17 @@ export type AgentOptions = {
   readonly cni: CniPartConfig | undefined
   /** undefined: the routes to other nodes are somebody else's. */
   readonly routes: RoutesConfig | undefined
+  /** Who is told that the node is ready. */
+  readonly announce: AnnounceConfig
+  /** undefined: nothing is kept for a start without the API server. */
+  readonly snapshot: SnapshotSettings | undefined
   readonly http: { readonly host: string; readonly port: number }
   /** Path of the unix socket by which commands see the node; for root alone. */
   readonly socket: string
   /** Where the same is for browsers; undefined: nowhere. */
   readonly status: { readonly host: string; readonly port: number } | undefined
+  /** Answers the `why` of the status page; undefined: it says what to type. */
+  readonly why?: AskWhy | undefined
   readonly log: Logger
   /** CoreDNS's log on stdout. */
   readonly lines: LineLog
@@ -56,8 +71,10 @@ export async function runAgent(options: AgentOptions, stop: AbortSignal): Promis
   const metrics = createMetrics()
   const agent = new Agent(options, metrics)
   await using server = await startHttpServer(http, {
-    '/livez': () => ({ status: 200, body: 'ok\n' }),
+    '/livez': livenessRoute(() => agent.stuck()),
     '/readyz': readinessRoute(agent.checks),
+    // The name from before there were two (Kubernetes: "API health endpoints").
+    '/healthz': readinessRoute(agent.checks),
     '/metrics': metricsRoute(metrics),
   })
   log.info({ host: server.host, port: server.port }, 'health and metrics')
@@ -78,6 +95,10 @@ class Agent {
   readonly #failure = Promise.withResolvers<never>()
   readonly #cluster: AgentCluster
   readonly #parts: Parts
+  readonly #prober: Prober
+  readonly #announcer: Announcer
+  readonly #snapshot: SnapshotKeeper | undefined
+  readonly #witness: SourceWitness
   readonly #metrics: Metrics
   readonly #incidents: Incidents
 
@@ -88,21 +109,52 @@ class Agent {
       this.#failure.reject(new Error('the source of cluster objects ended', { cause: error }))
     this.#failure.promise.catch(() => undefined)
     const store = this.#store
-    this.#cluster = new AgentCluster({ connection, store, log, onFailure }, this.#sources.signal)
-    const whyNotReady = () => reasonInLine(this.checks.filter(({ part }) => part !== 'cni'))
+    const witness = new SourceWitness(store, systemClock)
+    this.#witness = witness
+    this.#snapshot = snapshotKeeper(options, { store, witness, metrics })
+    const isStale = () => this.#snapshot?.isStale() ?? false
+    const onRequest = (outcome: RequestOutcome) => witness.requested(outcome)
+    this.#cluster = new AgentCluster(
+      { connection, store: witness, log, onRequest, isStale, onFailure },
+      this.#sources.signal,
+    )
     this.#metrics = metrics
     const incidents = new Incidents(systemClock, metrics)
     this.#incidents = incidents
     const context = { ...options, store, cluster: this.#cluster, metrics, incidents }
-    this.#parts = partsOf(options, context, whyNotReady)
+    this.#parts = partsOf(options, context, part => this.#whyNotBefore(part))
+    const whyNotReady = () => reasonInLine(this.#ownChecks)
+    const { announce, nodeName } = options
+    const told = { ...announce, nodeName, connection, store, whyNotReady, clock: systemClock, log }
+    this.#announcer = new Announcer(told)
+    const onTrouble = (part: PartName, message: string) => incidents.begin({ part, message })
+    const parts = inOrder(this.#parts)
+    this.#prober = new Prober({ parts, clock: systemClock, log, metrics, onTrouble })
   }
 
   /** What must hold for the node to be ready; complete from the start, so that nothing is ready by being unknown. */
   get checks(): readonly ReadinessCheck[] {
+    const whyNotTold = () => this.#announcer.whyNot()
+    return this.#ownChecks.map(check =>
+      check.part === 'cni' ? { ...check, whyNot: () => check.whyNot() ?? whyNotTold() } : check,
+    )
+  }
+
+  /** What must hold before anybody is told. */
+  get #ownChecks(): readonly ReadinessCheck[] {
     return [
-      { part: 'cluster', whyNot: () => this.#whyNotListed() },
-      ...inOrder(this.#parts).map(part => ({ part: part.name, whyNot: () => part.whyNot() })),
+      { part: 'cluster', whyNot: () => this.#whyNotListed(), note: () => this.#ageNote() },
+      ...inOrder(this.#parts).map(part => ({
+        part: part.name,
+        whyNot: () => part.whyNot() ?? this.#prober.whyNot(part),
+        note: () => this.#prober.skipped(part),
+      })),
     ]
+  }
+
+  /** The parts that hang. */
+  stuck(): readonly string[] {
+    return this.#prober.stuck()
   }
 
   /** What it tells, until `stop` is aborted. */
@@ -110,8 +162,9 @@ class Agent {
     const { proxy, dns, cni, routes } = this.#parts
     return agentViews({
       node: this.#options.nodeName,
-      origin: () => this.#cluster.origin,
-      kinds: () => this.#cluster.kinds,
+      cluster: () => this.#clusterSeen(),
+      nodePods: () => this.#cluster.nodePods,
+      why: this.#options.why,
       checks: () => this.checks,
       store: this.#store,
       metrics: this.#metrics,
@@ -137,6 +190,9 @@ class Agent {
                 part.run(signal),
           ),
           ...(configWatch === undefined ? [] : [configWatch]),
+          signal => this.#prober.run(signal),
+          signal => this.#announcer.run(signal),
+          async signal => this.#snapshot?.run(() => this.#cluster.reading, signal),
           async signal => {
             await Promise.race([this.#failure.promise, untilAborted(signal)])
           },
@@ -151,8 +207,39 @@ class Agent {
   /** What all parts want. Routes want every Node, which the proxy's own Node is among. */
   #wanted(): Wanted {
     const all = inOrder(this.#parts).map(({ wanted }) => wanted)
-    const { routes } = this.#options
-    return Object.assign({}, ...all, routes === undefined ? {} : { Node: {} }) as Wanted
+    const { routes, announce, nodeName } = this.#options
+    const { install, readyTaint } = announce
+    const needsOwn = readyTaint !== undefined || install !== undefined
+    const own = needsOwn ? { Node: { fieldSelector: `metadata.name=${nodeName}` } } : {}
+    return Object.assign(own, ...all, routes === undefined ? {} : { Node: {} }) as Wanted
+  }
+
+  #clusterSeen(): ClusterSeen {
+    const { origin, wanted } = this.#cluster.reading
+    const ageMs = this.#snapshot?.ageMs()
+    return {
+      origin,
+      kinds: Object.keys(wanted) as readonly Kind[],
+      lastHeardMs: this.#witness.silentSinceMs,
+      staleSinceMs: ageMs === undefined ? undefined : systemClock.now() - ageMs,
+    }
+  }
+
+  /** Why what `part` stands on does not stand yet. */
+  #whyNotBefore(part: PartName): string | undefined {
+    const { checks } = this
+    return reasonInLine(
+      checks.slice(
+        0,
+        checks.findIndex(check => check.part === part),
+      ),
+    )
+  }
+
+  #ageNote(): string | undefined {
+    const ageMs = this.#snapshot?.ageMs()
+    if (ageMs === undefined) return undefined
+    return `from a snapshot, ${Math.round(ageMs / 1000)} s old: the API server does not answer`
   }
 
   #whyNotListed(): string | undefined {
@@ -162,26 +249,12 @@ class Agent {
   }
 }
 
-type Parts = ReturnType<typeof partsOf>
-
-/** The parts that the configuration names. */
-function partsOf(
-  { proxy, dns, cni, routes }: AgentOptions,
-  context: AgentContext,
-  whyNotReady: () => string | undefined,
-) {
-  const proxyPart = proxy && new ProxyPart(proxy, context)
-  const cniPart = cni && new CniPart(cni, context, whyNotReady)
-  const reader = proxyPart?.published() ?? context.store
-  const attached = cniPart && (() => cniPart.pods)
-  return {
-    routes: routes && new RoutesPart(routes, context),
-    proxy: proxyPart,
-    dns: dns && new DnsPart(dns, context, { reader, attached }),
-    cni: cniPart,
-  }
+/** Only of an API server: manifests are on the node's disk as it is. */
+function snapshotKeeper(
+  { snapshot, connection, nodeName, log }: AgentOptions,
+  context: Pick<SnapshotKeeperOptions, 'store' | 'witness' | 'metrics'>,
+): SnapshotKeeper | undefined {
+  if (snapshot === undefined || connection.manifests !== undefined) return undefined
+  const own = { nodeName, clock: systemClock, log: log.child({ component: 'snapshot' }) }
+  return new SnapshotKeeper({ ...snapshot, ...own, ...context })
 }
-
-/** In the order in which a node needs them. */
-const inOrder = ({ routes, proxy, dns, cni }: Parts): readonly AgentPart[] =>
-  [routes, proxy, dns, cni].filter(part => part !== undefined)

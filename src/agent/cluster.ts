@@ -1,10 +1,11 @@
+import type { RequestOutcome } from '#cluster/api/client.ts'
 import type { Kind } from '#cluster/objects.ts'
 import { type Connection, openSource } from '#cluster/open-source.ts'
 import { SelectedKeys } from '#cluster/selected-keys.ts'
 import { selectedReader } from '#cluster/selected-reader.ts'
-import type { Wanted } from '#cluster/source.ts'
+import type { Selection, Wanted } from '#cluster/source.ts'
 import { SourcePool } from '#cluster/source-pool.ts'
-import type { Store, StoreReader } from '#cluster/store.ts'
+import type { StoreReader, StoreWriter } from '#cluster/store.ts'
 import type { ClusterAccess, LocalPods } from '#dns/plugin.ts'
 import { ConfigError } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
@@ -12,8 +13,12 @@ import { NodePods } from './node-pods.ts'
 
 type AgentClusterOptions = {
   readonly connection: Connection
-  readonly store: Store
+  readonly store: StoreWriter
   readonly log: Logger
+  /** Told of every request to an API server. */
+  readonly onRequest: (outcome: RequestOutcome) => void
+  /** Is what is in the store from an earlier time, and not confirmed since? */
+  readonly isStale: () => boolean
   /** A source ended though nobody stopped it. */
   readonly onFailure: (error: unknown) => void
 }
@@ -22,11 +27,12 @@ type AgentClusterOptions = {
 export class AgentCluster {
   readonly #options: AgentClusterOptions
   readonly #signal: AbortSignal
-  readonly #watched = new Set<Kind>()
+  readonly #watched = new Map<Kind, Selection | undefined>()
   /** Which objects labels select, for the configurations of DNS that say so. */
   readonly #selections: SourcePool<'the cluster', SelectedKeys>
   #origin = ''
   #nodePods: Promise<NodePods> | undefined
+  #listedPods: NodePods | undefined
 
   constructor(options: AgentClusterOptions, signal: AbortSignal) {
     this.#options = options
@@ -39,14 +45,9 @@ export class AgentCluster {
     })
   }
 
-  /** Where objects come from: a URL or a path; empty before the first is asked for. */
-  get origin(): string {
-    return this.#origin
-  }
-
-  /** The kinds that are read. */
-  get kinds(): readonly Kind[] {
-    return [...this.#watched]
+  /** What is read, and from where: a URL or a path, empty before anything is asked for. */
+  get reading(): { readonly origin: string; readonly wanted: Wanted } {
+    return { origin: this.#origin, wanted: Object.fromEntries(this.#watched) as Wanted }
   }
 
   /**
@@ -56,9 +57,10 @@ export class AgentCluster {
   async watch(wanted: Wanted): Promise<void> {
     const missing = Object.entries(wanted).filter(([kind]) => !this.#watched.has(kind as Kind))
     if (missing.length === 0) return
-    for (const [kind] of missing) this.#watched.add(kind as Kind)
-    const { connection, store, log, onFailure } = this.#options
-    const source = await openSource(connection, { wanted: Object.fromEntries(missing), log }).catch(
+    for (const [kind, selection] of missing) this.#watched.set(kind as Kind, selection)
+    const { connection, store, log, onRequest, onFailure } = this.#options
+    const wantedNow = Object.fromEntries(missing)
+    const source = await openSource(connection, { wanted: wantedNow, log, onRequest }).catch(
       error => {
         throw asProblemOf('cluster', error)
       },
@@ -70,10 +72,20 @@ export class AgentCluster {
     })
   }
 
+  /** The Pods of the node, once {@link podsOf} was called and they are listed. */
+  get nodePods(): StoreReader | undefined {
+    return this.#listedPods?.store.isSynced('Pod') === true ? this.#listedPods.store : undefined
+  }
+
   /** The Pods of the node, read from the first call on. @throws {ConfigError} the connection makes no sense. */
   podsOf(nodeName: string): Promise<NodePods> {
     const { connection, log, onFailure } = this.#options
-    this.#nodePods ??= NodePods.watch({ connection, nodeName, log, onFailure }, this.#signal)
+    this.#nodePods ??= NodePods.watch({ connection, nodeName, log, onFailure }, this.#signal).then(
+      pods => {
+        this.#listedPods = pods
+        return pods
+      },
+    )
     return this.#nodePods
   }
 
@@ -87,12 +99,13 @@ export class AgentCluster {
     ): ClusterAccess => ({
       localPods,
       open: async (_connection, wanted) => {
+        const seen = { ...asPlain(reader), isStale: this.#options.isStale }
         const { shared, selected } = splitByLabels(wanted)
         await this.watch(shared)
         const kinds = new Set(Object.keys(selected) as Kind[])
-        if (kinds.size === 0) return reader
+        if (kinds.size === 0) return seen
         const keys = await selections.open('the cluster', selected)
-        return selectedReader(reader, { kinds, keys })
+        return selectedReader(seen, { kinds, keys })
       },
     })
     const lease = () => {
@@ -119,6 +132,14 @@ function splitByLabels(wanted: Wanted): { readonly shared: Wanted; readonly sele
     selected: Object.fromEntries(selected),
   }
 }
+
+/** The reader as an object of its own, which can be added to. */
+const asPlain = (reader: StoreReader): StoreReader => ({
+  get: (kind, key) => reader.get(kind, key),
+  list: kind => reader.list(kind),
+  isSynced: kind => reader.isSynced(kind),
+  feed: kinds => reader.feed(kinds),
+})
 
 /** Configuration problems that name neither file nor field are of this field. */
 function asProblemOf(field: string, error: unknown): unknown {

@@ -4,6 +4,7 @@ import { DEFAULT_FAST_PATH_WORKERS, MAX_FAST_PATH_WORKERS } from '#dns/server/fa
 import { isLoopback, parseIp } from '#net/ip.ts'
 import { routesSchema } from '#routes/config.ts'
 import { parseConfig } from '#runtime/config-file.ts'
+import { parseDuration } from '#runtime/duration.ts'
 import { ConfigError, type ConfigProblem } from '#runtime/error.ts'
 import { logLevels } from '#runtime/log.ts'
 import { DEFAULT_AGENT_SOCKET } from './view/client.ts'
@@ -39,6 +40,44 @@ const kubeletDnsSchema = z.strictObject({
   clusterDNS: z.array(ipAddress).default([]),
   clusterDomain: z.string().default(''),
   resolvConf: z.string().default('/etc/resolv.conf'),
+})
+
+/** As the options of `nodeplane cni install`. */
+const cniInstallSchema = z.strictObject({
+  binDir: absolutePath.default('/opt/cni/bin'),
+  confDir: absolutePath.default('/etc/cni/net.d'),
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*\.conflist$/, 'must be a file name that ends in .conflist')
+    .default('10-nodeplane.conflist'),
+  /** A file, or the network list itself; without it one is made of the Node's podCIDRs. */
+  conflist: z.union([path, z.record(z.string(), z.unknown())]).optional(),
+  /** The folder of the executables; without it that of this build. */
+  from: absolutePath.optional(),
+  replace: z.boolean().default(false),
+})
+
+/** A label key (Kubernetes: "Labels and Selectors", syntax); taints have the same. */
+const taintKey = z
+  .string()
+  .regex(
+    /^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$/,
+    'must be the key of a taint, like example.org/not-ready',
+  )
+
+/** Milliseconds of a text like 30s. */
+const duration = (least: string) =>
+  z
+    .string()
+    .transform(text => parseDuration(text) ?? Number.NaN)
+    .refine(ms => ms >= (parseDuration(least) ?? 0), `must be a duration of at least ${least}`)
+
+const snapshotSchema = z.strictObject({
+  file: absolutePath.default('/var/lib/nodeplane/snapshot/cluster'),
+  maxAge: duration('1m').prefault('24h'),
+  wait: duration('0s').prefault('5s'),
+  interval: duration('1s').prefault('30s'),
+  maxMegabytes: z.number().min(1).max(1024).default(64),
 })
 
 const schema = z.strictObject({
@@ -78,10 +117,13 @@ const schema = z.strictObject({
         stateDir: absolutePath.default('/run/nodeplane/pods'),
         journalDir: absolutePath.default('/var/lib/nodeplane/cni'),
         podDNS: kubeletDnsSchema.optional(),
+        install: cniInstallSchema.optional(),
       }),
     ])
     .default(false),
   routes: z.union([z.literal(false), routesSchema]).default(false),
+  readyTaint: taintKey.optional(),
+  snapshot: z.union([z.literal(false), snapshotSchema]).prefault({}),
   http: z.strictObject({ address: addressSchema.default(DEFAULT_HTTP_ADDRESS) }).prefault({}),
   socket: absolutePath.default(DEFAULT_AGENT_SOCKET),
   status: z
@@ -111,6 +153,10 @@ export function parseAgentConfig(text: string, file: string): AgentConfig {
       { file, message: 'proxy, dns, cni and routes are all false: there is nothing to run' },
     ])
   }
+  if (value.readyTaint !== undefined && cluster.manifests !== undefined) {
+    const message = 'needs an API server to take it away from, and cluster.manifests names none'
+    throw new ConfigError([{ file, field: 'readyTaint', message }])
+  }
   const absolute = (relative: string) =>
     isAbsolute(relative) ? relative : resolve(dirname(file), relative)
   return {
@@ -123,7 +169,17 @@ export function parseAgentConfig(text: string, file: string): AgentConfig {
     proxy:
       proxy === false || proxy.config === undefined ? proxy : { config: absolute(proxy.config) },
     dns: dns === false ? dns : { ...dns, corefile: absolute(dns.corefile) },
+    cni: cni === false ? cni : withAbsoluteConflist(cni, absolute),
   }
+}
+
+function withAbsoluteConflist(
+  cni: Exclude<AgentConfig['cni'], false>,
+  absolute: (path: string) => string,
+): AgentConfig['cni'] {
+  const { install } = cni
+  if (typeof install?.conflist !== 'string') return cni
+  return { ...cni, install: { ...install, conflist: absolute(install.conflist) } }
 }
 
 const explainUnknown = (problem: ConfigProblem): ConfigProblem => ({

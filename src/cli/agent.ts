@@ -3,8 +3,12 @@ import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { Command } from 'commander'
 import { runAgent } from '#agent/agent.ts'
+import type { CniInstallConfig } from '#agent/announce/install-cni.ts'
 import { type AgentConfig, type KubeletDnsConfig, parseAgentConfig } from '#agent/config.ts'
+import type { AskWhy } from '#agent/view/why.ts'
+import { whyNoConflist } from '#cni/install/conflist.ts'
 import { createLineLog } from '#dns/line-log.ts'
+import { ExecError, exec } from '#linux/exec.ts'
 import { parseIp } from '#net/ip.ts'
 import { configFromFile, configFromFlags, type LoadedConfig } from '#proxy/config/load.ts'
 import { nodeNameFrom } from '#proxy/config/to-settings.ts'
@@ -38,7 +42,10 @@ export function run(args: readonly string[], io: CommandIo): Promise<number> {
         dns: config.dns === false ? undefined : dnsOptions(config.dns),
         cni: config.cni === false ? undefined : cniOptions(config.cni),
         routes: config.routes === false ? undefined : config.routes,
+        announce: { install: await cniInstallOf(config), readyTaint: config.readyTaint },
+        snapshot: config.snapshot === false ? undefined : snapshotOptions(config.snapshot),
         http: splitAddress(config.http.address),
+        why: askWhy(file),
         socket: config.socket,
         status: config.status === false ? undefined : splitAddress(config.status.address),
         log,
@@ -70,12 +77,12 @@ function configFileOf({ config }: Options): string {
   throw new ConfigError([{ field: '--config', message: 'is missing: the agent needs one' }])
 }
 
-type LoadedProxy = LoadedConfig & {
+export type LoadedProxy = LoadedConfig & {
   /** How to follow the file, when there was one. */
   readonly watch?: Omit<ConfigWatch, 'config' | 'log'>
 }
 
-async function loadProxyConfig({ proxy }: AgentConfig): Promise<LoadedProxy | undefined> {
+export async function loadProxyConfig({ proxy }: AgentConfig): Promise<LoadedProxy | undefined> {
   if (proxy === false) return undefined
   const { config: file } = proxy
   if (file === undefined) return configFromFlags([])
@@ -84,12 +91,27 @@ async function loadProxyConfig({ proxy }: AgentConfig): Promise<LoadedProxy | un
   return { ...read(text), watch: { file, text, read: text => read(text).config } }
 }
 
+/** A process of its own: a walk reads much, and the node's packets and names must not wait for it. */
+const askWhy =
+  (config: string): AskWhy =>
+  async (target, signal) => {
+    const args = [...process.execArgv, process.argv[1] ?? '', 'why', target, '--config', config]
+    try {
+      return (await exec(process.execPath, args, { signal, maxOutputBytes: 1024 * 1024 })).stdout
+    } catch (error) {
+      // 1: a cause was found; else what it says of itself.
+      if (error instanceof ExecError && error.exitCode !== undefined)
+        return error.stdout || error.stderr
+      throw error
+    }
+  }
+
 const watchPart =
   (watch: ConfigWatch): Part =>
   signal =>
     refuseChange(watch, signal)
 
-async function readConfig(path: string, field: string): Promise<string> {
+export async function readConfig(path: string, field: string): Promise<string> {
   try {
     return await readFile(path, 'utf8')
   } catch (cause) {
@@ -99,7 +121,7 @@ async function readConfig(path: string, field: string): Promise<string> {
 }
 
 /** The agent's own setting, then the KubeProxyConfiguration's, then the downward API's, then the host's name. */
-function nodeNameOf(
+export function nodeNameOf(
   { nodeName }: AgentConfig,
   proxy: LoadedConfig | undefined,
   env: Readonly<NodeJS.ProcessEnv>,
@@ -123,14 +145,40 @@ const cniOptions = ({
   stateDir,
   journalDir,
   podDNS,
+  install,
 }: Exclude<AgentConfig['cni'], false>) => ({
   socket,
   stateDir,
   journalDir,
   podDns: podDNS && kubeletDns(podDNS),
+  // Who has installed the executables is their agent, and comes back.
+  isManaged: install !== undefined,
 })
 
-const kubeletDns = ({ clusterDNS, clusterDomain, resolvConf }: KubeletDnsConfig) => ({
+async function cniInstallOf({ cni }: AgentConfig): Promise<CniInstallConfig | undefined> {
+  if (cni === false || cni.install === undefined) return undefined
+  const { conflist, ...install } = cni.install
+  const field = 'cni.install.conflist'
+  const text =
+    typeof conflist === 'string'
+      ? await readConfig(conflist, field)
+      : conflist && `${JSON.stringify(conflist, undefined, 2)}\n`
+  const message = text === undefined ? undefined : whyNoConflist(text)
+  if (message === undefined) return { ...install, conflist: text }
+  throw new ConfigError([
+    { ...(typeof conflist === 'string' ? { file: conflist } : {}), field, message },
+  ])
+}
+
+const snapshotOptions = (snapshot: Exclude<AgentConfig['snapshot'], false>) => ({
+  path: snapshot.file,
+  maxAgeMs: snapshot.maxAge,
+  waitMs: snapshot.wait,
+  intervalMs: snapshot.interval,
+  maxOctets: snapshot.maxMegabytes * 2 ** 20,
+})
+
+export const kubeletDns = ({ clusterDNS, clusterDomain, resolvConf }: KubeletDnsConfig) => ({
   // The schema has checked them.
   clusterDns: clusterDNS.flatMap(text => parseIp(text) ?? []),
   clusterDomain,

@@ -1,7 +1,6 @@
-import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
+import { builtExecutables } from '#cni/install/built.ts'
 import { renderConflist, whyNoConflist, withRanges } from '#cni/install/conflist.ts'
 import { install } from '#cni/install/install.ts'
 import { InstallError } from '#cni/install/manifest.ts'
@@ -114,12 +113,6 @@ async function readConflist(file: string): Promise<string> {
     throw new ConfigError([{ file, message: `cannot be read: ${describeError(error)}` }])
   }
 }
-
-/** dist/cni, beside the bundle (dist/lib) or seen from the sources. */
-const builtExecutables = (): string =>
-  ['../cni', '../../dist/cni']
-    .map(path => join(import.meta.dirname, path))
-    .find(path => existsSync(join(path, 'bridge'))) ?? '/usr/lib/nodeplane/cni'
 
 /** @throws {InstallError} with what the agent said last. */
 async function untilReady(

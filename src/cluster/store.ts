@@ -130,6 +130,11 @@ export class Store implements StoreReader, StoreWriter {
     for (const key of (this.#objects[kind] as AnyMap).keys()) {
       if (!listed.has(key)) this.delete(kind, key)
     }
+    this.markListed(kind)
+  }
+
+  /** What is stored of this kind is a complete list. */
+  markListed(kind: Kind): void {
     if (this.#synced.has(kind)) return
     this.#synced.add(kind)
     for (const feed of this.#feeds) feed.wake()

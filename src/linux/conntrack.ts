@@ -1,5 +1,5 @@
 import type { IpAddress, IpFamily } from '#net/ip.ts'
-import { ipFromBytes } from '#net/ip.ts'
+import { familyOf, ipFromBytes, ipToBytes } from '#net/ip.ts'
 import { addressFamily } from './netlink/address.ts'
 import {
   type AttributeMap,
@@ -36,6 +36,7 @@ const CtaProto = { num: 1, srcPort: 2, dstPort: 3 } as const
 const CtaFilter = { origFlags: 1, replyFlags: 2 } as const
 const COMPARE_PROTOCOL = 1 << 3
 
+const IPPROTO_TCP = 6
 const IPPROTO_UDP = 17
 
 /** A UDP flow that the kernel tracks: where its first packet was sent, and where answers come from after any DNAT. */
@@ -44,6 +45,14 @@ export type UdpFlow = {
   readonly destinationPort: number
   readonly replySource: IpAddress
   readonly replySourcePort: number
+}
+
+/** The first packet of a TCP connection, as its sender sent it. */
+export type TcpTuple = {
+  readonly source: IpAddress
+  readonly sourcePort: number
+  readonly destination: IpAddress
+  readonly destinationPort: number
 }
 
 /** What names one entry of the table: its original tuple and zone, and an id, which a new entry does not inherit. */
@@ -85,6 +94,23 @@ export class Conntrack implements Disposable {
     return keys
   }
 
+  /** Where the answers of a TCP connection come from after any DNAT; undefined: it is not tracked. @throws {NetlinkError} */
+  async tcpReplySource(tuple: TcpTuple): Promise<IpAddress | undefined> {
+    try {
+      const [answer] = await this.#socket.request({
+        operation: `find the conntrack entry of ${tuple.destination}`,
+        type: CT_GET,
+        payload: encodeTcpQuery(tuple),
+      })
+      if (answer === undefined) return undefined
+      const attributes = decodeAttributes(answer.payload.subarray(NFGENMSG_BYTES))
+      return addressIn(readNested(attributes, Cta.tupleReply), CtaIp.v4Src, CtaIp.v6Src)
+    } catch (error) {
+      if (isNotFound(error)) return undefined
+      throw error
+    }
+  }
+
   /** Deletes an entry; false when it is gone already. @throws {NetlinkError} */
   async delete({ family, attributes }: EntryKey): Promise<boolean> {
     try {
@@ -120,6 +146,29 @@ export function encodeUdpQuery(family: IpFamily): Buffer {
   ]
   return Buffer.concat([nfgenmsg(family), encodeAttributes(attributes)])
 }
+
+function encodeTcpQuery(tuple: TcpTuple): Buffer {
+  const { source, sourcePort, destination, destinationPort } = tuple
+  const family = familyOf(destination)
+  const [src, dst] = family === 4 ? [CtaIp.v4Src, CtaIp.v4Dst] : [CtaIp.v6Src, CtaIp.v6Dst]
+  const addresses = [
+    { type: src, value: ipToBytes(source) },
+    { type: dst, value: ipToBytes(destination) },
+  ]
+  const ports = [
+    u8Attribute(CtaProto.num, IPPROTO_TCP),
+    { type: CtaProto.srcPort, value: bigEndian(sourcePort) },
+    { type: CtaProto.dstPort, value: bigEndian(destinationPort) },
+  ]
+  const original = [
+    { type: CtaTuple.ip, value: addresses },
+    { type: CtaTuple.proto, value: ports },
+  ]
+  const attributes = encodeAttributes([{ type: Cta.tupleOrig, value: original }])
+  return Buffer.concat([nfgenmsg(family), attributes])
+}
+
+const bigEndian = (port: number): Buffer => Buffer.of(port >> 8, port & 0xff)
 
 /** The flow of an entry, or undefined when it is not UDP. */
 export function udpFlowOf(entry: AttributeMap): UdpFlow | undefined {

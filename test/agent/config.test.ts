@@ -10,6 +10,13 @@ t.test('the least: a Corefile; the rest has defaults', async t => {
     proxy: {},
     dns: { corefile: '/etc/nodeplane/Corefile', port: 53, fastPathWorkers: 1 },
     routes: false,
+    snapshot: {
+      file: '/var/lib/nodeplane/snapshot/cluster',
+      maxAge: 86_400_000,
+      wait: 5_000,
+      interval: 30_000,
+      maxMegabytes: 64,
+    },
     socket: '/run/nodeplane/agent.sock',
     status: { address: '127.0.0.1:9155' },
     cni: false,
@@ -146,3 +153,30 @@ for (const { title, text, want } of wrong) {
     }
   })
 }
+
+t.test('who is told that the node is ready', async t => {
+  const cluster = 'cluster: { kubeconfig: kubeconfig }\ndns: false\n'
+  const { cni, readyTaint } = parse(
+    `${cluster}readyTaint: example.org/not-ready\ncni: { install: { conflist: pods.conflist } }`,
+  )
+  t.equal(readyTaint, 'example.org/not-ready')
+  t.match(cni, {
+    install: {
+      binDir: '/opt/cni/bin',
+      confDir: '/etc/cni/net.d',
+      name: '10-nodeplane.conflist',
+      conflist: '/etc/nodeplane/pods.conflist',
+      replace: false,
+    },
+  })
+  const inline = parse(`${cluster}cni: { install: { conflist: { name: pods } } }`)
+  t.match(inline.cni, { install: { conflist: { name: 'pods' } } })
+  const cases: readonly (readonly [string, RegExp])[] = [
+    [`${cluster}readyTaint: 'a b'`, /readyTaint: must be the key of a taint/],
+    ['cluster: { manifests: m }\ndns: false\nreadyTaint: a', /readyTaint: needs an API server/],
+    [`${cluster}cni: { install: { name: x.json } }`, /cni\.install\.name: must be a file name/],
+    [`${cluster}snapshot: { wait: soon }`, /snapshot\.wait: must be a duration/],
+    [`${cluster}snapshot: { interval: 10ms }`, /snapshot\.interval: .*at least 1s/],
+  ]
+  for (const [text, message] of cases) t.throws(() => parse(text), { message })
+})

@@ -75,8 +75,10 @@ export class AgentNode implements AsyncDisposable {
     return join(this.folder, name)
   }
 
+  /** Nothing is written outside the folder unless the configuration says so. */
   async configure(config: object): Promise<void> {
-    await this.write('agent.yaml', stringify(config))
+    const snapshot = { file: this.path('snapshot/cluster') }
+    await this.write('agent.yaml', stringify({ snapshot, ...config }))
   }
 
   /** Puts a file into the folder at once, as editors and configuration managers do. */

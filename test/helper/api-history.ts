@@ -37,6 +37,10 @@ export class ApiHistory {
     return this.#remember(kind, type, versioned)
   }
 
+  get(kind: Kind, key: string): ApiObject | undefined {
+    return this.#all(kind).get(key)
+  }
+
   /** Removes an object and gives the event of it. */
   delete(kind: Kind, key: string): string {
     const object = this.#all(kind).get(key)

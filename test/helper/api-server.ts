@@ -10,6 +10,8 @@ import type { Kind } from '#cluster/objects.ts'
 import { ApiHistory, type ApiObject, eventLine } from './api-history.ts'
 import { type Fault, queryProblem, refuse, send, statusObject } from './api-server-answers.ts'
 
+import { answerNode, NODE_PATH } from './api-server-node.ts'
+
 /** One request as it arrived. */
 export type SeenRequest = {
   readonly kind: Kind
@@ -209,6 +211,12 @@ export class TestApiServer implements AsyncDisposable {
       void this.#takeEvent(request, response, url.pathname)
       return
     }
+    const [, node] = NODE_PATH.exec(url.pathname) ?? []
+    if (node !== undefined && this.#knows(request)) {
+      const get = () => this.history.get('Node', node)
+      void answerNode({ get, set: object => this.set('Node', object) }, request, response)
+      return
+    }
     if (kind === undefined) return refuse(response, 404, 'NotFound')
     if (request.method !== 'GET') return refuse(response, 405, 'MethodNotAllowed')
     const query = Object.fromEntries(url.searchParams)
@@ -226,11 +234,9 @@ export class TestApiServer implements AsyncDisposable {
     })
     const problem = queryProblem(verb, query)
     if (problem !== undefined) return refuse(response, 400, 'BadRequest', problem)
-    const { accept, authorization } = request.headers
+    const { accept } = request.headers
     if (accept !== 'application/json') return refuse(response, 406, 'NotAcceptable')
-    if (this.token !== undefined && authorization !== `Bearer ${this.token}`) {
-      return refuse(response, 401, 'Unauthorized')
-    }
+    if (!this.#knows(request)) return refuse(response, 401, 'Unauthorized')
     let fault = this.#takeFault(kind, verb)
     if (fault !== undefined && 'status' in fault) {
       return refuse(response, fault.status, fault.reason ?? 'Injected', undefined, fault.headers)
@@ -243,6 +249,10 @@ export class TestApiServer implements AsyncDisposable {
     else this.#watch(kind, query, response, fault)
   }
 
+  #knows({ headers }: http.IncomingMessage): boolean {
+    return this.token === undefined || headers.authorization === `Bearer ${this.token}`
+  }
+
   /** Takes what the real one would: an Event in its namespace, by who shows the token. */
   async #takeEvent(
     request: http.IncomingMessage,
@@ -253,9 +263,7 @@ export class TestApiServer implements AsyncDisposable {
     const refusal = this.eventRefusals.shift()
     if (refusal !== undefined) return refuse(response, refusal, 'Injected')
     if (request.method !== 'POST') return refuse(response, 405, 'MethodNotAllowed')
-    if (this.token !== undefined && request.headers.authorization !== `Bearer ${this.token}`) {
-      return refuse(response, 401, 'Unauthorized')
-    }
+    if (!this.#knows(request)) return refuse(response, 401, 'Unauthorized')
     const event = JSON.parse(Buffer.concat(chunks as Buffer[]).toString()) as ApiObject
     const [, namespace] = EVENTS_PATH.exec(path) ?? []
     if (event.metadata.namespace !== namespace) return refuse(response, 400, 'BadRequest')

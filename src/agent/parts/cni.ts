@@ -1,3 +1,4 @@
+import { rmSync, writeFileSync } from 'node:fs'
 import type { AttachedPods } from '#cni/pods/attached-pods.ts'
 import { runCniService } from '#cni/service.ts'
 import type { KubeletDns } from '#dns/policy/kubelet-dns.ts'
@@ -9,6 +10,8 @@ export type CniPartConfig = {
   readonly journalDir: string
   /** undefined: a pod's result has the DNS settings of its network's configuration. */
   readonly podDns: KubeletDns | undefined
+  /** Do calls wait while no agent is there, because one is sure to come? */
+  readonly isManaged: boolean
 }
 
 /** Pods get wired. */
@@ -42,7 +45,7 @@ export class CniPart implements AgentPart {
 
   async run(signal: AbortSignal): Promise<void> {
     const { nodeName, cluster, metrics, incidents } = this.#context
-    const { podDns, ...config } = this.#config
+    const { podDns, isManaged, ...config } = this.#config
     const log = this.#context.log.child({ component: 'cni' })
     const pods = podDns && (await cluster.podsOf(nodeName))
     await runCniService(
@@ -52,6 +55,7 @@ export class CniPart implements AgentPart {
         dnsOf: pod => podDns && pods?.dnsOf(pod, podDns),
         onServing: attached => {
           this.#pods = attached
+          markManaged(config.socket, isManaged)
         },
         onLoss: incidents.lossesOf('cni'),
         metrics,
@@ -60,4 +64,13 @@ export class CniPart implements AgentPart {
       signal,
     )
   }
+}
+
+/** Stays when the agent stops; a reboot and `agent --cleanup` remove it. src/cni/shim/nodeplane-cni.c looks for it. */
+export const managedMark = (socket: string): string => `${socket}.managed`
+
+function markManaged(socket: string, isManaged: boolean): void {
+  const path = managedMark(socket)
+  if (isManaged) writeFileSync(path, '', { mode: 0o600 })
+  else rmSync(path, { force: true })
 }

@@ -6,9 +6,13 @@ import type { DnsServer } from '#dns/server/dns-server.ts'
 import { startDns } from '#dns/start.ts'
 import type { IpAddress } from '#net/ip.ts'
 import { systemClock } from '#runtime/clock.ts'
+import { chooseName, probeDns } from '../health/dns-probe.ts'
+import { type ProbeResult, skipped } from '../health/probe.ts'
 import { localPodsFrom } from '../local-pods.ts'
 import { serveNodeLocal } from '../node-local/serve.ts'
 import type { AgentContext, AgentPart } from './part.ts'
+
+const LOOPBACK = '127.0.0.1' as IpAddress
 
 export type DnsPartConfig = {
   readonly corefile: string
@@ -25,6 +29,8 @@ type Neighbours = {
   readonly reader: StoreReader
   /** Who has which address, where this agent gives them; undefined: another does. */
   readonly attached: (() => AttachedPods | undefined) | undefined
+  /** Why what DNS stands on does not stand yet. */
+  readonly whyNotBefore: () => string | undefined
 }
 
 /** Names become answers. */
@@ -53,12 +59,30 @@ export class DnsPart implements AgentPart {
     return this.#server.isReady() ? undefined : 'a plugin is not ready'
   }
 
+  async probe(signal: AbortSignal): Promise<ProbeResult> {
+    const place = this.#server?.clusterPlace
+    if (place === undefined) return skipped('no server block has the names of the cluster')
+    const { store } = this.#context
+    const { options, port, address } = place
+    const question = chooseName(store, options.primaryZone, options)
+    const [caught] = this.#config.nodeLocal
+    // As pods do: what rules of this node catch is asked for by way of these rules.
+    const target =
+      caught === undefined ? { address: address ?? LOOPBACK, port } : { address: caught, port: 53 }
+    return probeDns(question, target, signal)
+  }
+
   async run(signal: AbortSignal): Promise<void> {
     const { nodeLocal: addresses } = this.#config
     const serve = (signal: AbortSignal) => this.#serve(signal)
     if (addresses.length === 0) return serve(signal)
     const log = this.#context.log.child({ component: 'dns' })
-    const isReady = () => this.#server?.isReady() ?? false
+    // What has stood once is not taken back: DNS must not fail with the others.
+    let stands = false
+    const isReady = () => {
+      stands ||= this.#neighbours.whyNotBefore() === undefined
+      return stands && (this.#server?.isReady() ?? false)
+    }
     const onLoss = this.#context.incidents.lossesOf('dns')
     await serveNodeLocal({ addresses, clock: systemClock, log, onLoss, serve, isReady }, signal)
   }

@@ -5,6 +5,7 @@ import type { LineLog } from '#dns/line-log.ts'
 import type { Logger } from '#runtime/log.ts'
 import type { Metrics } from '#runtime/metrics.ts'
 import type { AgentCluster } from '../cluster.ts'
+import type { Probe } from '../health/probe.ts'
 import type { Incidents } from '../incidents.ts'
 
 /** One of the jobs that the agent does for its node. */
@@ -15,6 +16,8 @@ export type AgentPart = {
   readonly wanted: Wanted
   /** Why it does not do its job for the node yet, or no longer; undefined when it does. */
   readonly whyNot: () => string | undefined
+  /** Looks whether the job is done, the way those do whom it is done for. Called while {@link whyNot} knows of nothing. */
+  readonly probe?: Probe
   /** Does the job until the signal is aborted; what it has written to the kernel stays. */
   readonly run: (signal: AbortSignal) => Promise<void>
 }

@@ -1,12 +1,16 @@
 import { openEvents } from '#cluster/open-events.ts'
 import type { Wanted } from '#cluster/source.ts'
 import type { StoreReader } from '#cluster/store.ts'
-import type { IpFamily } from '#net/ip.ts'
+import type { IpAddress, IpFamily } from '#net/ip.ts'
 import { usableFamilies } from '#proxy/config/families.ts'
 import type { ProxyConfig } from '#proxy/config/schema.ts'
 import type { ReadCounters } from '#proxy/options.ts'
 import { runProxyService, wantedByProxyService } from '#proxy/service.ts'
 import { runTogether } from '#runtime/run-together.ts'
+import { type ProbeResult, skipped } from '../health/probe.ts'
+import { probeRules } from '../health/rules-probe.ts'
+import { chooseService } from '../health/service-choice.ts'
+import { probeService } from '../health/service-probe.ts'
 import { PublishGate } from '../publish-gate.ts'
 import type { AgentContext, AgentPart } from './part.ts'
 
@@ -22,11 +26,14 @@ export class ProxyPart implements AgentPart {
   readonly #config: ProxyConfig
   readonly #context: AgentContext
   readonly #gate: PublishGate
+  readonly #answeredHere: readonly IpAddress[]
   /** The families whose rules are not in the kernel yet. */
   readonly #missing = new Set<IpFamily>(usableFamilies())
 
-  constructor(config: ProxyConfig, context: AgentContext) {
+  /** @param answeredHere addresses of Services that this node answers whatever the rules say. */
+  constructor(config: ProxyConfig, context: AgentContext, answeredHere: readonly IpAddress[]) {
     this.#config = config
+    this.#answeredHere = answeredHere
     this.#context = context
     this.#gate = new PublishGate(context.store)
     // All Services and slices: DNS has names for the headless ones too, and the proxy passes over what is not for it.
@@ -42,6 +49,14 @@ export class ProxyPart implements AgentPart {
   whyNot(): string | undefined {
     if (this.#missing.size === 0) return undefined
     return `not in the kernel yet: the rules of IPv${[...this.#missing].join(' and IPv')}`
+  }
+
+  async probe(signal: AbortSignal): Promise<ProbeResult> {
+    const target = chooseService(this.#context.store, this.#answeredHere)
+    if (target !== undefined) return probeService(target, signal)
+    return isNftables(this.#config)
+      ? probeRules(usableFamilies())
+      : skipped('neither default/kubernetes nor kube-system/kube-dns can be connected to')
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -69,3 +84,5 @@ export class ProxyPart implements AgentPart {
     await runTogether([run, async signal => events?.run(signal)], signal)
   }
 }
+
+const isNftables = ({ mode }: ProxyConfig): boolean => mode === '' || mode === 'nftables'

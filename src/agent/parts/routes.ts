@@ -2,6 +2,8 @@ import { usableFamilies } from '#proxy/config/families.ts'
 import { type RoutesConfig, routesSettings } from '#routes/config.ts'
 import { runRoutes, wantedByRoutes } from '#routes/main.ts'
 import type { Plan } from '#routes/plan.ts'
+import type { ProbeResult } from '../health/probe.ts'
+import { RoutesProbe } from '../health/routes-probe.ts'
 import type { AgentContext, AgentPart } from './part.ts'
 
 /** Pod-to-pod across nodes. */
@@ -12,6 +14,7 @@ export class RoutesPart implements AgentPart {
   readonly #context: AgentContext
   #plan: Plan | undefined
   #whyNot: string | undefined = 'not in the kernel yet'
+  readonly #probe = new RoutesProbe()
 
   constructor(config: RoutesConfig, context: AgentContext) {
     this.#config = config
@@ -29,6 +32,10 @@ export class RoutesPart implements AgentPart {
 
   whyNot(): string | undefined {
     return this.#whyNot
+  }
+
+  probe(): Promise<ProbeResult> {
+    return this.#probe.look(this.#plan?.routes ?? [])
   }
 
   async run(signal: AbortSignal): Promise<void> {

@@ -25,6 +25,8 @@
 #define MAX_ANSWER_BYTES (64u << 20)
 #define CONNECT_SECONDS 5
 #define ANSWER_SECONDS 120
+#define AWAY_MS 20000
+#define LOOK_MS 50
 /* DIST, where `nodeplane` was built, is given by scripts/build. */
 
 extern char **environ;
@@ -57,20 +59,33 @@ static int is_our_agent(int fd) {
   return own.st_dev == theirs.st_dev && own.st_ino == theirs.st_ino;
 }
 
+/* Where an agent has said that it manages this node, and does not listen, it is being replaced: who asks waits. */
+static int is_coming_back(const char *path, int waited_ms) {
+  char mark[sizeof((struct sockaddr_un *)0)->sun_path + 9];
+  const char *command = getenv("CNI_COMMAND");
+  int is_away = (errno == ENOENT || errno == ECONNREFUSED) && command != NULL && strcmp(command, "VERSION") != 0;
+  snprintf(mark, sizeof mark, "%s.managed", path);
+  return is_away && waited_ms < AWAY_MS && access(mark, F_OK) == 0 && poll(NULL, 0, LOOK_MS) == 0;
+}
+
 /* A connection to the agent, of which nothing was asked yet; -1 where none can be had. */
 static int connect_agent(void) {
   const char *path = getenv("NODEPLANE_CNI_SOCKET");
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   struct timeval connecting = {.tv_sec = CONNECT_SECONDS}, answering = {.tv_sec = ANSWER_SECONDS};
   if (path == NULL || *path == '\0') path = SOCKET_PATH;
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0 || strlen(path) >= sizeof address.sun_path) return -1;
+  if (strlen(path) >= sizeof address.sun_path) return -1;
   strcpy(address.sun_path, path);
-  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &connecting, sizeof connecting);
-  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &answering, sizeof answering);
-  if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0 && is_our_agent(fd)) return fd;
-  close(fd);
-  return -1;
+  for (int waited_ms = 0;; waited_ms += LOOK_MS) {
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &connecting, sizeof connecting);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &answering, sizeof answering);
+    int is_there = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    if (is_there && is_our_agent(fd)) return fd;
+    int coming = !is_there && is_coming_back(path, waited_ms);
+    close(fd);
+    if (!coming) return -1;
+  }
 }
 
 /* Becomes the Node program: of the build this file lies in (DIST/cni/NAME), else of the one it was copied from. */

@@ -1,5 +1,6 @@
 import { networkInterfaces } from 'node:os'
 import { setImmediate } from 'node:timers/promises'
+import type { IpAddress } from '#net/ip.ts'
 import { describeError, formatProblem } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
 import type { Metrics } from '#runtime/metrics.ts'
@@ -9,6 +10,7 @@ import { HttpPool } from '../http-sites.ts'
 import type { LineLog } from '../line-log.ts'
 import type { Question } from '../message.ts'
 import type { ClusterAccess, Exchange } from '../plugin.ts'
+import type { ZoneOptions } from '../zone/zone-options.ts'
 import { answerPacket } from './answer.ts'
 import { WorkerBudget } from './fast-path-workers.ts'
 import { Generation } from './generation.ts'
@@ -33,6 +35,14 @@ export type DnsServerOptions = {
   readonly fastPathWorkers?: number | undefined
   /** Has every server block the plugin `pods_policy`, also where the Corefile does not say it? */
   readonly podsPolicy?: boolean | undefined
+}
+
+/** A listener that answers for the cluster's zone. */
+export type ClusterPlace = {
+  readonly options: ZoneOptions
+  /** undefined: every address of the machine. */
+  readonly address: IpAddress | undefined
+  readonly port: number
 }
 
 /** Memory for ready answers of the fast path, octets: some 15 000 names. It is taken as it is filled. */
@@ -101,6 +111,19 @@ export class DnsServer implements AsyncDisposable {
         return bind.length === 0 ? [place] : bind.map(address => `${place} on ${address}`)
       }),
     )
+  }
+
+  /** Where the names of the cluster can be asked for over UDP by anybody; undefined: no server block has them. */
+  get clusterPlace(): ClusterPlace | undefined {
+    const { plan, blocks = [] } = this.#generation ?? {}
+    for (const [index, { plugins }] of blocks.entries()) {
+      const names = plugins.find(({ clusterZone }) => clusterZone !== undefined)?.clusterZone
+      const { keys = [], bind = [], view } = plan?.blocks[index] ?? {}
+      const port = keys.find(({ scheme }) => scheme === 'dns')?.port
+      if (names === undefined || port === undefined || view !== '') continue
+      return { options: names.options, address: bind[0], port }
+    }
+    return undefined
   }
 
   /** Can every plugin of every block answer now? */

@@ -40,7 +40,8 @@ const accesses: Readonly<Record<string, (folder: string, signal: AbortSignal) =>
     const store = new Store()
     const onFailure = (error: unknown) => t.fail(String(error))
     const connection = { manifests: folder, env: {} }
-    const agent = new AgentCluster({ connection, store, log: silentLogger(), onFailure }, signal)
+    const told = { log: silentLogger(), onFailure, onRequest: () => undefined }
+    const agent = new AgentCluster({ connection, store, ...told, isStale: () => false }, signal)
     return agent.accessThrough(store, () => Promise.reject(new Error('no pods')))
   },
 }

@@ -36,7 +36,7 @@ async function doctor(namespace: TestNamespace, root: string, ...words: readonly
 }
 
 // Each case starts some fifteen programs.
-t.setTimeout(150_000)
+t.setTimeout(300_000)
 const folder = t.testdir()
 const node = await AgentNode.create(folder)
 t.teardown(() => node[Symbol.asyncDispose]())

@@ -1,4 +1,5 @@
 import type { RequestOutcome } from '#cluster/api/client.ts'
+import { countRequests } from '#cluster/api/request-metrics.ts'
 import type { Kind } from '#cluster/objects.ts'
 import type { Connection } from '#cluster/open-source.ts'
 import type { Wanted } from '#cluster/source.ts'
@@ -15,6 +16,7 @@ import { type AnnounceConfig, Announcer } from './announce/announcer.ts'
 import { AgentCluster } from './cluster.ts'
 import { Prober } from './health/prober.ts'
 import { Incidents } from './incidents.ts'
+import { registerAgentMetrics } from './metrics.ts'
 import { pageRoutes } from './page/page-routes.ts'
 import { inOrder, type Parts, partsOf } from './parts/all.ts'
 import type { CniPartConfig } from './parts/cni.ts'
@@ -28,6 +30,7 @@ import {
 } from './snapshot/keeper.ts'
 import { SourceWitness } from './snapshot/witness.ts'
 import { forLocalBrowsers, type Views, viewRoutes } from './view/serve.ts'
+import { TrafficReader } from './view/traffic.ts'
 import { agentViews, type ClusterSeen } from './view/views.ts'
 import type { AskWhy } from './view/why.ts'
 
@@ -70,6 +73,7 @@ export async function runAgent(options: AgentOptions, stop: AbortSignal): Promis
   const { http, socket, status, log } = options
   const metrics = createMetrics()
   const agent = new Agent(options, metrics)
+  agent.registerMetrics(stop)
   await using server = await startHttpServer(http, {
     '/livez': livenessRoute(() => agent.stuck()),
     '/readyz': readinessRoute(agent.checks),
@@ -113,7 +117,11 @@ class Agent {
     this.#witness = witness
     this.#snapshot = snapshotKeeper(options, { store, witness, metrics })
     const isStale = () => this.#snapshot?.isStale() ?? false
-    const onRequest = (outcome: RequestOutcome) => witness.requested(outcome)
+    const count = countRequests(metrics)
+    const onRequest = (outcome: RequestOutcome) => {
+      witness.requested(outcome)
+      count(outcome)
+    }
     this.#cluster = new AgentCluster(
       { connection, store: witness, log, onRequest, isStale, onFailure },
       this.#sources.signal,
@@ -150,6 +158,15 @@ class Agent {
         note: () => this.#prober.skipped(part),
       })),
     ]
+  }
+
+  /** Registers what all parts together report, until `stop` is aborted. */
+  registerMetrics(stop: AbortSignal): void {
+    const reader = new TrafficReader(this.#parts.proxy?.counters ?? [], systemClock)
+    registerAgentMetrics(this.#metrics, {
+      checks: () => this.checks,
+      traffic: () => reader.read(stop),
+    })
   }
 
   /** The parts that hang. */

@@ -68,7 +68,7 @@ async function testImage(folder: string): Promise<void> {
     spec: { podCIDR: '10.244.1.0/24', podCIDRs: ['10.244.1.0/24'] },
     status: { addresses: [{ type: 'InternalIP', address: HOST }] },
   })
-  api.set('Namespace', { metadata: { name: 'shop' } })
+  for (const name of ['shop', 'kube-system']) api.set('Namespace', { metadata: { name } })
   setService('kube-dns', 'kube-system', '10.96.0.10')
   setService('web', 'shop', '10.96.0.20')
 

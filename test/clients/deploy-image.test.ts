@@ -134,10 +134,8 @@ async function testImage(folder: string): Promise<void> {
     await image.start({ container: agent, pod, env, files })
     try {
       await eventually('the agent to live', async () => (await get('/livez')) === '200 ok')
-      await eventually(
-        'the node to be ready',
-        async () => (await get('/readyz')).startsWith('200 '),
-        20_000,
+      await eventually('the node to be ready', async () =>
+        (await get('/readyz')).startsWith('200 '),
       )
       await eventually('the network list', () => existsSync(conflist))
     } catch (error) {

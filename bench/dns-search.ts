@@ -6,7 +6,8 @@ import { outsideNameOf, RunningServer, upstream } from './dns-servers.ts'
 import { Stub } from './dns-stub.ts'
 
 // A name of elsewhere under ndots:5, as resolv.conf of a Pod has it: round trips, questions and look-ups a second, where the stub
-// walks the search list and where the server does (autopath). Needs scripts/build and the Debian package knot.
+// walks the search list and where the server does (autopath, or pods_policy with a Pod of this address). Needs scripts/build and
+// the Debian package knot.
 // Run: scripts/in-namespace.sh node bench/dns-search.ts [--seconds S]
 
 const { values } = parseArgs({
@@ -25,6 +26,7 @@ const search = ['shop.svc.cluster.local.', 'svc.cluster.local.', 'cluster.local.
 const pod = `apiVersion: v1
 kind: Pod
 metadata: { name: client, namespace: shop }
+spec: { nodeName: here, containers: [{ name: client, image: client }] }
 status: { phase: Running, podIP: 127.0.0.1, podIPs: [{ ip: 127.0.0.1 }] }
 ---
 apiVersion: v1
@@ -71,9 +73,15 @@ await writeFile(join(folder, 'manifests/pod.yaml'), pod)
 const place = { folder, port: UPSTREAM_PORT, upstreamPort: UPSTREAM_PORT, names: NAMES }
 const ready = { port: UPSTREAM_PORT, name: outsideNameOf(1), core: 1 }
 stack.use(await RunningServer.start(await upstream(place), ready))
+const podsPolicy = `pods_policy {
+    node here
+    manifests ${folder}/manifests
+    cluster_domain cluster.local
+    cluster_dns 127.0.0.1\n  }`
 for (const [number, [title, plugin]] of [
   ['the stub walks the list', ''],
   ['the server walks it (autopath)', 'autopath @kubernetes'],
+  ['the server walks it (pods_policy)', podsPolicy],
 ].entries()) {
   const port = PORT + number
   const conf = join(folder, `Corefile-${port}`)

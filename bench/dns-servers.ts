@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { dig } from '../test/helper/dig.ts'
 import { eventually } from '../test/helper/eventually.ts'
@@ -210,6 +210,16 @@ export class RunningServer implements AsyncDisposable {
     const stat = await readFile(`/proc/${this.#child.pid}/stat`, 'utf8')
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
+  }
+
+  /** Milliseconds that its threads wanted to run and had no core, so far (proc_pid_schedstat(5): the second number). */
+  async waitedMs(): Promise<number> {
+    const tasks = `/proc/${this.#child.pid}/task`
+    const waited = (await readdir(tasks)).map(async task => {
+      const [, ns] = (await readFile(join(tasks, task, 'schedstat'), 'utf8')).split(' ')
+      return Number(ns) / 1e6
+    })
+    return (await Promise.all(waited)).reduce((sum, ms) => sum + ms, 0)
   }
 
   async residentMiB(): Promise<number> {

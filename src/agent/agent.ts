@@ -29,8 +29,10 @@ import {
   type SnapshotSettings,
 } from './snapshot/keeper.ts'
 import { SourceWitness } from './snapshot/witness.ts'
+import { collectGone, withCollecting } from './view/collect.ts'
 import { forLocalBrowsers, type Views, viewRoutes } from './view/serve.ts'
 import { TrafficReader } from './view/traffic.ts'
+import type { CollectedView } from './view/types.ts'
 import { agentViews, type ClusterSeen } from './view/views.ts'
 import type { AskWhy } from './view/why.ts'
 
@@ -83,7 +85,8 @@ export async function runAgent(options: AgentOptions, stop: AbortSignal): Promis
   })
   log.info({ host: server.host, port: server.port }, 'health and metrics')
   const routes = viewRoutes(agent.views(stop))
-  await using _socket = await startHttpSocket({ path: socket, field: 'socket' }, routes)
+  const forRoot = withCollecting(routes, network => agent.collect(network, stop))
+  await using _socket = await startHttpSocket({ path: socket, field: 'socket' }, forRoot)
   await using _status =
     status && (await startHttpServer(status, forLocalBrowsers({ ...routes, ...pageRoutes() })))
   stop.addEventListener('abort', () => log.info('stopping'), { once: true })
@@ -169,6 +172,15 @@ class Agent {
     })
   }
 
+  /** Ends attachments whose containers have gone; undefined: that is not this agent's. */
+  async collect(
+    network: string | undefined,
+    stop: AbortSignal,
+  ): Promise<CollectedView | undefined> {
+    const { cni } = this.#parts
+    return cni && collectGone(cni, network, stop)
+  }
+
   /** The parts that hang. */
   stuck(): readonly string[] {
     return this.#prober.stuck()
@@ -190,6 +202,10 @@ class Agent {
       dns,
       cni,
       routes,
+      differing: () =>
+        [routes, proxy, dns, cni]
+          .filter(part => part !== undefined)
+          .map(part => ({ name: part.name, differences: signal => part.differences(signal) })),
       clock: systemClock,
       stop,
     })

@@ -1,4 +1,5 @@
 import type { IpAddress } from '#net/ip.ts'
+import type { MadeIn } from './era.ts'
 
 /**
  * Messages as values: what plugins see. Names are in presentation form, fully qualified (they end in a dot), in the case of
@@ -164,6 +165,8 @@ export type Remember = {
   readonly rotates: boolean
   /** Calls `forget` when the answer is not right any more, before anyone can see why; gives what ends that. */
   readonly untilChange?: ((forget: () => void) => () => void) | undefined
+  /** The same as {@link untilChange} by a comparison: what very many answers depend on changes for all of them at once. */
+  readonly madeIn?: MadeIn | undefined
   /** Told, some time later, how often it was given. */
   readonly counted?: ((times: number) => void) | undefined
 }

@@ -12,6 +12,9 @@ import { FakeUpstream } from '../helper/fake-upstream.ts'
 
 // `nodeplane dns` with kubeadm's Corefile over a directory of manifests, asked by dig.
 
+/** On a machine that is busy with other tests Node alone takes seconds to start. */
+const START_MS = 60_000
+
 /** kubeadm 1.36's, with two lines changed: where objects come from, and the resolver. */
 const corefile = (folder: string, upstream: string): string => `.:53 {
     errors
@@ -140,7 +143,7 @@ t.test('kubeadm’s Corefile over a directory of manifests', async t => {
   await using upstream = await startUpstream()
   await using server = await startServer(folder, corefile(folder, upstream.address))
   t.teardown(() => t.passing() || t.comment(server.output()))
-  await eventually('readiness', isReady)
+  await eventually('readiness', isReady, START_MS)
   const ask = (words: string) => dig(`@127.0.0.1 ${words}`)
 
   await t.test('names of Services and endpoints', async t => {
@@ -289,7 +292,8 @@ t.test('while the API server does not answer nothing is denied', async t => {
     }`,
   )
   t.teardown(() => t.passing() || t.comment(server.output()))
-  const got = await eventually('an answer', () => dig('@127.0.0.1 web.shop.svc.cluster.local A'))
+  const isAnswered = () => dig('@127.0.0.1 web.shop.svc.cluster.local A')
+  const got = await eventually('an answer', isAnswered, START_MS)
   t.equal(got.status, 'SERVFAIL')
   t.equal(got.authorities.length, 1, 'with SOA')
   t.equal((await dig('@127.0.0.1 cluster.local A')).status, 'NOERROR')

@@ -8,6 +8,9 @@ import { type ExecResult, exec } from '../../src/linux/exec.ts'
 import { MAIN } from './build.ts'
 import { eventually } from './eventually.ts'
 
+/** On a machine that is busy with other tests Node alone takes seconds to start. */
+const START_MS = 60_000
+
 type StartOptions = {
   readonly args?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
@@ -44,10 +47,14 @@ export class DnsProcess implements AsyncDisposable {
   /** Starts the command and waits for its banner: then it answers. */
   static async start(options: StartOptions): Promise<DnsProcess> {
     const server = DnsProcess.spawn(options)
-    await eventually('the banner', () => {
-      if (server.#child.exitCode !== null) throw new Error(`it ended: ${server.stderr}`)
-      return server.stdout.includes('\nnodeplane-')
-    })
+    const isUp = () => server.stdout.includes('\nnodeplane-')
+    try {
+      await eventually('the banner', () => isUp() || !server.isRunning, START_MS)
+      if (!isUp()) throw new Error(`it ended: ${server.stderr}`)
+    } catch (error) {
+      await server[Symbol.asyncDispose]()
+      throw error
+    }
     return server
   }
 

@@ -1,4 +1,5 @@
 import { HEADER_OCTETS } from '../wire/header.ts'
+import { cellOf } from './era-cells.ts'
 import type { RawQuestion } from './raw-question.ts'
 import {
   ENTRY_FLAG,
@@ -25,17 +26,19 @@ export class AnswerReader {
   readonly #shorts: Uint16Array
   readonly #octets: Uint8Array
   readonly #times: Float64Array
+  readonly #eras: Int32Array
   /** Any number but 0: the state of xorshift. */
   #random: number
   /** The slot of the entry that was used last. */
   slot = 0
 
-  constructor({ index, arena }: TableMemory, seed: number) {
+  constructor({ index, arena, eras }: TableMemory, seed: number) {
     this.#index = new Int32Array(index)
     this.#words = new Int32Array(arena)
     this.#shorts = new Uint16Array(arena)
     this.#octets = new Uint8Array(arena)
     this.#times = new Float64Array(arena)
+    this.#eras = new Int32Array(eras)
     this.#random = seed | 1
   }
 
@@ -56,6 +59,7 @@ export class AnswerReader {
     const stamp = Atomics.load(this.#words, at * 2)
     const times = this.#times
     if (stamp === 0 || !(nowMs < (times[at + HEAD_TIMES.FRESH_UNTIL] as number))) return 0
+    if (!this.#isOfNow(this.#words[at * 2 + HEAD.ERA] as number)) return 0
     const length = this.write(at, question, view, target, nowMs)
     this.slot = this.#words[at * 2 + HEAD.SLOT] as number
     // What was copied is good if the entry was there all the time. These must not be done before the copying, and an exchange is
@@ -127,6 +131,11 @@ export class AnswerReader {
     }
     if ((words[head + HEAD.ROTATION_COUNT] as number) > 1) this.#rotate(at, target)
     return length
+  }
+
+  /** Is this the mark of an era that goes on? */
+  #isOfNow(mark: number): boolean {
+    return mark === 0 || Atomics.load(this.#eras, cellOf(mark)) === mark
   }
 
   #hasKey(at: number, { hash, keyLength, keyWords }: RawQuestion): boolean {

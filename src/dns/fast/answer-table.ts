@@ -22,6 +22,8 @@ export type NewEntry = {
   readonly freshUntilMs: number
   /** To when TTLs count down; undefined: they stay. */
   readonly ttlEndMs: number | undefined
+  /** Of EraCells: it is not given once the mark of now is another. */
+  readonly eraMark: number
   /** Called once, before the entry's place is another's. */
   readonly onDrop: (slot: number) => void
 }
@@ -194,7 +196,7 @@ export class AnswerTable {
   }
 
   #write(at: number, question: RawQuestion, entry: NewEntry): void {
-    const { template, hasEdns, rotates, freshUntilMs, ttlEndMs } = entry
+    const { template, hasEdns, rotates, freshUntilMs, ttlEndMs, eraMark } = entry
     const words = this.#words
     const head = at * 2
     const octets = template?.octets ?? new Uint8Array(0)
@@ -213,6 +215,7 @@ export class AnswerTable {
     words[head + HEAD.ROTATION_STRIDE] = rotation?.stride ?? 0
     words[head + HEAD.ROTATION_COUNT] = rotation?.count ?? 0
     words[head + HEAD.ROTATION_OCTETS] = rotation?.octets ?? 0
+    words[head + HEAD.ERA] = eraMark
     this.#times[at + HEAD_TIMES.FRESH_UNTIL] = freshUntilMs
     this.#times[at + HEAD_TIMES.TTL_END] = ttlEndMs ?? 0
     const from = at * 8 + HEAD_OCTETS

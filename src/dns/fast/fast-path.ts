@@ -1,16 +1,24 @@
 import { randomInt } from 'node:crypto'
 import { familyOf, type IpAddress } from '#net/ip.ts'
 import type { Metrics } from '#runtime/metrics.ts'
+
+import { Pace } from '#runtime/pace.ts'
+
+import { isOfNow } from '../era.ts'
+
 import type { Remember } from '../message.ts'
 import { counter, gauge } from '../metric.ts'
 import type { Exchange, Plugin } from '../plugin.ts'
+import type { Tally } from '../top/asked-most.ts'
 import { AnswerReader } from './answer-reader.ts'
 import { AnswerTable } from './answer-table.ts'
 import { AskedBefore } from './asked-before.ts'
+import type { AddressOf } from './client-ring.ts'
 import { planEntry } from './entry.ts'
+import { EraCells } from './era-cells.ts'
 import { RawQuestion } from './raw-question.ts'
+import { isSame } from './same-octets.ts'
 import {
-  COUNTERS_PER_SLOT,
   createTableMemory,
   MAX_ANSWER_OCTETS,
   sharedClockMs,
@@ -18,7 +26,7 @@ import {
   type TableMemory,
 } from './table-memory.ts'
 import type { Template } from './template.ts'
-import { UseCounters } from './use-counters.ts'
+import { type Count, type WorkerBook, WorkerCounts } from './worker-counts.ts'
 
 /** An answer that the chain gave, and who is told of it. */
 export type Answered = {
@@ -31,15 +39,10 @@ export type FastPathOptions = {
   /** Of the table of answers, a multiple of 1024. */
   readonly maxOctets: number
   readonly metrics: Metrics
+  /** Told of what the workers answered, some time later. */
+  readonly tally?: Tally | undefined
   /** {@link sharedClockMs}; tests hold it. */
   readonly clockMs?: () => number
-}
-
-type Worker = {
-  readonly counters: UseCounters
-  readonly seen: Uint32Array
-  seenBusyMs: number
-  seenTotal: number
 }
 
 /** Answers of more records go the slow way: making them ready would take the main thread too long. */
@@ -62,25 +65,26 @@ export class FastPath {
   readonly #reader: AnswerReader
   readonly #question: RawQuestion
   readonly #counts: (Count | undefined)[] = []
-  readonly #workers = new Set<Worker>()
+  readonly #workers = new WorkerCounts()
   readonly #asked = new AskedBefore()
+  readonly #eras: EraCells
   readonly #scratch = new Uint8Array(MAX_ANSWER_OCTETS)
   readonly #freeListeners = Array.from({ length: MAX_LISTENERS }, (_, number) => number).reverse()
   readonly #countAnswers: (uses: number) => void
-  /** Of one use, as last seen. */
-  #meanSeconds = 0
-
+  readonly #tally: Tally | undefined
   readonly #clockMs: () => number
 
-  constructor({ maxOctets, metrics, clockMs = sharedClockMs }: FastPathOptions) {
+  constructor({ maxOctets, metrics, tally, clockMs = sharedClockMs }: FastPathOptions) {
     this.#clockMs = clockMs
+    this.#tally = tally
     const memory = createTableMemory(maxOctets)
     this.#table = new AnswerTable(memory)
+    this.#eras = new EraCells(memory.eras)
     this.#reader = new AnswerReader(memory, this.seed)
     this.#question = new RawQuestion(this.seed)
     const entries = gauge(metrics, {
       name: 'nodeplane_dns_fast_path_entries',
-      help: 'Answers that are ready for the workers of the fast path.',
+      help: 'Answers that the workers of the fast path have, some perhaps past their change.',
     })
     const answers = counter(metrics, {
       name: 'nodeplane_dns_fast_path_answers_total',
@@ -110,17 +114,19 @@ export class FastPath {
     this.#freeListeners.push(listener)
   }
 
-  /** Counters for one more worker, until they are removed. */
-  addWorker(): { readonly counters: UseCounters; readonly remove: () => void } {
-    const counters = UseCounters.forSlots(slotsOf(this.memory))
-    const seen = new Uint32Array(counters.uses.length)
-    const worker: Worker = { counters, seen, seenBusyMs: 0, seenTotal: 0 }
-    this.#workers.add(worker)
+  /** What one more worker counts by, until it is removed. @param addressOf reads whom it answered. */
+  addWorker(
+    addressOf: AddressOf,
+  ): Pick<WorkerBook, 'counters' | 'clients'> & { readonly remove: () => void } {
+    const worker = this.#workers.open(slotsOf(this.memory), addressOf)
+    const { counters, clients } = worker
     return {
       counters,
+      clients,
       remove: () => {
         this.countUses()
-        this.#workers.delete(worker)
+        this.#countClients(worker)
+        this.#workers.close(worker)
       },
     }
   }
@@ -132,6 +138,8 @@ export class FastPath {
     if (reply?.remember === undefined || reply.ednsOptions.length > 0) return
     const records = reply.answers.length + reply.authorities.length + reply.additionals.length
     if (records > MAX_RECORDS || reply.remember.forMs <= 0) return
+    const { madeIn } = reply.remember
+    if (madeIn !== undefined && !isOfNow(madeIn)) return
     if (!question.read(packet, 0, packet.length, listener) || !this.#asked.see(question.hash))
       return
     const planned = planEntry(query, reply.remember, question.nameLength)
@@ -155,12 +163,31 @@ export class FastPath {
   /** Takes back every answer: none is given to a packet that comes after this. */
   clear(): void {
     this.#table.clear()
+    this.#eras.clear()
   }
 
   /** Counts what the workers answered since the last time. */
   countUses(): void {
-    this.#measureMean()
+    this.#workers.measureMean()
     for (const slot of this.#table.slots()) this.#countSlot(slot)
+  }
+
+  /** The same, a few at a time, so that others get their turn; and whom they answered. */
+  async countAll(): Promise<void> {
+    for (const worker of this.#workers.books()) this.#countClients(worker)
+    const pace = new Pace()
+    this.#workers.measureMean()
+    // The table changes meanwhile.
+    const slots = Array.from(this.#table.slots())
+    for (const slot of slots) {
+      this.#countSlot(slot)
+      await pace.breathe()
+    }
+  }
+
+  #countClients({ clients, addressOf }: WorkerBook): void {
+    for (const { address, answers } of clients.drain(addressOf))
+      this.#tally?.cameFrom(address, answers)
   }
 
   #settleFound(): void {
@@ -171,14 +198,21 @@ export class FastPath {
   #keepSizedMark(): void {
     const place = this.#reader.find(this.#question)
     if (place >= 0 && this.#reader.isSized(place)) return
-    const mark = { template: undefined, hasEdns: false, rotates: false, ttlEndMs: undefined }
-    const entry = { ...mark, freshUntilMs: Number.POSITIVE_INFINITY, onDrop: () => undefined }
+    const mark = { template: undefined, hasEdns: false, rotates: false, eraMark: 0 }
+    const entry = {
+      ...mark,
+      ttlEndMs: undefined,
+      freshUntilMs: Number.POSITIVE_INFINITY,
+      onDrop: () => undefined,
+    }
     this.#table.put(this.#question, entry, { reader: this.#reader, isRight: () => true })
   }
 
   #keep(packet: Uint8Array, template: Template, answered: Answered, remember: Remember): void {
     const { exchange, octets } = answered
-    const { forMs, ttlLeftMs, rotates, untilChange } = remember
+    const { forMs, ttlLeftMs, rotates, madeIn, untilChange } = remember
+    const eraMark = this.#eras.mark(madeIn)
+    if (eraMark === undefined) return
     const nowMs = this.#clockMs()
     let unwatch: (() => void) | undefined
     const handle = this.#table.put(
@@ -189,6 +223,7 @@ export class FastPath {
         rotates,
         freshUntilMs: nowMs + forMs,
         ttlEndMs: ttlLeftMs === undefined ? undefined : nowMs + ttlLeftMs,
+        eraMark,
         onDrop: slot => {
           this.#countSlot(slot)
           this.#counts[slot] = undefined
@@ -202,7 +237,7 @@ export class FastPath {
     )
     if (handle === undefined) return
     this.#counts[handle.slot] = this.#counting(answered, remember)
-    unwatch = untilChange?.(() => handle.drop())
+    if (madeIn === undefined) unwatch = untilChange?.(() => handle.drop())
   }
 
   /** Would a worker answer this packet as the chain did? What does not say the truth about itself is not kept. */
@@ -216,58 +251,22 @@ export class FastPath {
     const outWords = new Int32Array(this.#scratch.buffer)
     const target = { out: this.#scratch, outWords, to: 0 }
     const length = this.#reader.write(at, this.#question, view, target, nowMs)
-    const given = this.#scratch.subarray(0, length)
-    // Rotated, the same octets stand in other places.
-    return rotates
-      ? length === octets.length && sumOf(given) === sumOf(octets)
-      : equals(given, octets)
+    return isSame(this.#scratch.subarray(0, length), octets, rotates)
   }
 
   #counting({ exchange, plugins }: Answered, { counted }: Remember): Count {
     return (uses, family) => {
       const client = { ...exchange.query.client, address: anyAddress[family] }
       const query = { ...exchange.query, client }
-      const same = { ...exchange, query, durationSeconds: this.#meanSeconds }
+      const same = { ...exchange, query, durationSeconds: this.#workers.meanSeconds }
       for (const plugin of plugins) plugin.observe?.(same, uses)
       counted?.(uses)
       this.#countAnswers(uses)
+      this.#tally?.asked(query.question, uses)
     }
   }
 
   #countSlot(slot: number): void {
-    const count = this.#counts[slot]
-    for (const { counters, seen } of this.#workers) {
-      for (const [offset, family] of families) {
-        const at = slot * COUNTERS_PER_SLOT + offset
-        const uses = Atomics.load(counters.uses, at)
-        const more = (uses - (seen[at] as number)) >>> 0
-        seen[at] = uses
-        if (more > 0) count?.(more, family)
-      }
-    }
-  }
-
-  /** Workers measure batches, not queries: each use is taken to have lasted as long as the mean of its time. */
-  #measureMean(): void {
-    let ms = 0
-    let uses = 0
-    for (const worker of this.#workers) {
-      ms += worker.counters.busyMs - worker.seenBusyMs
-      worker.seenBusyMs = worker.counters.busyMs
-      uses += worker.counters.total - worker.seenTotal
-      worker.seenTotal = worker.counters.total
-    }
-    if (uses > 0) this.#meanSeconds = ms / uses / 1000
+    this.#workers.read(slot, this.#counts[slot])
   }
 }
-
-type Count = (uses: number, family: 4 | 6) => void
-
-const families = [
-  [0, 4],
-  [1, 6],
-] as const
-
-const equals = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
-
-const sumOf = (octets: Uint8Array): number => octets.reduce((sum, octet) => sum + octet, 0)

@@ -1,10 +1,17 @@
+import { ERA_CELLS } from './era-cells.ts'
+
 /**
  * The memory of a table of ready-made answers, which one thread writes and many read.
  *
  * `index` has places in groups; a place is the hash of a key and where the entry begins in `arena`, in units of 8 octets, plus 1
  * (0: empty). An entry is a head of {@link HEAD_OCTETS}, the answer, the offsets of what differs from query to query, the key; answer and key begin with a word.
  */
-export type TableMemory = { readonly index: SharedArrayBuffer; readonly arena: SharedArrayBuffer }
+export type TableMemory = {
+  readonly index: SharedArrayBuffer
+  readonly arena: SharedArrayBuffer
+  /** See EraCells. */
+  readonly eras: SharedArrayBuffer
+}
 
 /** Places a key may be in: enough that few are driven out while the table is half full. */
 export const WAYS = 4
@@ -28,6 +35,8 @@ export const HEAD = {
   ROTATION_OCTETS: 11,
   /** Where the key begins, in words from the head's begin. */
   KEY_WORD: 16,
+  /** The mark of the era that it was made in, 0 without one. */
+  ERA: 17,
 } as const
 /** Doubles of an entry's head, in units of 8 octets: milliseconds of the monotonic clock. */
 export const HEAD_TIMES = {
@@ -57,6 +66,7 @@ export function createTableMemory(octets: number): TableMemory {
   return {
     index: new SharedArrayBuffer(places * PLACE_WORDS * 4),
     arena: new SharedArrayBuffer(octets),
+    eras: new SharedArrayBuffer(ERA_CELLS * 4),
   }
 }
 

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { Era, madeNow } from '#dns/era.ts'
 import { type Reply, reply } from '#dns/message.ts'
 import type { Plugin } from '#dns/plugin.ts'
 import { cachePlugin } from '#dns/plugins/cache/plugin.ts'
@@ -64,6 +65,91 @@ t.test('an answer is gone for the next packet when what it was made from changed
   t.ok(block.fast(packet), 'and is ready again')
   block.path.clear()
   t.equal(block.fast(packet), undefined, 'a reload takes all')
+})
+
+t.test('answers of an era are gone for the next packet when it ends, all of them', async t => {
+  const era = new Era()
+  const watched: number[] = []
+  const plugin: Plugin = {
+    name: 'source',
+    fastPath: true,
+    wrap: () => query => {
+      const make = (name: string) => reply({ answers: [addressRecord('192.0.2.1', name)] })
+      return {
+        ...make(query.question.name),
+        remember: {
+          again: same => make(same.question.name),
+          forMs: Number.POSITIVE_INFINITY,
+          ttlLeftMs: undefined,
+          rotates: false,
+          madeIn: madeNow(era),
+          untilChange: () => () => watched.push(1),
+        },
+      }
+    },
+  }
+  const block = new FastBlock([plugin], still)
+  const packets = ['a.example.org.', 'b.example.org.'].map(name =>
+    packetOf({ question: question({ name }) }),
+  )
+  for (const each of packets) await block.warm(each)
+  for (const each of packets) t.ok(block.fast(each))
+  era.next()
+  for (const each of packets) t.equal(block.fast(each), undefined)
+  for (const each of packets) await block.slow(each)
+  for (const each of packets) t.ok(block.fast(each), 'ready again')
+  block.path.clear()
+  era.next()
+  for (const each of packets) await block.slow(each)
+  for (const each of packets) t.ok(block.fast(each), 'after a reload as well')
+  t.strictSame(watched, [], 'nobody is told of each')
+})
+
+t.test('an answer whose era ended on the way is not kept', async t => {
+  const era = new Era()
+  const { plugin } = source()
+  const slow: Plugin = {
+    name: 'slow',
+    fastPath: true,
+    wrap: next => async (query, signal) => {
+      const given = await next(query, signal)
+      const madeIn = madeNow(era)
+      era.next()
+      return given?.remember && { ...given, remember: { ...given.remember, madeIn } }
+    },
+  }
+  const block = new FastBlock([slow, plugin], still)
+  await block.warm(packet)
+  t.equal(block.fast(packet), undefined)
+})
+
+t.test('uses of an answer that nobody gives any more are counted with the next one', async t => {
+  const era = new Era()
+  let counted = 0
+  const { plugin } = source()
+  const aged: Plugin = {
+    name: 'aged',
+    fastPath: true,
+    wrap: next => async (query, signal) => {
+      const given = await next(query, signal)
+      const remember = given?.remember && {
+        ...given.remember,
+        madeIn: madeNow(era),
+        counted: (times: number) => {
+          counted += times
+        },
+      }
+      return given && remember && { ...given, remember }
+    },
+  }
+  const block = new FastBlock([aged, plugin], still)
+  await block.warm(packet)
+  block.fast(packet)
+  block.fast(packet)
+  era.next()
+  t.equal(block.fast(packet), undefined)
+  await block.slow(packet)
+  t.equal(counted, 2)
 })
 
 t.test('what a plugin does not allow, or changed unsaid, is not kept', async t => {

@@ -1,4 +1,5 @@
 import type { Clock } from '#runtime/clock.ts'
+import { isOfNow } from '../../era.ts'
 import type { Query, Question, Remember, Reply } from '../../message.ts'
 import { isInZone } from '../../name.ts'
 import { AnswerStore, type Entry, type EntryWatch, lifeLeftMs } from './answer-store.ts'
@@ -17,6 +18,13 @@ export type Found = {
   readonly stale: boolean
   /** Is a denial at hand that the policy puts behind this? Then another one need not be fetched. */
   readonly isDenied: boolean
+}
+
+/** An entry for those who look at the whole cache. */
+export type CachedEntry = Pick<Found, 'key' | 'type'> & {
+  /** Milliseconds; negative: how long ago its time was over. */
+  readonly leftMs: number
+  readonly reply: () => Reply
 }
 
 /**
@@ -76,6 +84,11 @@ export class AnswerCache {
   #find(type: Found['type'], key: string, nowMs: number): Found | undefined {
     const entry = this.#stores[type].get(key)
     if (entry === undefined) return undefined
+    if (entry.madeIn !== undefined && !isOfNow(entry.madeIn)) {
+      this.#stores[type].delete(key)
+      this.#measure()
+      return undefined
+    }
     const leftMs = lifeLeftMs(entry, nowMs)
     const found = { key, entry, type, isDenied: false }
     if (leftMs > 0) return { ...found, stale: false }
@@ -97,6 +110,21 @@ export class AnswerCache {
       return given
     }
     return remember === undefined ? given : { ...given, remember: this.#passedOn(remember, ttl) }
+  }
+
+  /** All entries, the oldest of each kind first, made ready to be told one by one. */
+  *entries(): Generator<CachedEntry> {
+    const nowMs = this.#clock.monotonic()
+    for (const type of ['success', 'denial'] as const) {
+      for (const [key, entry] of this.#stores[type].entries()) {
+        yield {
+          key,
+          type,
+          leftMs: lifeLeftMs(entry, nowMs),
+          reply: () => unpackReply(entry.packed).reply,
+        }
+      }
+    }
   }
 
   /** Would an answer of either kind be kept for the question? */
@@ -135,7 +163,10 @@ export class AnswerCache {
     if (kind === 'success' && isKeptPositive && !isUsable) return
     const packed = packReply(query.question, reply)
     if (packed === undefined) return
-    const watch = remember?.untilChange && this.#watch(store, key, remember.untilChange)
+    const { madeIn, untilChange } = remember ?? {}
+    if (madeIn !== undefined && !isOfNow(madeIn)) return
+    const watch =
+      madeIn === undefined ? untilChange && this.#watch(store, key, untilChange) : undefined
     // The zone may have changed between the answer and the watch.
     if (
       watch !== undefined &&
@@ -148,7 +179,7 @@ export class AnswerCache {
     if (kind === 'success') denial.delete(key)
     // A failure says nothing of the answer that was there before.
     if (kind === 'denial' && !isKeptPositive) success.delete(key)
-    store.set(key, { kind, packed, isUsable, storedMs: nowMs, ttl, ...uses, watch })
+    store.set(key, { kind, packed, isUsable, storedMs: nowMs, ttl, ...uses, watch, madeIn })
     this.#measure()
   }
 

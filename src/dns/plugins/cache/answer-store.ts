@@ -1,3 +1,4 @@
+import type { MadeIn } from '../../era.ts'
 import type { ReplyKind } from './reply-life.ts'
 
 /** A kept answer. */
@@ -20,6 +21,8 @@ export type Entry = {
   retryAtMs: number
   /** Of an answer that a change of its zone ends. */
   readonly watch?: EntryWatch | undefined
+  /** The same of one that ends with an era. */
+  readonly madeIn?: MadeIn | undefined
 }
 
 /** The two sides of a change: the zone that tells of it, and those to whom the answer was given on. */
@@ -70,6 +73,11 @@ export class AnswerStore {
   /** What all entries cost, about. */
   get octets(): number {
     return this.#octets
+  }
+
+  /** The oldest first. */
+  entries(): Iterable<readonly [string, Entry]> {
+    return this.#entries
   }
 
   get(key: string): Entry | undefined {

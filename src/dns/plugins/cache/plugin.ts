@@ -7,6 +7,7 @@ import { AnswerCache, type Found, keyOf, visibleTo } from './answer-cache.ts'
 import { lifeLeftMs } from './answer-store.ts'
 import { answersQuestion } from './answers-question.ts'
 import { type CacheMetrics, cacheMetrics } from './cache-metrics.ts'
+import { cachedAnswers } from './cached-answers.ts'
 import { type CacheOptions, parseCache } from './options.ts'
 
 /** How long a refresh in the background may take: as long as `forward` tries. */
@@ -38,6 +39,7 @@ function setUp(options: CacheOptions, context: SetupContext, clock: Clock): Plug
         mayBeCached(query, options) ? serving.answer(query, signal) : next(query, signal)
     },
     stop: () => stopping.abort(),
+    cached: { zones: options.zones, list: name => cachedAnswers(cache.entries(), name) },
   }
 }
 
@@ -97,12 +99,13 @@ class CachedHandler {
     const { cache, clock, metrics, options } = this.#parts
     const { entry, type } = found
     const leftMs = lifeLeftMs(entry, clock.monotonic())
-    const { watch } = entry
+    const { watch, madeIn } = entry
     return {
       again: query => cache.replyTo(query, found),
       forMs: leftMs - (options.prefetch?.share ?? 0) * entry.ttl * 1000,
       ttlLeftMs: options.keepTtl ? undefined : leftMs,
       rotates: false,
+      madeIn,
       untilChange:
         watch &&
         (forget => {

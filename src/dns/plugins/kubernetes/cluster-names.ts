@@ -2,9 +2,10 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Batch, Feed, StoreReader } from '#cluster/store.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { isAbort } from '#runtime/error.ts'
+import { Era } from '../../era.ts'
 import { Watches } from '../../watches.ts'
 import { ZoneIndex } from '../../zone/zone-index.ts'
-import { sourcesTouchedBy } from './answer-sources.ts'
+import { sourcesTouchedBy, touchesSomething } from './answer-sources.ts'
 import type { KubernetesOptions } from './options.ts'
 import { kindsOf } from './wanted.ts'
 
@@ -18,6 +19,8 @@ export class ClusterNames {
   readonly imports: ZoneIndex | undefined
   /** Who wants to hear when answers made from the index are not right any more. */
   readonly answers = new Watches()
+  /** Ends with every change: for answers that depend on too much. */
+  readonly era = new Era()
   readonly #feed: Feed
   readonly #clock: Clock
   readonly #onChange: (batch: Batch, nowMs: number) => void
@@ -86,6 +89,7 @@ export class ClusterNames {
       this.index.apply(change, nowMs)
       this.imports?.apply(change, nowMs)
       for (const source of sourcesTouchedBy(change)) this.answers.touch(source)
+      if (touchesSomething(change)) this.era.next()
     }
     if (this.#synced) this.#onChange(batch, nowMs)
     else if (batch.synced) {

@@ -2,6 +2,7 @@ import { hostAddresses } from '#net/host-addresses.ts'
 import { type IpAddress, isLinkLocal } from '#net/ip.ts'
 import { type Clock, systemClock } from '#runtime/clock.ts'
 import { ZoneChanges } from '../../authority/zone-changes.ts'
+import { madeNow } from '../../era.ts'
 import type { Remember, Reply } from '../../message.ts'
 import { isInZone, longestZone } from '../../name.ts'
 import type { Plugin, PluginDefinition, SetupContext } from '../../plugin.ts'
@@ -66,6 +67,14 @@ async function setUp(
   const { imports } = names
   const { multicluster } = options
   const views = new ZoneViews({ index, imports, options: zoneOptions, multicluster })
+  /** What the answer was made from, as a source that can be watched. */
+  const changesOf = (question: ZoneQuestion, given: Reply) => {
+    const view = views.of(question.zone.toLowerCase())
+    const sources = sourcesOf(question, given, grammarOf(view.index, view.options))
+    return sources === undefined
+      ? { madeIn: madeNow(names.era), untilChange: (forget: () => void) => names.era.watch(forget) }
+      : { untilChange: (forget: () => void) => names.answers.watch(sources, forget) }
+  }
   const rememberUntilChange = (question: ZoneQuestion, given: Reply): Remember => ({
     again({ question: { name } }) {
       const zone = name.slice(name.length - question.zone.length)
@@ -79,11 +88,7 @@ async function setUp(
     forMs: Number.POSITIVE_INFINITY,
     ttlLeftMs: undefined,
     rotates: false,
-    untilChange: forget => {
-      const view = views.of(question.zone.toLowerCase())
-      const grammar = grammarOf(view.index, view.options)
-      return names.answers.watch(sourcesOf(question, given, grammar), forget)
-    },
+    ...changesOf(question, given),
   })
   return {
     name: 'kubernetes',

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { Era, isOfNow, madeNow } from '#dns/era.ts'
 import { type Query, type Reply, reply } from '#dns/message.ts'
 import type { Handler } from '#dns/plugin.ts'
 import { cachePlugin } from '#dns/plugins/cache/plugin.ts'
@@ -103,4 +104,43 @@ t.test('what was made from a dropped answer is forgotten with it', async t => {
   t.ok(end)
   change(denial('NXDOMAIN'))
   t.equal(forgotten, 1)
+})
+
+t.test('an answer is given, and given on, until the era that it was made in ends', async t => {
+  const era = new Era()
+  let now: Reply = denial('NXDOMAIN')
+  let asked = 0
+  const plugin = await cachePlugin().setup([directive('cache\nserve_stale')], setupContext())
+  const handler = plugin.wrap?.(() => {
+    asked++
+    const life = { forMs: Number.POSITIVE_INFINITY, ttlLeftMs: undefined, rotates: false }
+    const remember = { ...life, again: () => now, madeIn: madeNow(era) }
+    return { ...now, remember }
+  }) as Handler
+  const ask = async () => handler(queryFor(NAME, 'A'), patience())
+  await ask()
+  const hit = await ask()
+  t.equal(asked, 1, 'kept')
+  t.ok(hit?.remember?.madeIn && isOfNow(hit.remember.madeIn))
+  now = reply({ answers: [a(60)] })
+  era.next()
+  t.notOk(hit?.remember?.madeIn && isOfNow(hit.remember.madeIn))
+  t.match(await ask(), { rcode: 'NOERROR' }, 'nor served stale')
+  t.equal(asked, 2)
+})
+
+t.test('an answer whose era ended on the way is not kept', async t => {
+  const era = new Era()
+  let asked = 0
+  const plugin = await cachePlugin().setup([directive('cache')], setupContext())
+  const handler = plugin.wrap?.(() => {
+    asked++
+    const life = { forMs: Number.POSITIVE_INFINITY, ttlLeftMs: undefined, rotates: false }
+    const remember = { ...life, again: () => denial('NXDOMAIN'), madeIn: madeNow(era) }
+    era.next()
+    return { ...denial('NXDOMAIN'), remember }
+  }) as Handler
+  await handler(queryFor(NAME, 'A'), patience())
+  await handler(queryFor(NAME, 'A'), patience())
+  t.equal(asked, 2)
 })

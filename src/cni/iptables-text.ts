@@ -21,3 +21,14 @@ export const entriesInto = (saved: string, chain: string): readonly string[] =>
 
 /** Input for `iptables-restore`. */
 export const restoreText = (lines: readonly string[]): string => `${lines.join('\n')}\n`
+
+/** Input that takes these chains of table nat away and the rules that lead into them; undefined when none of them is there. */
+export function renderChainRemoval(saved: string, chains: readonly string[]): string | undefined {
+  const present = chains.filter(chain => saved.includes(`\n:${chain} `))
+  if (present.length === 0) return undefined
+  return restoreText([
+    '*nat',
+    ...present.flatMap(chain => [...entriesInto(saved, chain), `-F ${chain}`, `-X ${chain}`]),
+    'COMMIT',
+  ])
+}

@@ -1,3 +1,4 @@
+import { closeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { getSystemErrorName } from 'node:util'
 import type * as Koffi from 'koffi'
@@ -169,6 +170,24 @@ export function socketProtocol(fd: number): number | undefined {
   const value = new Int32Array(1)
   const result = loadLibc().getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, value, Uint32Array.of(4))
   return result === 0 ? value[0] : undefined
+}
+
+const AF_UNIX = 1
+const SOCK_DGRAM = 2
+/** A number of the socket's network namespace that no other has until the machine starts anew (Linux 5.14). */
+const SO_NETNS_COOKIE = 71
+
+/** The cookie of the calling thread's network namespace; undefined when the kernel gives none. @throws {SystemCallError} */
+export function namespaceCookie(): bigint | undefined {
+  const fd = checked('socket', loadLibc().socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0))
+  try {
+    const value = new BigUint64Array(1)
+    const words = new Int32Array(value.buffer)
+    const result = loadLibc().getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, words, Uint32Array.of(8))
+    return result === 0 ? value[0] : undefined
+  } finally {
+    closeSync(fd)
+  }
 }
 
 /** AF_NETLINK (linux/socket.h). */

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, statfsSync } from 'node:fs'
 import { errnoCode, NodeplaneError } from '#runtime/error.ts'
-import { CLONE_NEWNET, namespaceType, setns } from './libc.ts'
+import { CLONE_NEWNET, namespaceCookie, namespaceType, setns } from './libc.ts'
 
 /** A path that does not lead to a network namespace. */
 export class NamespaceError extends NodeplaneError {
@@ -22,7 +22,7 @@ const OWN_PATH = '/proc/thread-self/ns/net'
 export class NetworkNamespace implements Disposable {
   /** For netlink attributes such as IFLA_NET_NS_FD. */
   readonly fd: number
-  /** Device and inode: two handles with the same identity are the same namespace. */
+  /** Device and inode: two handles with the same identity are the same namespace. A later one may get the number of one that went. */
   readonly identity: string
 
   private constructor(fd: number) {
@@ -60,6 +60,17 @@ export class NetworkNamespace implements Disposable {
 
   isSame(other: NetworkNamespace): boolean {
     return this.identity === other.identity
+  }
+
+  /**
+   * The identity that no other namespace ever has: with the kernel's cookie, where it gives one.
+   * @throws {SystemCallError} the namespace cannot be entered.
+   */
+  lastingIdentity(): string {
+    using own = NetworkNamespace.own()
+    // To enter a namespace takes rights, also the own one.
+    const cookie = own.isSame(this) ? namespaceCookie() : this.run(() => namespaceCookie())
+    return cookie === undefined ? this.identity : `${this.identity}:${cookie}`
   }
 
   /**

@@ -2,11 +2,11 @@ import { writeFile } from 'node:fs/promises'
 import t from 'tap'
 import { AgentNode } from '../helper/agent-node.ts'
 import { AgentProcess } from '../helper/agent-process.ts'
+import { MAIN } from '../helper/build.ts'
 import { dig } from '../helper/dig.ts'
 import { eventually } from '../helper/eventually.ts'
 import type { TestNamespace } from '../helper/namespace.ts'
 
-const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
 const CLUSTER_DNS = ['10.96.0.10', 'fd00:96::10'] as const
 const LINK_LOCAL = '169.254.20.10'
 const NAME = 'web.shop.svc.cluster.local'

@@ -2,9 +2,8 @@ import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { AgentNode } from '../helper/agent-node.ts'
 import { AgentProcess } from '../helper/agent-process.ts'
+import { MAIN } from '../helper/build.ts'
 import { eventually } from '../helper/eventually.ts'
-
-const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
 
 /** The node of the topology, and another one where the topology has its outside host. */
 const nodes = (ofOther: string) => `apiVersion: v1

@@ -3,6 +3,7 @@ import { rename } from 'node:fs/promises'
 import t from 'tap'
 import { AgentNode, corefile } from '../helper/agent-node.ts'
 import { AgentProcess } from '../helper/agent-process.ts'
+import { MAIN } from '../helper/build.ts'
 import { eventually } from '../helper/eventually.ts'
 
 const node = await AgentNode.create(t.testdir())
@@ -33,7 +34,7 @@ t.test('not ready, with a reason for each part, until there is a cluster', async
   await using agent = AgentProcess.spawn(node.net.node, { config })
   const { status, body } = await eventually('the HTTP server', () => agent.get('/readyz'))
   t.equal(status, 503)
-  t.match(body, /^cluster: not listed yet: Service, EndpointSlice, Node, Namespace$/m)
+  t.match(body, /^cluster: not listed yet: Service, EndpointSlice, Node, ServiceCIDR, Namespace$/m)
   t.match(body, /^proxy: not in the kernel yet: the rules of IPv4 and IPv6$/m)
   t.match(body, /^dns: not started yet$/m)
   t.strictSame(await agent.get('/livez'), { status: 200, body: 'ok\n' })
@@ -73,8 +74,7 @@ t.test('the log is JSON where stderr is no terminal', async t => {
 
 t.test('the log is for people where stderr is a terminal', async t => {
   const quoted = (words: readonly string[]) => words.map(word => `'${word}'`).join(' ')
-  const main = new URL('../../src/main.ts', import.meta.url).pathname
-  const command = quoted([process.execPath, main, 'agent', '--config', config])
+  const command = quoted([process.execPath, MAIN, 'agent', '--config', config])
   const child = node.net.node.spawn('script', ['-qefc', `exec ${command}`, '/dev/null'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
@@ -83,7 +83,7 @@ t.test('the log is for people where stderr is a terminal', async t => {
     screen += chunk.toString()
   })
   t.teardown(() => child.kill('SIGKILL'))
-  await eventually('answering', () => screen.includes('answering'), 20_000)
+  await eventually('answering', () => screen.includes('answering'))
   t.match(screen, /\[\d\d:\d\d:\d\d\.\d{3}\].*INFO.*starting/)
   t.notMatch(screen, /"level":/)
 })
@@ -176,8 +176,7 @@ t.test('the node tells about itself, to root by a socket and to local browsers',
 t.test('commands show the node: status, services, one service, counters', async t => {
   await using _agent = await AgentProcess.start(node.net.node, { config })
   const nodeplane = async (...words: string[]) => {
-    const main = new URL('../../src/main.ts', import.meta.url).pathname
-    return (await node.net.node.exec(process.execPath, [main, ...words])).stdout
+    return (await node.net.node.exec(process.execPath, [MAIN, ...words])).stdout
   }
   const status = await nodeplane('status')
   t.match(status, /^OK {2}node node-a, nodeplane \S+, up \d+s, \d+ MiB$/m)

@@ -3,9 +3,10 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { ExecError, exec } from '#linux/exec.ts'
+import { buildOr } from '../helper/build.ts'
 import { cniEnv } from '../helper/cni.ts'
 import { CniAgent } from '../helper/cni-agent.ts'
-import { buildInto, runPlugin } from '../helper/cni-program.ts'
+import { runPlugin } from '../helper/cni-program.ts'
 import { eventually } from '../helper/eventually.ts'
 import { TestNamespace } from '../helper/namespace.ts'
 
@@ -15,7 +16,7 @@ import { TestNamespace } from '../helper/namespace.ts'
  */
 
 const folder = t.testdir({ manifests: {}, run: {}, state: {}, net: {}, opt: {} })
-const dist = join(folder, 'dist')
+const dist = await buildOr(join(folder, 'dist'))
 const places = ['--run-dir', join(folder, 'run'), '--state-dir', join(folder, 'state')]
 const confDir = join(folder, 'net')
 const binDir = join(folder, 'opt')
@@ -135,7 +136,6 @@ async function useIptables(): Promise<void> {
 }
 
 t.before(async () => {
-  await buildInto(dist)
   await mkdir(join(folder, 'manifests'), { recursive: true })
   await writeFile(join(folder, 'manifests/all.yaml'), MANIFESTS)
   await writeFile(join(folder, 'Corefile'), COREFILE)

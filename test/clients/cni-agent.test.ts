@@ -6,25 +6,19 @@ import t from 'tap'
 import { exec } from '#linux/exec.ts'
 import { lockFile } from '#linux/file-lock.ts'
 import { systemClock } from '#runtime/clock.ts'
+import { buildOr } from '../helper/build.ts'
 import { cniEnv } from '../helper/cni.ts'
 import { CniAgent } from '../helper/cni-agent.ts'
 import { REFERENCE_PLUGINS } from '../helper/cni-call.ts'
 import { bridgeConfig, hostLocal } from '../helper/cni-network.ts'
-import {
-  answerOf,
-  buildInto,
-  type ProgramAnswer,
-  runPlugin,
-  startPlugin,
-} from '../helper/cni-program.ts'
+import { answerOf, type ProgramAnswer, runPlugin, startPlugin } from '../helper/cni-program.ts'
 import { eventually } from '../helper/eventually.ts'
 import { TestNamespace } from '../helper/namespace.ts'
 
 /* The executables as they are shipped, with an agent that does their work and without. */
 
-const built = join(t.testdir(), 'dist')
+const built = await buildOr(join(t.testdir(), 'dist'))
 const bin = join(built, 'cni')
-t.before(() => buildInto(built))
 
 type Call = {
   readonly verb: string

@@ -3,8 +3,9 @@ import { dirname, join } from 'node:path'
 import t from 'tap'
 import { pluginNames } from '#cni/plugins.ts'
 import { exec } from '#linux/exec.ts'
+import { buildInto } from '../helper/build.ts'
 import { cniEnv } from '../helper/cni.ts'
-import { buildInto, runPlugin } from '../helper/cni-program.ts'
+import { runPlugin } from '../helper/cni-program.ts'
 
 const folder = t.testdir()
 const built = join(folder, 'dist')

@@ -2,20 +2,14 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { buildOr } from '../helper/build.ts'
 import { cniEnv } from '../helper/cni.ts'
-import {
-  answerOf,
-  buildInto,
-  type ProgramAnswer,
-  runPlugin,
-  startPlugin,
-} from '../helper/cni-program.ts'
+import { answerOf, type ProgramAnswer, runPlugin, startPlugin } from '../helper/cni-program.ts'
 
 /** Debian's package containernetworking-plugins. */
 const reference = '/usr/lib/cni/host-local'
 const folder = t.testdir()
-const ours = join(folder, 'dist/cni/host-local')
-t.before(() => buildInto(join(folder, 'dist')))
+const ours = join(await buildOr(join(folder, 'dist')), 'cni/host-local')
 
 const plugin = (dataDir: string, subnet: string) => {
   const ipam = { type: 'host-local', dataDir, ranges: [[{ subnet }]] }

@@ -3,19 +3,19 @@ import { join } from 'node:path'
 import t from 'tap'
 import { exec } from '#linux/exec.ts'
 import { main } from '../../src/main.ts'
+import { buildOr } from '../helper/build.ts'
 import { cniEnv } from '../helper/cni.ts'
 import { CniAgent } from '../helper/cni-agent.ts'
 import { bridgeConfig, leasesIn } from '../helper/cni-network.ts'
-import { buildInto, runPlugin, startPlugin } from '../helper/cni-program.ts'
+import { runPlugin, startPlugin } from '../helper/cni-program.ts'
 import { recordIo } from '../helper/command-io.ts'
 import { eventually } from '../helper/eventually.ts'
 import { TestNamespace } from '../helper/namespace.ts'
 
 /* Attachments that nobody ends: the agent as it is shipped finds them when it starts. */
 
-const dist = join(t.testdir(), 'dist')
+const dist = await buildOr(join(t.testdir(), 'dist'))
 const bin = join(dist, 'cni')
-t.before(() => buildInto(dist))
 
 const env = (verb: string, id: string, netns: string) =>
   cniEnv({ CNI_COMMAND: verb, CNI_CONTAINERID: id, CNI_NETNS: netns, CNI_PATH: bin })

@@ -133,13 +133,11 @@ async function testImage(folder: string): Promise<void> {
   await t.test('the DaemonSet’s containers make the node ready', async t => {
     await image.start({ container: agent, pod, env, files })
     try {
-      await eventually('the agent to live', async () => (await get('/livez')) === '200 ok', 20_000)
-      await eventually(
-        'the node to be ready',
-        async () => (await get('/readyz')).startsWith('200 '),
-        20_000,
+      await eventually('the agent to live', async () => (await get('/livez')) === '200 ok')
+      await eventually('the node to be ready', async () =>
+        (await get('/readyz')).startsWith('200 '),
       )
-      await eventually('the network list', () => existsSync(conflist), 20_000)
+      await eventually('the network list', () => existsSync(conflist))
     } catch (error) {
       t.comment(await image.logs(agent.name))
       t.comment(await get('/readyz').catch(String))

@@ -113,7 +113,7 @@ t.test('bad packets over UDP, none answered by more than it asks for', async t =
 
 /** A client that comes now is answered whatever others do. How soon is the machine's affair here; turns.test.ts says in which order. */
 const untilServingTcp = () =>
-  eventually('an answer by TCP', () => isServing('+tcp').catch(() => false), 20_000)
+  eventually('an answer by TCP', () => isServing('+tcp').catch(() => false))
 
 async function open(): Promise<Socket> {
   const socket = connect(port, '127.0.0.1')

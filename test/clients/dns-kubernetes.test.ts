@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
 import t from 'tap'
 import type { ResourceRecord } from '#dns/message.ts'
 import { soaRecord } from '#dns/zone/records.ts'
 import type { IpAddress } from '#net/ip.ts'
+import { MAIN } from '../helper/build.ts'
 import { type Dug, dig } from '../helper/dig.ts'
 import { eventually } from '../helper/eventually.ts'
 import { FakeUpstream } from '../helper/fake-upstream.ts'
@@ -14,8 +14,6 @@ import { FakeUpstream } from '../helper/fake-upstream.ts'
 
 /** On a machine that is busy with other tests Node alone takes seconds to start. */
 const START_MS = 60_000
-
-const MAIN = resolve(import.meta.dirname, '../../src/main.ts')
 
 /** kubeadm 1.36's, with two lines changed: where objects come from, and the resolver. */
 const corefile = (folder: string, upstream: string): string => `.:53 {

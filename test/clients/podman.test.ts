@@ -1,8 +1,10 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import dnsPacket from 'dns-packet'
 import t from 'tap'
 import { exec } from '#linux/exec.ts'
+import { buildOr } from '../helper/build.ts'
 import { eventually } from '../helper/eventually.ts'
 import { Podman, type PodmanNetwork, whyNoPodman } from '../helper/podman.ts'
 
@@ -63,9 +65,10 @@ const rules = async () =>
   (await exec('nft', ['list', 'ruleset'])).stdout + (await exec('iptables-save', [])).stdout
 
 const skip = await whyNoPodman()
+const dist = skip === false ? await buildOr(join(t.testdir(), 'dist')) : ''
 
 t.test('Podman containers on a network of our plugins', { skip }, async t => {
-  await using podman = await Podman.create([network, second])
+  await using podman = await Podman.create(dist, [network, second])
   await podman.start('a', network.name)
   await podman.start('b', network.name)
 
@@ -110,7 +113,7 @@ async function serveName(address: string): Promise<Disposable> {
 }
 
 t.test('ports, DNS, two networks, a restart', { skip }, async t => {
-  await using podman = await Podman.create([network, second])
+  await using podman = await Podman.create(dist, [network, second])
   await podman.start('web', network.name, '-p', '18080:80', '-p', '127.0.0.1:18081:80')
   for (const address of ['127.0.0.1:18080', '127.0.0.1:18081', '10.88.7.1:18080']) {
     t.equal(await page(address), HELLO, address)
@@ -149,7 +152,7 @@ t.test('ports, DNS, two networks, a restart', { skip }, async t => {
 })
 
 t.test('20 containers at once', { skip }, async t => {
-  await using podman = await Podman.create([network])
+  await using podman = await Podman.create(dist, [network])
   const names = Array.from({ length: 20 }, (_, n) => `pod${n}`)
   await Promise.all(
     names.map((name, n) => podman.start(name, network.name, '-p', `${18100 + n}:80`)),

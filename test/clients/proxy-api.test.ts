@@ -9,11 +9,11 @@ import {
   startApiCluster,
   TOKEN,
 } from '../helper/api-cluster.ts'
+import { MAIN } from '../helper/build.ts'
 import { eventually } from '../helper/eventually.ts'
 import { Topology } from '../helper/topology.ts'
 import { ask, serve } from '../helper/traffic.ts'
 
-const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
 const COME_BACK_MS = 30_000
 
 const net = await Topology.create(2)

@@ -3,11 +3,10 @@ import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
+import { MAIN } from '../helper/build.ts'
 import { eventually } from '../helper/eventually.ts'
 import { Topology } from '../helper/topology.ts'
 import { ask, serve } from '../helper/traffic.ts'
-
-const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
 
 const net = await Topology.create(2)
 t.teardown(() => net[Symbol.asyncDispose]())

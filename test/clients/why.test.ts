@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import t from 'tap'
 import type { CauseId } from '../../src/agent/why/finding.ts'
+import { MAIN } from '../helper/build.ts'
 import { serve } from '../helper/traffic.ts'
 import { WhyNode } from '../helper/why-node.ts'
 
@@ -314,8 +315,7 @@ const tinyNetwork = {
 
 async function startUpstream(): Promise<void> {
   await node.write('Upstream', '.:53 .:5300 {\n hosts {\n 203.0.113.80 example.test\n }\n}\n')
-  const main = new URL('../../src/main.ts', import.meta.url).pathname
-  net.outside.spawn(process.execPath, [main, 'dns', '--conf', node.path('Upstream')], {
+  net.outside.spawn(process.execPath, [MAIN, 'dns', '--conf', node.path('Upstream')], {
     stdio: 'ignore',
   })
 }
@@ -369,7 +369,6 @@ t.test('asked of the agent: the same answer', async t => {
 })
 
 t.test('as a process of its own: the cause on the first line, exit code 1', async t => {
-  const main = new URL('../../src/main.ts', import.meta.url).pathname
   const words = [
     'why',
     '10.96.0.20:81',
@@ -378,7 +377,7 @@ t.test('as a process of its own: the cause on the first line, exit code 1', asyn
     '--socket',
     '/run/nodeplane/agent.sock',
   ]
-  const failure = await net.node.exec(process.execPath, [main, ...words]).catch(error => error)
+  const failure = await net.node.exec(process.execPath, [MAIN, ...words]).catch(error => error)
   t.match(failure, {
     exitCode: 1,
     stdout: /^CAUSE: Service shop\/web has no port 81; .*\[no-such-port\]\n/,

@@ -1,9 +1,8 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { MAIN } from './build.ts'
 import { eventually } from './eventually.ts'
 import type { TestNamespace } from './namespace.ts'
-
-const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
 
 /** One line of the agent's log. */
 export type AgentLogLine = {
@@ -64,7 +63,7 @@ export class AgentProcess implements AsyncDisposable {
         if (!this.isRunning) return true
         return (await this.get('/readyz')).status === 200
       },
-      20_000,
+      60_000,
     )
     if (!this.isRunning) throw new Error(`the agent ended: ${this.stderr}`)
   }

@@ -1,13 +1,4 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
-import { join } from 'node:path'
-import { exec } from '#linux/exec.ts'
-
-const root = join(import.meta.dirname, '../..')
-
-/** Builds the executables into a folder of the test. */
-export async function buildInto(folder: string): Promise<void> {
-  await exec(join(root, 'scripts/build'), [folder])
-}
 
 export type ProgramAnswer = {
   readonly exitCode: number | null

@@ -5,12 +5,11 @@ import { writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { type ExecResult, exec } from '../../src/linux/exec.ts'
+import { MAIN } from './build.ts'
 import { eventually } from './eventually.ts'
 
 /** On a machine that is busy with other tests Node alone takes seconds to start. */
 const START_MS = 60_000
-
-const main = join(import.meta.dirname, '../../src/main.ts')
 
 type StartOptions = {
   readonly args?: readonly string[]
@@ -37,7 +36,7 @@ export class DnsProcess implements AsyncDisposable {
 
   /** Starts the command with these arguments; it may end at once. */
   static spawn({ args = [], env = {}, stdin, cwd }: StartOptions): DnsProcess {
-    const child = spawn(process.execPath, [main, 'dns', ...args], {
+    const child = spawn(process.execPath, [MAIN, 'dns', ...args], {
       cwd,
       env: { ...process.env, ...env },
     })

@@ -1,12 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { chmod, copyFile, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { exec, isProgramMissing } from '#linux/exec.ts'
-
-const root = join(import.meta.dirname, '../..')
-const plugins = join(root, 'dist/cni')
 
 /** A network of Podman: a list of plugins whose bridge has host-local for its addresses. */
 export type PodmanNetwork = {
@@ -15,19 +11,17 @@ export type PodmanNetwork = {
   readonly plugins: readonly Readonly<Record<string, unknown>>[]
 }
 
-/** Are the plugins built, and is Podman there? Gives the reason to skip, or false. */
+/** Is Podman there? Gives the reason to skip, or false. */
 export async function whyNoPodman(): Promise<string | false> {
-  if (!(await isInstalled('podman'))) return 'podman is not installed (scripts/test installs it)'
-  if (!existsSync(join(plugins, 'bridge'))) {
-    await exec(join(root, 'scripts/build'), [], { timeoutMs: 120_000 })
-  }
-  return false
+  return (await isInstalled('podman'))
+    ? false
+    : 'podman is not installed (scripts/test installs it)'
 }
 
-const settings = (folder: string) => `
+const settings = (dist: string, folder: string) => `
 [network]
 network_backend = "cni"
-cni_plugin_dirs = ["${plugins}"]
+cni_plugin_dirs = ["${dist}/cni"]
 network_config_dir = "${folder}/net.d"
 [engine]
 runtime = "runc"
@@ -45,7 +39,8 @@ export class Podman implements AsyncDisposable {
     this.folder = folder
   }
 
-  static async create(networks: readonly PodmanNetwork[]): Promise<Podman> {
+  /** @param dist a build, whose plugins Podman calls */
+  static async create(dist: string, networks: readonly PodmanNetwork[]): Promise<Podman> {
     const podman = new Podman(await mkdtemp(join(tmpdir(), 'nodeplane-podman-')))
     const { folder } = podman
     for (const path of [
@@ -79,7 +74,7 @@ export class Podman implements AsyncDisposable {
       const file = join(folder, 'net.d', `${network.name}.conflist`)
       await writeFile(file, JSON.stringify(configured))
     }
-    await writeFile(join(folder, 'containers.conf'), settings(folder))
+    await writeFile(join(folder, 'containers.conf'), settings(dist, folder))
     return podman
   }
 

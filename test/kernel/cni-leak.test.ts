@@ -10,10 +10,10 @@ import type { AnswerFrame } from '#cni/server/frame.ts'
 import { createWatcher } from '#cni/service.ts'
 import { exec } from '#linux/exec.ts'
 import { systemClock } from '#runtime/clock.ts'
+import { buildOr } from '../helper/build.ts'
 import { cniEnv } from '../helper/cni.ts'
 import { enterHost } from '../helper/cni-host.ts'
 import { bridgeConfig, hostLocal } from '../helper/cni-network.ts'
-import { buildInto } from '../helper/cni-program.ts'
 import { remainsOf } from '../helper/cni-remains.ts'
 import { killedAfter } from '../helper/kill-point.ts'
 import { TestNamespace } from '../helper/namespace.ts'
@@ -72,9 +72,8 @@ type Call = {
   readonly config: object
 }
 
-const dist = join(t.testdir(), 'dist')
+const dist = await buildOr(join(t.testdir(), 'dist'))
 const bin = join(dist, 'cni')
-t.before(() => buildInto(dist))
 
 /** Whole numbers below a limit, the same in each run (Numerical Recipes' generator). */
 function dice(seed: number): (below: number) => number {

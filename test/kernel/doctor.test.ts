@@ -10,10 +10,9 @@ import { listLinks } from '#linux/netlink/link.ts'
 import { NetlinkSocket } from '#linux/netlink/socket.ts'
 import { AgentNode } from '../helper/agent-node.ts'
 import { AgentProcess } from '../helper/agent-process.ts'
+import { MAIN } from '../helper/build.ts'
 import { eventually } from '../helper/eventually.ts'
 import type { TestNamespace } from '../helper/namespace.ts'
-
-const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
 
 type Found = {
   readonly id: string
@@ -37,7 +36,7 @@ async function doctor(namespace: TestNamespace, root: string, ...words: readonly
 }
 
 // Each case starts some fifteen programs.
-t.setTimeout(150_000)
+t.setTimeout(300_000)
 const folder = t.testdir()
 const node = await AgentNode.create(folder)
 t.teardown(() => node[Symbol.asyncDispose]())

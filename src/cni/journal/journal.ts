@@ -115,7 +115,10 @@ export class Journal {
   /** Has the container of the entry ended, whoever may know of it? */
   isGone({ netns, identity, bootId, host }: JournalEntry): boolean {
     if (bootId !== this.#bootId) return true
-    return host === this.#host && identityAt(netns) !== identity
+    if (host !== this.#host) return false
+    const found = identityAt(netns)
+    // What was written down before there were cookies has none.
+    return found !== identity && !found?.startsWith(`${identity}:`)
   }
 
   #files(): readonly string[] {
@@ -178,7 +181,7 @@ export class Journal {
 function identityAt(netns: string): string | undefined {
   try {
     using namespace = NetworkNamespace.open(netns)
-    return namespace.identity
+    return namespace.lastingIdentity()
   } catch (error) {
     if (error instanceof NamespaceError) return undefined
     throw error

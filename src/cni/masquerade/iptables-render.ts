@@ -42,17 +42,6 @@ export function renderIptablesMasquerade(
 
 const from = ({ address, family }: IpPrefix): string => `-s ${address}/${family === 4 ? 32 : 128}`
 
-/** Input that takes these chains away and the rules that lead into them; undefined when none of them is there. */
-export function renderChainRemoval(saved: string, chains: readonly string[]): string | undefined {
-  const present = chains.filter(chain => saved.includes(`\n:${chain} `))
-  if (present.length === 0) return undefined
-  return restoreText([
-    '*nat',
-    ...present.flatMap(chain => [...entriesInto(saved, chain), `-F ${chain}`, `-X ${chain}`]),
-    'COMMIT',
-  ])
-}
-
 /** A rule by which the packets of an address get into a chain of ours. */
 export type MasqueradeEntry = {
   /** Without the length. */

@@ -2,11 +2,11 @@ import { exec } from '#linux/exec.ts'
 import { type IpFamily, ipFamilies } from '#net/ip.ts'
 import type { IpPrefix } from '#net/prefix.ts'
 import { type Attachment, attachmentMark, isMarkedBy } from '../attachment.ts'
+import { renderChainRemoval } from '../iptables-text.ts'
 import {
   type MasqueradeEntry,
   masqueradeChain,
   parseMasqueradeEntries,
-  renderChainRemoval,
   renderIptablesMasquerade,
 } from './iptables-render.ts'
 import { outputOf } from './reference.ts'

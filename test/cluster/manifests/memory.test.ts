@@ -2,7 +2,7 @@ import t from 'tap'
 import { manifestForms, measureManifests } from '../../../bench/cluster-memory-manifests.ts'
 
 // Parsing YAML takes seconds, on a busy machine many.
-t.setTimeout(240_000)
+t.setTimeout(600_000)
 
 /** How much garbage lies about while YAML is read depends on how much processor the collector's threads get. */
 const PEAK_LIMIT_MIB = 175

@@ -7,6 +7,7 @@ import type { CallFrame } from '#cni/server/frame.ts'
 import { configObjectFrom } from '#cni/spec/config-object.ts'
 import type { AttachmentRequest } from '#cni/spec/plugin.ts'
 import { emptyResult } from '#cni/spec/result.ts'
+import { NetworkNamespace } from '#linux/namespace.ts'
 
 /** A namespace that is there as long as this process is. */
 const OWN = '/proc/self/ns/net'
@@ -90,11 +91,22 @@ t.test('GC of a plugin ends what is not valid, in its own network', async t => {
   t.match(journal.list(), [{ containerId: 'c2' }])
 })
 
+const own = NetworkNamespace.own()
 const goings: readonly { title: string; changes: object; isGone: boolean }[] = [
   { title: 'its namespace is there', changes: {}, isGone: false },
   { title: 'nothing is at the path', changes: { netns: '/run/netns/gone' }, isGone: true },
   { title: 'a file is at the path', changes: { netns: '/etc/hostname' }, isGone: true },
   { title: 'another namespace is at the path', changes: { identity: '4:1' }, isGone: true },
+  {
+    title: 'a later namespace is at the path and has its number',
+    changes: { identity: `${own.identity}:0` },
+    isGone: true,
+  },
+  {
+    title: 'its namespace is there, and was written down without a cookie',
+    changes: { identity: own.identity },
+    isGone: false,
+  },
   { title: 'the machine was started anew', changes: { bootId: 'before' }, isGone: true },
   {
     title: 'the machine was started anew, and the node has another namespace since',

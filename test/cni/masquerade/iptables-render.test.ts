@@ -1,9 +1,9 @@
 import t from 'tap'
 import { type Attachment, attachmentMark } from '#cni/attachment.ts'
+import { renderChainRemoval } from '#cni/iptables-text.ts'
 import {
   masqueradeChain,
   parseMasqueradeEntries,
-  renderChainRemoval,
   renderIptablesMasquerade,
 } from '#cni/masquerade/iptables-render.ts'
 import { type IpPrefix, parsePrefix } from '#net/prefix.ts'

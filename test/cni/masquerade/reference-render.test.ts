@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Attachment } from '#cni/attachment.ts'
-import { renderChainRemoval } from '#cni/masquerade/iptables-render.ts'
+import { renderChainRemoval } from '#cni/iptables-text.ts'
 import { referenceChain, renderReferenceNftRemoval } from '#cni/masquerade/reference-render.ts'
 
 const attachment: Attachment = { network: 'net', containerId: 'abc', ifname: 'eth0' }

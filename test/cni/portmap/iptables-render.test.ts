@@ -1,11 +1,11 @@
 import t from 'tap'
 import { attachmentMark } from '#cni/attachment.ts'
+import { renderChainRemoval } from '#cni/iptables-text.ts'
 import {
   attachmentChain,
   chainsMarked,
   referenceChain,
   renderAdd,
-  renderRemoval,
 } from '#cni/portmap/iptables/render.ts'
 import type { FamilyPlan } from '#cni/portmap/plan.ts'
 import type { IpAddress } from '#net/ip.ts'
@@ -63,9 +63,9 @@ t.test('what was there of the attachment is taken away first', async t => {
 t.test(
   'removal knows our chain and the reference plugin’s, and is nothing when none is there',
   async t => {
-    t.equal(renderRemoval('*nat\nCOMMIT\n', [chain]), undefined)
+    t.equal(renderChainRemoval('*nat\nCOMMIT\n', [chain]), undefined)
     t.equal(
-      renderRemoval(saved, [chain, referenceChain(attachment)]),
+      renderChainRemoval(saved, [chain, referenceChain(attachment)]),
       `*nat\n${entry.replace('-A', '-D')}\n-F ${chain}\n-X ${chain}\nCOMMIT\n`,
     )
     // First 21 hexadecimal digits of SHA-512("netabc").

@@ -82,7 +82,7 @@ t.test('ServiceCIDRs are among what is written and compared', async t => {
   )
   const elements = new Map([['service-cidrs', new Map([['10.0.0.0/12', '']])]] as const)
   const found = { elements, chains: new Set<string>(), filled: new Set<string>() }
-  t.strictSame(diffTable({ ...described, serviceCIDRs }, [], found), [
+  t.strictSame(await diffTable({ ...described, serviceCIDRs }, [], found), [
     { place: 'ip nodeplane service-cidrs', wanted: undefined, found: '10.0.0.0/12' },
     { place: 'ip nodeplane service-cidrs', wanted: '10.96.0.0/12', found: undefined },
   ])

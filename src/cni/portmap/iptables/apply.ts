@@ -9,6 +9,7 @@ import {
   saveTable,
   saveTableIfAny,
 } from '../../iptables.ts'
+import { renderChainRemoval } from '../../iptables-text.ts'
 import type { PortmapConfig } from '../config.ts'
 import type { FamilyPlan } from '../plan.ts'
 import {
@@ -18,7 +19,6 @@ import {
   jumps,
   referenceChain,
   renderAdd,
-  renderRemoval,
   sharedChains,
 } from './render.ts'
 
@@ -113,7 +113,7 @@ async function removeFrom(
 ): Promise<void> {
   for (const family of ipFamilies) {
     const saved = await saveTableIfAny('nat', family, signal)
-    const input = renderRemoval(saved, chainsIn(saved))
+    const input = renderChainRemoval(saved, chainsIn(saved))
     if (input !== undefined) await restoreTable(family, input, signal)
   }
 }

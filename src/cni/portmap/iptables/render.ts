@@ -73,17 +73,6 @@ export function renderAdd(
   ])
 }
 
-/** Input that removes these chains and what leads into them; undefined when none of them is there. */
-export function renderRemoval(saved: string, chains: readonly string[]): string | undefined {
-  const present = chains.filter(chain => saved.includes(`\n:${chain} `))
-  if (present.length === 0) return undefined
-  return restoreText([
-    '*nat',
-    ...present.flatMap(chain => [...entriesInto(saved, chain), `-F ${chain}`, `-X ${chain}`]),
-    'COMMIT',
-  ])
-}
-
 /** The chains whose entries' comments begin with a mark that `isUnwanted` names. */
 export function chainsMarked(
   saved: string,

@@ -94,6 +94,10 @@ export class AgentProcess implements AsyncDisposable {
     return this.log.filter(line => line.level >= level)
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0
+  }
+
   get isRunning(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null
   }

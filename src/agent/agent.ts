@@ -28,7 +28,8 @@ import {
 } from './snapshot/keeper.ts'
 import { SourceWitness } from './snapshot/witness.ts'
 import { forLocalBrowsers, type Views, viewRoutes } from './view/serve.ts'
-import { agentViews } from './view/views.ts'
+import { agentViews, type ClusterSeen } from './view/views.ts'
+import type { AskWhy } from './view/why.ts'
 
 export type AgentOptions = {
   readonly nodeName: string
@@ -52,6 +53,8 @@ export type AgentOptions = {
   readonly socket: string
   /** Where the same is for browsers; undefined: nowhere. */
   readonly status: { readonly host: string; readonly port: number } | undefined
+  /** Answers the `why` of the status page; undefined: it says what to type. */
+  readonly why?: AskWhy | undefined
   readonly log: Logger
   /** CoreDNS's log on stdout. */
   readonly lines: LineLog
@@ -95,6 +98,7 @@ class Agent {
   readonly #prober: Prober
   readonly #announcer: Announcer
   readonly #snapshot: SnapshotKeeper | undefined
+  readonly #witness: SourceWitness
   readonly #metrics: Metrics
   readonly #incidents: Incidents
 
@@ -106,6 +110,7 @@ class Agent {
     this.#failure.promise.catch(() => undefined)
     const store = this.#store
     const witness = new SourceWitness(store, systemClock)
+    this.#witness = witness
     this.#snapshot = snapshotKeeper(options, { store, witness, metrics })
     const isStale = () => this.#snapshot?.isStale() ?? false
     const onRequest = (outcome: RequestOutcome) => witness.requested(outcome)
@@ -157,8 +162,9 @@ class Agent {
     const { proxy, dns, cni, routes } = this.#parts
     return agentViews({
       node: this.#options.nodeName,
-      origin: () => this.#cluster.reading.origin,
-      kinds: () => Object.keys(this.#cluster.reading.wanted) as readonly Kind[],
+      cluster: () => this.#clusterSeen(),
+      nodePods: () => this.#cluster.nodePods,
+      why: this.#options.why,
       checks: () => this.checks,
       store: this.#store,
       metrics: this.#metrics,
@@ -203,9 +209,20 @@ class Agent {
     const all = inOrder(this.#parts).map(({ wanted }) => wanted)
     const { routes, announce, nodeName } = this.#options
     const { install, readyTaint } = announce
-    const needsOwn = readyTaint !== undefined || (install && install.conflist === undefined)
+    const needsOwn = readyTaint !== undefined || install !== undefined
     const own = needsOwn ? { Node: { fieldSelector: `metadata.name=${nodeName}` } } : {}
     return Object.assign(own, ...all, routes === undefined ? {} : { Node: {} }) as Wanted
+  }
+
+  #clusterSeen(): ClusterSeen {
+    const { origin, wanted } = this.#cluster.reading
+    const ageMs = this.#snapshot?.ageMs()
+    return {
+      origin,
+      kinds: Object.keys(wanted) as readonly Kind[],
+      lastHeardMs: this.#witness.silentSinceMs,
+      staleSinceMs: ageMs === undefined ? undefined : systemClock.now() - ageMs,
+    }
   }
 
   /** Why what `part` stands on does not stand yet. */

@@ -32,6 +32,7 @@ export class AgentCluster {
   readonly #selections: SourcePool<'the cluster', SelectedKeys>
   #origin = ''
   #nodePods: Promise<NodePods> | undefined
+  #listedPods: NodePods | undefined
 
   constructor(options: AgentClusterOptions, signal: AbortSignal) {
     this.#options = options
@@ -71,10 +72,20 @@ export class AgentCluster {
     })
   }
 
+  /** The Pods of the node, once {@link podsOf} was called and they are listed. */
+  get nodePods(): StoreReader | undefined {
+    return this.#listedPods?.store.isSynced('Pod') === true ? this.#listedPods.store : undefined
+  }
+
   /** The Pods of the node, read from the first call on. @throws {ConfigError} the connection makes no sense. */
   podsOf(nodeName: string): Promise<NodePods> {
     const { connection, log, onFailure } = this.#options
-    this.#nodePods ??= NodePods.watch({ connection, nodeName, log, onFailure }, this.#signal)
+    this.#nodePods ??= NodePods.watch({ connection, nodeName, log, onFailure }, this.#signal).then(
+      pods => {
+        this.#listedPods = pods
+        return pods
+      },
+    )
     return this.#nodePods
   }
 

@@ -5,8 +5,10 @@ import { Command } from 'commander'
 import { runAgent } from '#agent/agent.ts'
 import type { CniInstallConfig } from '#agent/announce/install-cni.ts'
 import { type AgentConfig, type KubeletDnsConfig, parseAgentConfig } from '#agent/config.ts'
+import type { AskWhy } from '#agent/view/why.ts'
 import { whyNoConflist } from '#cni/install/conflist.ts'
 import { createLineLog } from '#dns/line-log.ts'
+import { ExecError, exec } from '#linux/exec.ts'
 import { parseIp } from '#net/ip.ts'
 import { configFromFile, configFromFlags, type LoadedConfig } from '#proxy/config/load.ts'
 import { nodeNameFrom } from '#proxy/config/to-settings.ts'
@@ -43,6 +45,7 @@ export function run(args: readonly string[], io: CommandIo): Promise<number> {
         announce: { install: await cniInstallOf(config), readyTaint: config.readyTaint },
         snapshot: config.snapshot === false ? undefined : snapshotOptions(config.snapshot),
         http: splitAddress(config.http.address),
+        why: askWhy(file),
         socket: config.socket,
         status: config.status === false ? undefined : splitAddress(config.status.address),
         log,
@@ -74,12 +77,12 @@ function configFileOf({ config }: Options): string {
   throw new ConfigError([{ field: '--config', message: 'is missing: the agent needs one' }])
 }
 
-type LoadedProxy = LoadedConfig & {
+export type LoadedProxy = LoadedConfig & {
   /** How to follow the file, when there was one. */
   readonly watch?: Omit<ConfigWatch, 'config' | 'log'>
 }
 
-async function loadProxyConfig({ proxy }: AgentConfig): Promise<LoadedProxy | undefined> {
+export async function loadProxyConfig({ proxy }: AgentConfig): Promise<LoadedProxy | undefined> {
   if (proxy === false) return undefined
   const { config: file } = proxy
   if (file === undefined) return configFromFlags([])
@@ -88,12 +91,27 @@ async function loadProxyConfig({ proxy }: AgentConfig): Promise<LoadedProxy | un
   return { ...read(text), watch: { file, text, read: text => read(text).config } }
 }
 
+/** A process of its own: a walk reads much, and the node's packets and names must not wait for it. */
+const askWhy =
+  (config: string): AskWhy =>
+  async (target, signal) => {
+    const args = [...process.execArgv, process.argv[1] ?? '', 'why', target, '--config', config]
+    try {
+      return (await exec(process.execPath, args, { signal, maxOutputBytes: 1024 * 1024 })).stdout
+    } catch (error) {
+      // 1: a cause was found; else what it says of itself.
+      if (error instanceof ExecError && error.exitCode !== undefined)
+        return error.stdout || error.stderr
+      throw error
+    }
+  }
+
 const watchPart =
   (watch: ConfigWatch): Part =>
   signal =>
     refuseChange(watch, signal)
 
-async function readConfig(path: string, field: string): Promise<string> {
+export async function readConfig(path: string, field: string): Promise<string> {
   try {
     return await readFile(path, 'utf8')
   } catch (cause) {
@@ -103,7 +121,7 @@ async function readConfig(path: string, field: string): Promise<string> {
 }
 
 /** The agent's own setting, then the KubeProxyConfiguration's, then the downward API's, then the host's name. */
-function nodeNameOf(
+export function nodeNameOf(
   { nodeName }: AgentConfig,
   proxy: LoadedConfig | undefined,
   env: Readonly<NodeJS.ProcessEnv>,
@@ -161,7 +179,7 @@ const snapshotOptions = (snapshot: Exclude<AgentConfig['snapshot'], false>) => (
   maxOctets: snapshot.maxMegabytes * 2 ** 20,
 })
 
-const kubeletDns = ({ clusterDNS, clusterDomain, resolvConf }: KubeletDnsConfig) => ({
+export const kubeletDns = ({ clusterDNS, clusterDomain, resolvConf }: KubeletDnsConfig) => ({
   // The schema has checked them.
   clusterDns: clusterDNS.flatMap(text => parseIp(text) ?? []),
   clusterDomain,

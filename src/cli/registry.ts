@@ -109,6 +109,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./resolvconf.ts'),
   },
   {
+    name: 'why',
+    summary: 'why a Service, a name or an address does not work from here',
+    load: () => import('./why.ts'),
+  },
+  {
     name: 'check',
     summary: 'what is wrong with configuration files',
     load: () => import('./check.ts'),

@@ -15,9 +15,9 @@ import { TestNamespace } from '../helper/namespace.ts'
 import { serve } from '../helper/traffic.ts'
 
 /*
- * The overlay `all`, as it is rendered, on a node: its image, its two containers with the capabilities, mounts and files of the
+ * The overlay `all`, as it is rendered, on a node: its image, its container with the capabilities, mounts and files of the
  * DaemonSet, an API server with certificate and token. Pods are added through the executables and the network list that the
- * installing container has put where a runtime looks for them.
+ * agent has put where a runtime looks for them.
  */
 
 const MAX_BYTES = 90_000_000
@@ -36,8 +36,8 @@ async function testImage(folder: string): Promise<void> {
 
   const objects = await rendered('overlays/all')
   const pod = daemonSetOf(objects).spec?.template.spec
-  const [agent, installer] = pod?.containers ?? []
-  if (pod === undefined || agent === undefined || installer === undefined) throw new Error('no pod')
+  const [agent] = pod?.containers ?? []
+  if (pod === undefined || agent === undefined) throw new Error('no pod')
 
   const other = await TestNamespace.create('other')
   t.teardown(() => other[Symbol.asyncDispose]())
@@ -68,7 +68,7 @@ async function testImage(folder: string): Promise<void> {
     spec: { podCIDR: '10.244.1.0/24', podCIDRs: ['10.244.1.0/24'] },
     status: { addresses: [{ type: 'InternalIP', address: HOST }] },
   })
-  api.set('Namespace', { metadata: { name: 'shop' } })
+  for (const name of ['shop', 'kube-system']) api.set('Namespace', { metadata: { name } })
   setService('kube-dns', 'kube-system', '10.96.0.10')
   setService('web', 'shop', '10.96.0.20')
 
@@ -132,7 +132,6 @@ async function testImage(folder: string): Promise<void> {
 
   await t.test('the DaemonSet’s containers make the node ready', async t => {
     await image.start({ container: agent, pod, env, files })
-    await image.start({ container: installer, pod, env, files })
     try {
       await eventually('the agent to live', async () => (await get('/livez')) === '200 ok', 20_000)
       await eventually(
@@ -142,7 +141,7 @@ async function testImage(folder: string): Promise<void> {
       )
       await eventually('the network list', () => existsSync(conflist), 20_000)
     } catch (error) {
-      t.comment(await image.logs(agent.name), await image.logs(installer.name))
+      t.comment(await image.logs(agent.name))
       t.comment(await get('/readyz').catch(String))
       throw error
     }

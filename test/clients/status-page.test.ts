@@ -171,6 +171,9 @@ t.test('with the keyboard alone: skip the header, open a why, close it', async t
   await tab.keyboard.press('Enter')
   await eventually('the dialog', () => inPage<boolean>(tab, `document.querySelector('#why').open`))
   t.match(await textOf(tab, '#why'), 'nodeplane why shop/broken')
+  await eventually('the answer', async () =>
+    (await textOf(tab, '#why')).includes('CAUSE: shop/broken has no ready endpoint'),
+  )
   await tab.keyboard.press('Escape')
   await eventually(
     'its end',

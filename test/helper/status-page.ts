@@ -46,8 +46,11 @@ export class StatusPage implements AsyncDisposable {
   async start(port = 0): Promise<string> {
     const views = agentViews({
       node: 'node-a',
-      origin: () => 'https://10.0.0.1:6443',
-      kinds: () => ['Service', 'EndpointSlice', 'Node'],
+      cluster: () => ({
+        origin: 'https://10.0.0.1:6443',
+        kinds: ['Service', 'EndpointSlice', 'Node'],
+      }),
+      why: async target => `CAUSE: ${target} has no ready endpoint\n`,
       checks: () => [
         { part: 'cluster', whyNot: () => undefined },
         { part: 'routes', whyNot: () => undefined },

@@ -1,9 +1,9 @@
 import type { StoreReader } from '#cluster/store.ts'
 import { builtExecutables } from '#cni/install/built.ts'
-import { renderConflist } from '#cni/install/conflist.ts'
+import { lacksRanges, renderConflist, withRanges } from '#cni/install/conflist.ts'
 import { install } from '#cni/install/install.ts'
 import { pluginNames } from '#cni/plugins.ts'
-import { parsePrefixLenient } from '#net/prefix.ts'
+import { type IpPrefix, parsePrefixLenient } from '#net/prefix.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Logger } from '#runtime/log.ts'
 
@@ -13,7 +13,7 @@ export type CniInstallConfig = {
   readonly confDir: string
   /** The configuration's file name. */
   readonly name: string
-  /** The configuration; undefined: one is made of the own Node's podCIDRs. */
+  /** The configuration; the ranges that it lacks are the own Node's podCIDRs. undefined: one is made of those. */
   readonly conflist: string | undefined
   /** undefined: the executables of this build. */
   readonly from?: string | undefined
@@ -41,10 +41,10 @@ export async function installCni(
   { store, nodeName, clock, log, untilReady }: InstallFor,
   signal: AbortSignal,
 ): Promise<void> {
-  let text = conflist
+  let text = conflistFor(conflist, podCidrsOf(store, nodeName))
   while (text === undefined) {
-    text = conflistFor(store, nodeName)
-    if (text === undefined) await clock.sleep(LOOK_MS, signal)
+    await clock.sleep(LOOK_MS, signal)
+    text = conflistFor(conflist, podCidrsOf(store, nodeName))
   }
   await install({
     binDir,
@@ -58,12 +58,16 @@ export async function installCni(
   })
 }
 
-/** undefined before the Node has podCIDRs. */
-function conflistFor(store: StoreReader, nodeName: string): string | undefined {
-  const podCidrs = (store.get('Node', nodeName)?.podCIDRs ?? [])
+const podCidrsOf = (store: StoreReader, nodeName: string): readonly IpPrefix[] =>
+  (store.get('Node', nodeName)?.podCIDRs ?? [])
     .map(parsePrefixLenient)
     .filter(prefix => prefix !== undefined)
+
+/** The one that was given, with the Node's ranges where it names none; undefined before the Node has those. */
+function conflistFor(given: string | undefined, podCidrs: readonly IpPrefix[]): string | undefined {
+  if (given !== undefined && !lacksRanges(given)) return given
   if (podCidrs.length === 0) return undefined
+  if (given !== undefined) return withRanges(given, podCidrs)
   // The MTU is what the routes offer, at the time of each ADD.
   return renderConflist({ podCidrs, mtu: undefined, plugins: pluginNames })
 }

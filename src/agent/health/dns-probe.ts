@@ -32,8 +32,10 @@ export function chooseName(
   { namespaces, selectsNamespace, ignoreEmptyServices }: NamedBy,
 ): DnsQuestion {
   const isNamed = ({ metadata: { namespace } }: Service) => {
+    // A namespace that is gone has no names, though what was in it may go later.
     const labels = store.get('Namespace', namespace)?.metadata.labels
-    return (namespaces?.has(namespace) ?? true) && (selectsNamespace?.(labels ?? {}) ?? true)
+    if (labels === undefined) return false
+    return (namespaces?.has(namespace) ?? true) && (selectsNamespace?.(labels) ?? true)
   }
   const stable = store.get('Service', 'default/kubernetes')
   const others = ignoreEmptyServices ? [] : store.list('Service')

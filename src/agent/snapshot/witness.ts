@@ -13,6 +13,8 @@ export class SourceWitness implements StoreWriter {
   readonly #listed = new Set<Kind>()
   #heardMs: number | undefined
   #hasFailed = false
+  /** Has nothing been heard since a request failed? */
+  #isSilent = false
 
   constructor(store: Store, clock: Clock) {
     this.#store = store
@@ -29,6 +31,11 @@ export class SourceWitness implements StoreWriter {
     return this.#heardMs
   }
 
+  /** When the source was heard of last, where it does not answer now; undefined when it does. */
+  get silentSinceMs(): number | undefined {
+    return this.#isSilent ? this.#heardMs : undefined
+  }
+
   /** Was a request without any answer? */
   get hasFailed(): boolean {
     return this.#hasFailed
@@ -38,6 +45,8 @@ export class SourceWitness implements StoreWriter {
   requested({ code }: Pick<RequestOutcome, 'code'>): void {
     if (code.startsWith('2')) this.#heard()
     else if (code === '<error>') this.#hasFailed = true
+    // What a server refuses for good, such as a kind that it does not know, says nothing of its health.
+    if (code === '<error>' || code === '401' || code.startsWith('5')) this.#isSilent = true
   }
 
   get<K extends Kind>(kind: K, key: string): ObjectOf[K] | undefined {
@@ -61,6 +70,7 @@ export class SourceWitness implements StoreWriter {
   }
 
   #heard(): void {
+    this.#isSilent = false
     this.#heardMs = this.#clock.now()
   }
 }

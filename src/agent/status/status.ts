@@ -89,13 +89,14 @@ function detailsOf(part: PartView['part'], input: StatusInput): Details {
 }
 
 function clusterDetails({ cluster, nowMs }: NodeView): Details {
-  const { origin, kinds, staleSinceMs } = cluster
+  const { origin, kinds, staleSinceMs, lastHeardMs } = cluster
+  const silence = lastHeardMs === undefined ? undefined : ageOf(nowMs - lastHeardMs)
   const counts = kinds.map(({ kind, count: number }) => count(number, kind))
   return {
     summary: `${origin}: ${counts.join(', ')}`,
     warning:
       staleSinceMs === undefined
-        ? undefined
+        ? silence && `does not answer for ${silence}: the last state is kept`
         : `of a snapshot that is ${ageOf(nowMs - staleSinceMs)} old: the source does not answer`,
   }
 }

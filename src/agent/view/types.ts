@@ -39,7 +39,7 @@ export type ClusterView = {
     readonly count: number
     readonly synced: boolean
   }[]
-  /** When the source was heard of last; absent for a folder. */
+  /** When the source was heard of last, where it does not answer now. */
   readonly lastHeardMs?: number | undefined
   /** The objects are of a snapshot, which was taken then. */
   readonly staleSinceMs?: number | undefined
@@ -166,6 +166,15 @@ export type IncidentView = {
   readonly by?: string | undefined
   /** It was put right then; absent while it goes on. */
   readonly healedMs?: number | undefined
+}
+
+/** `GET /api/v1/why?target=T`: what `nodeplane why` says; 404 for what can be no target. */
+export type WhyView = {
+  readonly target: string
+  /** Another question is being answered: ask again. */
+  readonly isBusy: boolean
+  /** As in a terminal; the first line names the cause. */
+  readonly text: string
 }
 
 /** `GET /api/v1/objects?kind=K[&key=NAMESPACE/NAME]`: what the agent keeps of the cluster's objects (`#cluster/objects.ts`). */

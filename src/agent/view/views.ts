@@ -1,5 +1,5 @@
-import { type Kind, type ObjectOf } from '#cluster/objects.ts'
-import type { Store } from '#cluster/store.ts'
+import type { Kind, ObjectOf } from '#cluster/objects.ts'
+import type { Store, StoreReader } from '#cluster/store.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Metrics } from '#runtime/metrics.ts'
 import type { Incidents } from '../incidents.ts'
@@ -18,12 +18,21 @@ import { ServiceCache } from './service-cache.ts'
 import { servicePage } from './service-pages.ts'
 import { endpointsView, oneService, withTraffic } from './services.ts'
 import { TrafficReader } from './traffic.ts'
+import type { ClusterView } from './types.ts'
+import { type AskWhy, WhyDesk } from './why.ts'
+
+/** Where objects come from, and how that goes. */
+export type ClusterSeen = Pick<ClusterView, 'origin' | 'lastHeardMs' | 'staleSinceMs'> & {
+  readonly kinds: readonly Kind[]
+}
 
 /** What the views look at. */
 export type Viewed = {
   readonly node: string
-  readonly origin: () => string
-  readonly kinds: () => readonly Kind[]
+  readonly cluster: () => ClusterSeen
+  /** The Pods of this node, once somebody wants them. */
+  readonly nodePods?: (() => StoreReader | undefined) | undefined
+  readonly why?: AskWhy | undefined
   readonly checks: () => readonly ReadinessCheck[]
   readonly store: Store
   readonly metrics: Metrics
@@ -44,7 +53,8 @@ export function agentViews(viewed: Viewed): Views {
   const traffic = () => counters.read(stop)
   const cache = new ServiceCache(store, clock)
   const self = () => {
-    const cluster = { origin: viewed.origin(), kinds: kindsView(store, viewed.kinds()) }
+    const seen = viewed.cluster()
+    const cluster = { ...seen, kinds: kindsView(store, seen.kinds) }
     return nodeView({ node, checks: viewed.checks(), cluster, nowMs: clock.now() })
   }
   const top = { topNames: [], topClients: [] }
@@ -62,8 +72,10 @@ export function agentViews(viewed: Viewed): Views {
       routes: ways(),
       incidents: incidents.list(),
     })
+  const desk = viewed.why && new WhyDesk(viewed.why)
   return {
     node: self,
+    why: query => desk?.answer(query.get('target') ?? '', stop),
     services: async () => {
       const counted = await traffic()
       return (await cache.all()).map(each => withTraffic(each, counted))
@@ -87,10 +99,12 @@ const keyFrom = (query: URLSearchParams): string =>
   `${query.get('namespace') ?? ''}/${query.get('name') ?? ''}`
 
 function objectsView(
-  { store, kinds }: Viewed,
+  { store, cluster, nodePods }: Viewed,
   query: URLSearchParams,
 ): readonly ObjectOf[Kind][] | undefined {
-  const kind = kinds().find(each => each === query.get('kind'))
+  const kind = cluster().kinds.find(each => each === query.get('kind'))
+  const pods = kind === undefined && query.get('kind') === 'Pod' ? nodePods?.() : undefined
+  if (pods !== undefined) return [...pods.list('Pod')]
   if (kind === undefined) return undefined
   const key = query.get('key')
   if (key === null) return [...store.list(kind)]

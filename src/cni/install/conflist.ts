@@ -54,17 +54,23 @@ export function renderConflist({ podCidrs, mtu, plugins }: PodNetwork): string {
  */
 export function withRanges(text: string, podCidrs: readonly IpPrefix[]): string {
   if (podCidrs.length === 0) return text
-  const list = JSON.parse(text) as { readonly plugins: readonly Plugin[] }
+  const list = JSON.parse(text) as NetworkList
   const ranges = podCidrs.map(subnet => [{ subnet: formatPrefix(subnet) }])
   const plugins = list.plugins.map(plugin => {
-    const { ipam } = plugin
-    const isOpen = ipam?.['type'] === 'host-local' && !('ranges' in ipam || 'subnet' in ipam)
-    return isOpen ? { ...plugin, ipam: { ...ipam, ranges } } : plugin
+    return isOpen(plugin) ? { ...plugin, ipam: { ...plugin.ipam, ranges } } : plugin
   })
   return `${JSON.stringify({ ...list, plugins }, undefined, 2)}\n`
 }
 
+/** Has the list a place for {@link withRanges}? */
+export const lacksRanges = (text: string): boolean =>
+  (JSON.parse(text) as NetworkList).plugins.some(isOpen)
+
+type NetworkList = { readonly plugins: readonly Plugin[] }
 type Plugin = { readonly ipam?: Readonly<Record<string, unknown>> }
+
+const isOpen = ({ ipam }: Plugin): boolean =>
+  ipam?.['type'] === 'host-local' && !('ranges' in ipam || 'subnet' in ipam)
 
 /** Why a text is no network list that a runtime could use (spec 1.1.0, section 1); undefined when it is one. */
 export function whyNoConflist(text: string): string | undefined {

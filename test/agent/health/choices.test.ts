@@ -7,7 +7,7 @@ import { Store } from '#cluster/store.ts'
 import type { Message } from '#dns/message.ts'
 import type { IpAddress } from '#net/ip.ts'
 import * as cluster from '../../helper/cluster.ts'
-import { endpoint, service, slice } from '../../helper/zone-cluster.ts'
+import { endpoint, namespace, service, slice } from '../../helper/zone-cluster.ts'
 
 const ip = (text: string) => text as IpAddress
 const ports = [cluster.servicePort({ name: 'https', protocol: 'TCP', port: 443 })]
@@ -24,6 +24,7 @@ const storeOf = (services: readonly Service[], slices: readonly EndpointSlice[] 
   const store = new Store()
   store.replaceAll('Service', services)
   store.replaceAll('EndpointSlice', slices)
+  store.replaceAll('Namespace', ['shop', 'default'].map(name => namespace(name)))
   return store
 }
 
@@ -68,6 +69,8 @@ t.test('DNS is asked for a name that must exist', async t => {
   })
   t.strictSame(chooseName(storeOf([shop]), zone, all), web)
   t.strictSame(chooseName(storeOf([]), zone, all), version, 'no Service')
+  const left = named('gone/web', '10.96.0.21')
+  t.strictSame(chooseName(storeOf([left]), zone, all), version, 'its namespace is gone')
   t.strictSame(chooseName(storeOf([named('shop/peers', 'None')]), zone, all), version, 'headless')
   const only = { ...all, namespaces: new Set(['shop']) }
   t.strictSame(chooseName(storeOf([api, shop]), zone, only), web, 'of a namespace that has names')

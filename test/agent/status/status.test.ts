@@ -114,6 +114,10 @@ t.test('what warns', t => {
   t.strictSame(warned({ node: { ...node, cluster } }), [
     'cluster: of a snapshot that is 1h1m old: the source does not answer',
   ])
+  const silent = { ...node.cluster, lastHeardMs: NOW - 20_000 }
+  t.strictSame(warned({ node: { ...node, cluster: silent } }), [
+    'cluster: does not answer for 20s: the last state is kept',
+  ])
   t.strictSame(warned({ dns: { ...dns, rcodes: { NOERROR: 95, SERVFAIL: 5 } } }), [
     'dns: 5 % of the answers are SERVFAIL',
   ])

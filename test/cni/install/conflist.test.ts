@@ -1,5 +1,5 @@
 import t from 'tap'
-import { renderConflist, whyNoConflist, withRanges } from '#cni/install/conflist.ts'
+import { lacksRanges, renderConflist, whyNoConflist, withRanges } from '#cni/install/conflist.ts'
 import { type IpPrefix, parsePrefix } from '#net/prefix.ts'
 
 const podCidrs = ['10.244.1.0/24', 'fd00:244:1::/64'].map(text => parsePrefix(text) as IpPrefix)
@@ -62,3 +62,11 @@ const refused: readonly { title: string; text: string; want: RegExp }[] = [
 for (const { title, text, want } of refused) {
   t.test(`refused: ${title}`, async t => t.match(whyNoConflist(text), want))
 }
+
+t.test('only a list with host-local without ranges waits for those of the Node', t => {
+  const list = (...plugins: object[]) => JSON.stringify({ name: 'n', plugins })
+  t.ok(lacksRanges(list({ type: 'bridge', ipam: { type: 'host-local' } })))
+  t.notOk(lacksRanges(list({ type: 'bridge', ipam: { type: 'host-local', subnet: '10.0.0.0/8' } })))
+  t.notOk(lacksRanges(list({ type: 'bridge', ipam: { type: 'dhcp' } }, { type: 'portmap' })))
+  t.end()
+})

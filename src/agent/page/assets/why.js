@@ -1,4 +1,5 @@
 // What stands behind a red item: the answer of `nodeplane why`, or how to get it.
+import { view } from './api.js'
 import { byId, h } from './dom.js'
 
 /**
@@ -25,6 +26,34 @@ export function followWhyLinks() {
 function show(target) {
   const command = target === 'doctor' ? 'nodeplane doctor' : `nodeplane why ${target}`
   byId('why-title').textContent = target === 'doctor' ? 'Why?' : `Why: ${target}`
-  byId('why-text').textContent = `As root, on this node:\n\n  ${command}`
+  const hint = `As root, on this node:\n\n  ${command}`
+  byId('why-text').textContent = hint
   byId('why').showModal()
+  if (target !== 'doctor') void answer(target, hint)
+}
+
+/** How often it is asked again while another question is being answered. */
+const TRIES = 10
+
+/**
+ * Shows what the agent finds, below the command that finds the same.
+ * @param {string} target
+ * @param {string} hint
+ */
+async function answer(target, hint) {
+  const say = (/** @type {string} */ text) => {
+    byId('why-text').textContent = text === '' ? hint : `${text.trimEnd()}\n\n${hint}`
+  }
+  say('Looking …')
+  try {
+    for (let tries = 0; tries < TRIES; tries++) {
+      const found = await view(`why?target=${encodeURIComponent(target)}`)
+      if (found === undefined) return say('')
+      if (!found.isBusy) return say(found.text)
+      await new Promise(resolve => setTimeout(resolve, 1000))
+    }
+    say('The agent is busy with other questions.')
+  } catch {
+    say('The agent found no answer.')
+  }
 }

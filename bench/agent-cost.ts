@@ -54,7 +54,10 @@ async function measureStart(loaded: LoadedNode) {
     first(async () => (await loaded.node.connect('10.96.0.20')).startsWith('web ')),
     first(() => loaded.isCaught()),
     // The runtime calls a node ready for pods when this file is there.
-    first(async () => existsSync(confDir) && (await readdir(confDir)).length > 0),
+    first(
+      async () =>
+        existsSync(confDir) && (await readdir(confDir)).some(name => name.endsWith('.conflist')),
+    ),
   ])
   return { agent, start: { serviceMs, nameMs, networkMs, readyMs } }
 }

@@ -54,6 +54,11 @@ export class ConntrackCleanup<Key> {
     }
   }
 
+  /** The rules were gone for a while and are back: flows that began meanwhile were not translated, and would never be. */
+  noteRepair(): void {
+    this.#due.resolve()
+  }
+
   /** Cleans up whenever there is something to do, until the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, backoff } = this.#options

@@ -30,7 +30,7 @@ const { values } = parseArgs({
   },
 })
 
-const START_LIMIT_MS = 120_000
+const START_LIMIT_MS = 60_000
 const SHAPE = { endpoints: 2, ports: ['http'] }
 /** Changes come in bursts of so many milliseconds. */
 const BURST_MS = 20
@@ -48,7 +48,10 @@ async function measureStart(loaded: LoadedNode) {
   const beganMs = performance.now()
   const agent = loaded.spawnAgent()
   const confDir = loaded.node.path('net.d')
-  const first = (probe: () => Promise<boolean>) => firstSuccess(beganMs, probe)
+  const first = (probe: () => Promise<boolean>) =>
+    firstSuccess(beganMs, probe).catch((cause: unknown) => {
+      throw new Error(agent.stderr.slice(-4000), { cause })
+    })
   const [readyMs, serviceMs, nameMs, networkMs] = await Promise.all([
     first(async () => (await agent.get('/readyz')).status === 200),
     first(async () => (await loaded.node.connect('10.96.0.20')).startsWith('web ')),

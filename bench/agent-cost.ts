@@ -129,7 +129,7 @@ for (const services of values.services.split(',').map(Number)) {
 }
 const peers = await peerMemory(join(folder, 'peers'))
 const load = loadavg().map(value => value.toFixed(1))
-const rounded = (key: string, value: unknown) =>
+const rounded = (_key: string, value: unknown) =>
   typeof value === 'number' ? Math.round(value * 10) / 10 : value
 const report = JSON.stringify({ load, results, peers }, rounded, 2)
 process.stdout.write(`${report}\n`)

@@ -1,14 +1,15 @@
 // The service proxy beside rules in kube-proxy's shape; docs/performance/proxy.md tells what is measured and how:
-//   scripts/in-namespace.sh node bench/proxy.ts [--full] [--contestants nftables,iptables-nft,iptables-legacy]
-//     [--services 1000] [--rounds 1] [--churn 5] [--scale 1,1000] [--limit 120] [--minutes 15] [--markdown FILE] [--json FILE]
+//   scripts/in-namespace.sh node bench/proxy.ts [--full] [--contestants nftables,iptables-nft,iptables-legacy,ipvs]
+//     [--services 1000] [--rounds 1] [--churn 5] [--scale 1,1000] [--limit 120] [--minutes 15] [--markdown FILE] [--json FILE] [--trace]
 // Each round is a process of its own on an empty kernel; ours and the other take turns. A round that takes longer than
-// --limit seconds is given up and not repeated; after --minutes no round begins.
+// --limit seconds is given up and not repeated; after --minutes no round begins. --trace tells what
+// the slowest changes of each round were spent with.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
-import { type ContestantName, contestants } from './proxy/contestant.ts'
+import { type ContestantName, contestants, obstacleTo } from './proxy/contestant.ts'
 import { type Cost, costTable, type Duel, duelTable, type Rounds } from './proxy/report.ts'
 import { type Round, type RoundOptions, runRound } from './proxy/round.ts'
 
@@ -42,6 +43,7 @@ const { values: given } = parseArgs({
     minutes: option,
     markdown: option,
     json: option,
+    trace: { type: 'boolean', default: false },
     /** A round to run in this process. */
     round: option,
   },
@@ -84,13 +86,15 @@ async function collect(into: Collected, options: RoundOptions): Promise<void> {
   else into.rounds.push(round)
 }
 
+const hasFloor = (name: ContestantName): boolean => 'floor' in contestants[name]
+
 async function duel(contestant: ContestantName, services: number): Promise<Duel> {
   const ours: Collected = { rounds: [], gaveUp: false }
   const floor: Collected = { rounds: [], gaveUp: false }
   const options = { contestant, services, churnSeconds: Number(values.churn), isCostOnly: false }
   for (let round = 0; round < Number(values.rounds); round++) {
-    await collect(ours, { ...options, isFloor: false })
-    await collect(floor, { ...options, isFloor: true })
+    await collect(ours, { ...options, isFloor: false, isTraced: values.trace })
+    if (hasFloor(contestant)) await collect(floor, { ...options, isFloor: true })
   }
   return { contestant, services, ours, floor }
 }
@@ -115,7 +119,7 @@ function setUpNode(): void {
     'ip route add 10.0.0.0/8 dev pods0',
     // The probe's connections come from here, each from another address.
     'ip route add local 198.18.0.0/15 dev lo',
-    'sysctl -qw net.netfilter.nf_conntrack_udp_timeout=1',
+    'sysctl -eqw net.netfilter.nf_conntrack_udp_timeout=1',
   ]
   for (const line of lines) execFileSync('sh', ['-c', line])
 }
@@ -131,9 +135,15 @@ function report(duels: readonly Duel[], costs: readonly Cost[]): void {
 
 async function runAll(): Promise<void> {
   setUpNode()
-  const names = values.contestants.split(',') as readonly ContestantName[]
-  const unknown = names.find(name => !Object.hasOwn(contestants, name))
+  const wanted = values.contestants.split(',') as readonly ContestantName[]
+  const unknown = wanted.find(name => !Object.hasOwn(contestants, name))
   if (unknown !== undefined) throw new Error(`no contestant ${unknown}`)
+  const names: ContestantName[] = []
+  for (const name of wanted) {
+    const obstacle = await obstacleTo(contestants[name])
+    if (obstacle === undefined) names.push(name)
+    else console.log(`${name}: skipped, ${obstacle}`)
+  }
   const [duels, costs]: [Duel[], Cost[]] = [[], []]
   for (const services of numbers(values.services)) {
     for (const name of names) {

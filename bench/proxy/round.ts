@@ -3,16 +3,25 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Store } from '#cluster/store.ts'
 import { parsePrefix } from '#net/prefix.ts'
-import { silentLogger } from '#runtime/log.ts'
+import { type Logger, silentLogger } from '#runtime/log.ts'
 import { createMetrics } from '#runtime/metrics.ts'
 import { runProxy } from '../../src/proxy/main.ts'
 import type { ProxyMode } from '../../src/proxy/settings.ts'
 import { timed } from '../measure.ts'
 import { clusterIP, clusterOf, podIP, probePorts, sliceOf } from './cluster.ts'
-import { type ContestantName, contestants, emptyKernel, type Floor } from './contestant.ts'
+import {
+  type Contestant,
+  type ContestantName,
+  contestants,
+  emptyKernel,
+  type Floor,
+} from './contestant.ts'
 import { connectionCost, Prober, packetCost } from './prober.ts'
+import { ChangeTrace } from './trace.ts'
 
 const CHANGES = 200
+/** Of them, those that are told when traced. */
+const TRACED = 10
 /** Fewer changes where each takes long. */
 const CHANGES_LIMIT_MS = 60_000
 const CHURN_TICK_MS = 10
@@ -27,6 +36,8 @@ export type RoundOptions = {
   readonly churnSeconds: number
   /** Only the cost of a connection is asked for. */
   readonly isCostOnly: boolean
+  /** What the slowest changes were spent with is told on stderr. */
+  readonly isTraced?: boolean
 }
 
 /** Milliseconds, but for what its name says. */
@@ -52,12 +63,13 @@ export type Round = {
 
 /** All of it once, from an empty kernel, in this process. */
 export async function runRound(options: RoundOptions): Promise<Round> {
-  const contestant = contestants[options.contestant]
-  emptyKernel(contestant)
+  const contestant: Contestant = contestants[options.contestant]
+  await emptyKernel(contestant)
   using prober = await Prober.start(clusterIP(options.services))
-  return options.isFloor
-    ? await floorRound({ ...options, prober, floor: contestant.floor })
-    : await proxyRound({ ...options, prober, mode: contestant.mode })
+  const { floor, mode } = contestant
+  return options.isFloor && floor !== undefined
+    ? await floorRound({ ...options, prober, floor })
+    : await proxyRound({ ...options, prober, mode })
 }
 
 async function floorRound({
@@ -80,6 +92,7 @@ async function proxyRound({
   mode,
   churnSeconds,
   isCostOnly,
+  isTraced,
   prober,
 }: RoundOptions & { mode: ProxyMode; prober: Prober }): Promise<Round> {
   const store = clusterOf(services)
@@ -92,13 +105,15 @@ async function proxyRound({
   await first.stop()
   const heldAgain = monitorEventLoopDelay({ resolution: 1 })
   heldAgain.enable()
-  const proxy = startProxy(store, mode)
+  using trace = isTraced ? new ChangeTrace() : undefined
+  const proxy = startProxy(store, mode, trace?.log)
   const restartMs = await timed(proxy.programmed)
   heldAgain.disable()
   const change = (port: number) =>
     store.set('EndpointSlice', sliceOf(services, ['127.0.0.1'], port))
   if (!isCostOnly) await sleep(SETTLE_MS)
-  const changeMs = isCostOnly ? [] : await timeChanges(prober, change)
+  const changeMs = isCostOnly ? [] : await timeChanges(prober, change, trace)
+  if (trace !== undefined) process.stderr.write(trace.report(TRACED))
   const churned =
     churnSeconds > 0 ? await churn({ store, services, seconds: churnSeconds, proxy }) : {}
   const rssMiB = process.memoryUsage.rss() / 2 ** 20
@@ -112,6 +127,7 @@ async function proxyRound({
 async function timeChanges(
   prober: Prober,
   change: (port: number) => void,
+  trace?: ChangeTrace,
 ): Promise<readonly number[]> {
   const changeMs: number[] = []
   const endMs = performance.now() + CHANGES_LIMIT_MS
@@ -121,7 +137,7 @@ async function timeChanges(
       change(port)
       await prober.reaches(port)
     }
-    changeMs.push(await timed(step))
+    changeMs.push(await (trace === undefined ? timed(step) : trace.change(step)))
   }
   return changeMs
 }
@@ -144,7 +160,7 @@ function packetCosts(services: number, mode: ProxyMode) {
 type Proxy = ReturnType<typeof startProxy>
 
 /** A proxy on this store; `programmed` resolves when the kernel has all that is in it. */
-function startProxy(store: Store, mode: ProxyMode) {
+function startProxy(store: Store, mode: ProxyMode, log: Logger = silentLogger()) {
   const stop = new AbortController()
   let notify = () => {}
   let reached = -1
@@ -159,7 +175,7 @@ function startProxy(store: Store, mode: ProxyMode) {
         masqueradeAll: false,
         nodePortAddresses: [],
       },
-      log: silentLogger(),
+      log,
       metrics: createMetrics(),
       onProgrammed({ family, revision }) {
         if (family === 4) reached = revision

@@ -1,4 +1,5 @@
 import type { RequestOutcome } from '#cluster/api/client.ts'
+import { countRequests } from '#cluster/api/request-metrics.ts'
 import type { Kind } from '#cluster/objects.ts'
 import type { Connection } from '#cluster/open-source.ts'
 import type { Wanted } from '#cluster/source.ts'
@@ -15,6 +16,7 @@ import { type AnnounceConfig, Announcer } from './announce/announcer.ts'
 import { AgentCluster } from './cluster.ts'
 import { Prober } from './health/prober.ts'
 import { Incidents } from './incidents.ts'
+import { registerAgentMetrics } from './metrics.ts'
 import { pageRoutes } from './page/page-routes.ts'
 import { inOrder, type Parts, partsOf } from './parts/all.ts'
 import type { CniPartConfig } from './parts/cni.ts'
@@ -27,7 +29,10 @@ import {
   type SnapshotSettings,
 } from './snapshot/keeper.ts'
 import { SourceWitness } from './snapshot/witness.ts'
+import { collectGone, withCollecting } from './view/collect.ts'
 import { forLocalBrowsers, type Views, viewRoutes } from './view/serve.ts'
+import { TrafficReader } from './view/traffic.ts'
+import type { CollectedView } from './view/types.ts'
 import { agentViews, type ClusterSeen } from './view/views.ts'
 import type { AskWhy } from './view/why.ts'
 
@@ -70,6 +75,7 @@ export async function runAgent(options: AgentOptions, stop: AbortSignal): Promis
   const { http, socket, status, log } = options
   const metrics = createMetrics()
   const agent = new Agent(options, metrics)
+  agent.registerMetrics(stop)
   await using server = await startHttpServer(http, {
     '/livez': livenessRoute(() => agent.stuck()),
     '/readyz': readinessRoute(agent.checks),
@@ -79,7 +85,8 @@ export async function runAgent(options: AgentOptions, stop: AbortSignal): Promis
   })
   log.info({ host: server.host, port: server.port }, 'health and metrics')
   const routes = viewRoutes(agent.views(stop))
-  await using _socket = await startHttpSocket({ path: socket, field: 'socket' }, routes)
+  const forRoot = withCollecting(routes, network => agent.collect(network, stop))
+  await using _socket = await startHttpSocket({ path: socket, field: 'socket' }, forRoot)
   await using _status =
     status && (await startHttpServer(status, forLocalBrowsers({ ...routes, ...pageRoutes() })))
   stop.addEventListener('abort', () => log.info('stopping'), { once: true })
@@ -113,7 +120,11 @@ class Agent {
     this.#witness = witness
     this.#snapshot = snapshotKeeper(options, { store, witness, metrics })
     const isStale = () => this.#snapshot?.isStale() ?? false
-    const onRequest = (outcome: RequestOutcome) => witness.requested(outcome)
+    const count = countRequests(metrics)
+    const onRequest = (outcome: RequestOutcome) => {
+      witness.requested(outcome)
+      count(outcome)
+    }
     this.#cluster = new AgentCluster(
       { connection, store: witness, log, onRequest, isStale, onFailure },
       this.#sources.signal,
@@ -152,6 +163,24 @@ class Agent {
     ]
   }
 
+  /** Registers what all parts together report, until `stop` is aborted. */
+  registerMetrics(stop: AbortSignal): void {
+    const reader = new TrafficReader(this.#parts.proxy?.counters ?? [], systemClock)
+    registerAgentMetrics(this.#metrics, {
+      checks: () => this.checks,
+      traffic: () => reader.read(stop),
+    })
+  }
+
+  /** Ends attachments whose containers have gone; undefined: that is not this agent's. */
+  async collect(
+    network: string | undefined,
+    stop: AbortSignal,
+  ): Promise<CollectedView | undefined> {
+    const { cni } = this.#parts
+    return cni && collectGone(cni, network, stop)
+  }
+
   /** The parts that hang. */
   stuck(): readonly string[] {
     return this.#prober.stuck()
@@ -173,6 +202,10 @@ class Agent {
       dns,
       cni,
       routes,
+      differing: () =>
+        [routes, proxy, dns, cni]
+          .filter(part => part !== undefined)
+          .map(part => ({ name: part.name, differences: signal => part.differences(signal) })),
       clock: systemClock,
       stop,
     })

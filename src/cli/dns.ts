@@ -9,11 +9,12 @@ import { registry } from '#dns/plugins/registry.ts'
 import { restClientMetrics } from '#dns/rest-client-metrics.ts'
 import type { DnsServer } from '#dns/server/dns-server.ts'
 import { DEFAULT_FAST_PATH_WORKERS, MAX_FAST_PATH_WORKERS } from '#dns/server/fast-path-workers.ts'
+import { showBuild } from '#dns/server/metrics.ts'
 import type { CorefileSource } from '#dns/server/read-corefile.ts'
 import { startDns } from '#dns/start.ts'
 import { createLogger, type Logger, type LogLevel, logLevels } from '#runtime/log.ts'
 import { keepHeapSmall } from '#runtime/memory.ts'
-import { createMetrics, Gauge, type Metrics } from '#runtime/metrics.ts'
+import { createMetrics, type Metrics } from '#runtime/metrics.ts'
 import { version } from '#runtime/version.ts'
 import { type CommandIo, EXIT_OK, runCommand, withExamples } from './command-line.ts'
 
@@ -93,7 +94,7 @@ const pluginList = (): string =>
 async function serve(options: Options, io: CommandIo): Promise<number> {
   const log = await createLogger(options.logLevel, io.stderr.isTTY ?? false)
   const metrics = createMetrics()
-  showBuild(metrics)
+  showBuild(metrics, { version, goversion: `node ${process.version}` })
   using signals = new ReloadSignals()
   await using server = await startDns({
     corefile: await corefileOf(options.conf, io),
@@ -167,14 +168,4 @@ async function corefileOf(conf: string | undefined, io: CommandIo): Promise<Core
     () => false,
   )
   return isThere ? DEFAULT_FILE : BUILT_IN
-}
-
-function showBuild(metrics: Metrics): void {
-  const labels = { version, revision: '', goversion: `node ${process.version}` }
-  new Gauge({
-    name: 'coredns_build_info',
-    help: 'The version of this program; goversion is its runtime.',
-    labelNames: Object.keys(labels),
-    registers: [metrics],
-  }).set(labels, 1)
 }

@@ -43,6 +43,26 @@ export const commands: readonly CommandEntry[] = [
         summary: "kube-dns's ConfigMap as a Corefile",
         load: () => import('./dns-convert.ts'),
       },
+      {
+        name: 'query',
+        summary: 'ask for a name as a pod does',
+        load: () => import('./dns-query.ts'),
+      },
+      {
+        name: 'explain',
+        summary: "how this node's DNS answers a name, and why",
+        load: () => import('./dns-explain.ts'),
+      },
+      {
+        name: 'top',
+        summary: 'names asked for most of late, and who asks most',
+        load: () => import('./dns-top.ts'),
+      },
+      {
+        name: 'cache',
+        summary: 'what the caches hold',
+        load: () => import('./dns-cache.ts'),
+      },
     ],
   },
   {
@@ -54,6 +74,16 @@ export const commands: readonly CommandEntry[] = [
         name: 'list',
         summary: 'the interfaces of pods',
         load: () => import('./cni-list.ts'),
+      },
+      {
+        name: 'leases',
+        summary: 'addresses that host-local has handed out',
+        load: () => import('./cni-leases.ts'),
+      },
+      {
+        name: 'gc',
+        summary: 'remove what is left of containers that have gone',
+        load: () => import('./cni-gc.ts'),
       },
       {
         name: 'install',
@@ -97,6 +127,11 @@ export const commands: readonly CommandEntry[] = [
     name: 'routes',
     summary: 'how packets get to the pods of other nodes',
     load: () => import('./routes.ts'),
+  },
+  {
+    name: 'diff',
+    summary: 'in what the kernel differs from what the agent should have written',
+    load: () => import('./diff.ts'),
   },
   {
     name: 'cleanup',

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
+import { type Command, InvalidArgumentError } from 'commander'
 import { type AgentConfig, parseAgentConfig } from '#agent/config.ts'
 import { AgentUnreachableError, DEFAULT_AGENT_SOCKET } from '#agent/view/client.ts'
 import {
@@ -12,7 +13,7 @@ import type { Surroundings } from '#agent/why/collect/surroundings.ts'
 import type { Connection } from '#cluster/open-source.ts'
 import type { KubeletDns } from '#dns/policy/kubelet-dns.ts'
 import { listNamespaces } from '#linux/namespace-list.ts'
-import type { IpAddress } from '#net/ip.ts'
+import { type IpAddress, parseIp } from '#net/ip.ts'
 import { prepare } from '#proxy/prepare.ts'
 import type { ProxySettings } from '#proxy/settings.ts'
 import { createLogger, type Logger } from '#runtime/log.ts'
@@ -30,6 +31,26 @@ export type WhySources = {
   readonly clusterDomain?: string
   readonly resolvConf?: string
   readonly cniConfDir: string
+}
+
+/** A command with the options of {@link WhySources}. */
+export const withWhySources = (command: Command): Command =>
+  command
+    .option('--config <file>', `the agent's configuration (default: ${DEFAULT_AGENT_CONFIG})`)
+    .option('--socket <path>', 'where the agent tells about this node')
+    .option('--manifests <dir>', 'objects from a directory of manifests, not from the agent')
+    .option('--kubeconfig <file>', 'objects from the API server, not from the agent')
+    .option('--cluster-dns <ips>', "the kubelet's clusterDNS, separated by commas", addresses, [])
+    .option('--cluster-domain <name>', "the kubelet's clusterDomain")
+    .option('--resolv-conf <file>', "the kubelet's resolvConf")
+    .option('--cni-conf-dir <dir>', 'configurations of pod networks', '/etc/cni/net.d')
+
+function addresses(text: string): readonly IpAddress[] {
+  return text.split(',').map(part => {
+    const ip = parseIp(part.trim())
+    if (ip === undefined) throw new InvalidArgumentError(`'${part}' is not an IP address.`)
+    return ip
+  })
 }
 
 /**

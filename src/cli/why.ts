@@ -1,13 +1,12 @@
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { collectFacts } from '#agent/why/collect/collect.ts'
 import { type Report, renderReport, reportOn } from '#agent/why/report.ts'
 import { parseTarget } from '#agent/why/target.ts'
-import { type IpAddress, parseIp } from '#net/ip.ts'
 import { type CommandIo, EXIT_FAILURE, EXIT_OK, runCommand, withExamples } from './command-line.ts'
 import { painter } from './output/colour.ts'
 import { type OutputFormat, outputOption, printAs } from './output/formats.ts'
 import { printable } from './output/table.ts'
-import { DEFAULT_AGENT_CONFIG, surroundingsFor, type WhySources } from './why-surroundings.ts'
+import { surroundingsFor, type WhySources, withWhySources } from './why-surroundings.ts'
 
 type Options = WhySources & {
   readonly from?: string
@@ -29,30 +28,14 @@ const toText = (report: Report, { stdout, env }: CommandIo): string =>
 
 export const createCommand = (): Command =>
   withExamples(
-    new Command('nodeplane why')
+    withWhySources(new Command('nodeplane why'))
       .description(
         'Walks from a client to the pods of a Service (name, address, rule, endpoint, route, pod) and names what is wrong.',
       )
       .argument('<target>', 'NAMESPACE/SERVICE[:PORT], a name as a pod asks for it, or IP[:PORT]')
       .option('--from <pod>', 'the client: NAMESPACE/POD, or an address; else this node')
       .option('-n, --namespace <name>', 'of names without one', 'default')
-      .option('--config <file>', `the agent's configuration (default: ${DEFAULT_AGENT_CONFIG})`)
-      .option('--socket <path>', 'where the agent tells about this node')
-      .option('--manifests <dir>', 'objects from a directory of manifests, not from the agent')
-      .option('--kubeconfig <file>', 'objects from the API server, not from the agent')
-      .option('--cluster-dns <ips>', "the kubelet's clusterDNS, separated by commas", addresses, [])
-      .option('--cluster-domain <name>', "the kubelet's clusterDomain")
-      .option('--resolv-conf <file>', "the kubelet's resolvConf")
-      .option('--cni-conf-dir <dir>', 'configurations of pod networks', '/etc/cni/net.d')
       .addOption(outputOption(['json', 'yaml']))
       .allowExcessArguments(false),
     ['nodeplane why shop/web', 'nodeplane why web.shop:80 --from default/client'],
   )
-
-function addresses(text: string): readonly IpAddress[] {
-  return text.split(',').map(part => {
-    const ip = parseIp(part.trim())
-    if (ip === undefined) throw new InvalidArgumentError(`'${part}' is not an IP address.`)
-    return ip
-  })
-}

@@ -12,6 +12,7 @@ import { attachmentFrom, type PodName, podNameFrom } from './pods/pod-attachment
 import { createCallHandler } from './server/answer-call.ts'
 import { createCallMetrics } from './server/metrics.ts'
 import { startCniServer } from './server/server.ts'
+import { CniServing } from './serving.ts'
 import type { CallWatcher } from './spec/call.ts'
 import type { CniDns } from './spec/result.ts'
 
@@ -26,8 +27,8 @@ export type CniServiceOptions = {
   readonly whyNotReady: () => string | undefined
   /** The DNS settings of a pod by its dnsPolicy; undefined for a pod that is not known. */
   readonly dnsOf: (pod: PodName) => CniDns | undefined
-  /** The socket takes calls, and this is who they make known. */
-  readonly onServing: (pods: AttachedPods) => void
+  /** The socket takes calls, and this is what they make known. */
+  readonly onServing: (serving: CniServing) => void
   /** Told of what live attachments have lost. */
   readonly onLoss?: LossSink | undefined
   readonly metrics: Metrics
@@ -55,7 +56,7 @@ export async function runCniService(options: CniServiceOptions, stop: AbortSigna
     clock,
   })
   await using _server = await startCniServer({ socket, answer: calls.answer, clock, log }, stop)
-  options.onServing(pods)
+  options.onServing(new CniServing({ pods, journal, plugins, calls }))
   log.info({ socket, pods: pods.size }, 'serving CNI calls')
   const onReclaimed = (count: number) => callMetrics.reclaimed(count)
   const { onLoss } = options

@@ -13,3 +13,15 @@ export function extendedError(infoCode: number, text = ''): EdnsOption {
   data.write(text, 2)
   return { code: OPTION_CODE, data }
 }
+
+/** Why an answer is as it is. */
+export type ExtendedError = { readonly infoCode: number; readonly text: string }
+
+/** The extended errors among the options of an answer; one that is cut short is none. */
+export const extendedErrorsIn = (options: readonly EdnsOption[]): readonly ExtendedError[] =>
+  options
+    .filter(({ code, data }) => code === OPTION_CODE && data.length >= 2)
+    .map(({ data }) => {
+      const octets = Buffer.from(data)
+      return { infoCode: octets.readUInt16BE(0), text: octets.toString('utf8', 2) }
+    })

@@ -135,3 +135,6 @@ export const durationBuckets: readonly number[] = Array.from(
 export const sizeBuckets: readonly number[] = [
   0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291, 16000, 32000, 48000, 64000,
 ]
+
+/** An rcode as the value of a label: those without a name are `other`, or an upstream could make four thousand series. */
+export const rcodeLabel = (rcode: string): string => (rcode.startsWith('RCODE') ? 'other' : rcode)

@@ -47,6 +47,8 @@ export type Plugin = {
   filter?(query: Query): boolean
   /** For `transfer`: the zones that it has whole. */
   readonly transfers?: TransferSource
+  /** For people who look into a cache. */
+  readonly cached?: CachedAnswers
   /** What the plugin knows of the cluster. For `autopath` and `k8s_external`. */
   readonly clusterZone?: ClusterZone
   /** For `metadata`: puts the labels that the plugin knows of a query into `labels`. It must not throw. */
@@ -61,6 +63,24 @@ export type ClusterZone = {
   readonly options: ZoneOptions
   /** Is all known that there is? A name that is not known may be denied only then. */
   mayDeny(): boolean
+}
+
+/** What a cache has. */
+export type CachedAnswers = {
+  readonly zones: readonly string[]
+  /** All of it, or what is there for a name (fully qualified, in any letters). Looking changes and counts nothing. */
+  readonly list: (name: string | undefined) => IteratorObject<CachedAnswer>
+}
+
+export type CachedAnswer = {
+  /** Lower case. */
+  readonly name: string
+  readonly type: string
+  readonly rcode: string
+  /** Seconds that it has left; negative: for how long it has been stale. */
+  readonly ttl: number
+  /** What its records say, the question's own name left out. */
+  readonly records: readonly string[]
 }
 
 /** Zones that may be copied. */

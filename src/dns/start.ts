@@ -1,4 +1,5 @@
-import { DnsServer, type DnsServerOptions } from './server/dns-server.ts'
+import { DnsServer } from './server/dns-server.ts'
+import type { DnsServerOptions } from './server/options.ts'
 
 /**
  * Starts a DNS server; once this resolves it answers.

@@ -20,16 +20,18 @@ export class WeightedHistogram {
   readonly help: string
   readonly type = 'histogram'
   readonly aggregator = 'sum'
+  readonly labelNames: readonly string[]
   readonly #buckets: readonly number[]
   readonly #series = new Map<string, Series>()
 
   constructor(definition: Definition) {
     this.name = definition.name
     this.help = definition.help
+    this.labelNames = definition.labels
     this.#buckets = definition.buckets
   }
 
-  /** @param labels always the same ones, in the same order. */
+  /** @param labels those of the definition, in its order. */
   observe(labels: Labels, value: number, times: number): void {
     const key = Object.values(labels).join('\0')
     let series = this.#series.get(key)
@@ -71,6 +73,7 @@ export class WeightedHistogram {
 type Definition = {
   readonly name: string
   readonly help: string
+  readonly labels: readonly string[]
   /** Upper bounds, ascending. */
   readonly buckets: readonly number[]
 }

@@ -2,6 +2,7 @@ import type { IpAddress, IpFamily } from '#net/ip.ts'
 import { familyOf, ipFromBytes, ipToBytes } from '#net/ip.ts'
 import { addressFamily } from './netlink/address.ts'
 import {
+  type Attribute,
   type AttributeMap,
   decodeAttributes,
   encodeAttributes,
@@ -32,9 +33,12 @@ const CtaTuple = { ip: 1, proto: 2 } as const
 const CtaIp = { v4Src: 1, v4Dst: 2, v6Src: 3, v6Dst: 4 } as const
 /** CTA_PROTO_…; ports are in network order. */
 const CtaProto = { num: 1, srcPort: 2, dstPort: 3 } as const
-/** CTA_FILTER_…, and the flag that asks for comparing CTA_PROTO_NUM. */
+/** CTA_FILTER_…, and the flags that say what of a tuple is compared (CTA_FILTER_F_…, nf_conntrack_netlink.c). */
 const CtaFilter = { origFlags: 1, replyFlags: 2 } as const
-const COMPARE_PROTOCOL = 1 << 3
+const Compare = { destination: 1 << 1, protocol: 1 << 3, destinationPort: 1 << 5 } as const
+
+/** Deletions that are asked for by one system call; the answers of 250 fit the default receive buffer. */
+const DELETIONS_AT_ONCE = 64
 
 const IPPROTO_TCP = 6
 const IPPROTO_UDP = 17
@@ -46,6 +50,12 @@ export type UdpFlow = {
   readonly replySource: IpAddress
   readonly replySourcePort: number
 }
+
+/** Where first packets were sent: this port of an address, or of any. */
+export type UdpDestination = { readonly address?: IpAddress; readonly port: number }
+
+/** Which UDP entries are listed: all of a family, or those to one destination and maybe others, as the kernel can filter. */
+export type UdpQuery = { readonly family: IpFamily; readonly destination?: UdpDestination }
 
 /** The first packet of a TCP connection, as its sender sent it. */
 export type TcpTuple = {
@@ -71,16 +81,20 @@ export class Conntrack implements Disposable {
     return new Conntrack(NetlinkSocket.open(undefined, NETLINK_NETFILTER))
   }
 
-  /** The keys of the UDP entries that `isWanted`; those made or gone meanwhile may be missing. @throws {NetlinkError} */
+  /**
+   * The keys of the UDP entries that `isWanted`; those made or gone meanwhile may be missing. Also entries that
+   * the query did not ask for may be shown. @throws {NetlinkError}
+   */
   async listUdp(
-    family: IpFamily,
+    query: UdpQuery,
     isWanted: (flow: UdpFlow) => boolean,
   ): Promise<readonly EntryKey[]> {
+    const { family } = query
     const keys: EntryKey[] = []
     const request = {
       operation: `list IPv${family} UDP conntrack entries`,
       type: CT_GET,
-      payload: encodeUdpQuery(family),
+      payload: encodeUdpQuery(query),
       // Going through the buckets takes 15 ms where there are 262,144 of them, however few are filled.
       isSlow: true,
     }
@@ -111,19 +125,18 @@ export class Conntrack implements Disposable {
     }
   }
 
-  /** Deletes an entry; false when it is gone already. @throws {NetlinkError} */
-  async delete({ family, attributes }: EntryKey): Promise<boolean> {
-    try {
-      await this.#socket.request({
-        operation: `delete IPv${family} conntrack entry`,
-        type: CT_DELETE,
-        payload: Buffer.concat([nfgenmsg(family), attributes]),
-      })
-      return true
-    } catch (error) {
-      if (isNotFound(error)) return false
-      throw error
+  /** Deletes entries, many by one system call; gives how many of them were still there. @throws {NetlinkError} */
+  async deleteAll(entries: readonly EntryKey[], signal?: AbortSignal): Promise<number> {
+    let deleted = 0
+    for (let first = 0; first < entries.length; first += DELETIONS_AT_ONCE) {
+      if (signal?.aborted) break
+      const batch = entries.slice(first, first + DELETIONS_AT_ONCE)
+      for (const outcome of await this.#socket.requestAll(batch.map(deletionOf))) {
+        if (outcome.status === 'fulfilled') deleted++
+        else if (!isNotFound(outcome.reason)) throw outcome.reason
+      }
     }
+    return deleted
   }
 
   [Symbol.dispose](): void {
@@ -133,15 +146,35 @@ export class Conntrack implements Disposable {
 
 const nfgenmsg = (family: IpFamily): Buffer => Buffer.of(addressFamily(family), 0, 0, 0)
 
-/** A list of a family's UDP entries; kernels before 5.8 know no filter and give all protocols. */
-export function encodeUdpQuery(family: IpFamily): Buffer {
+const deletionOf = ({ family, attributes }: EntryKey) => ({
+  operation: `delete IPv${family} conntrack entry`,
+  type: CT_DELETE,
+  payload: Buffer.concat([nfgenmsg(family), attributes]),
+})
+
+/** A list of UDP entries; kernels before 5.8 know no filter and give all of the family, of all protocols. */
+export function encodeUdpQuery({ family, destination }: UdpQuery): Buffer {
+  const { address, port } = destination ?? {}
+  const tuple: Attribute[] = []
+  const protocol = [u8Attribute(CtaProto.num, IPPROTO_UDP)]
+  let compared: number = Compare.protocol
+  // Kernels (6.18 among them) take IPv6 addresses for different when they are equal: there the port alone is compared.
+  if (address !== undefined && family === 4) {
+    const value = Buffer.from(ipToBytes(address))
+    tuple.push({ type: CtaTuple.ip, value: [{ type: CtaIp.v4Dst, value }] })
+    compared |= Compare.destination
+  }
+  if (port !== undefined) {
+    protocol.push({ type: CtaProto.dstPort, value: Buffer.of(port >> 8, port & 0xff) })
+    compared |= Compare.destinationPort
+  }
+  tuple.push({ type: CtaTuple.proto, value: protocol })
   const filter = [
-    u32Attribute(CtaFilter.origFlags, COMPARE_PROTOCOL),
+    u32Attribute(CtaFilter.origFlags, compared),
     u32Attribute(CtaFilter.replyFlags, 0),
   ]
-  const protocol = { type: CtaTuple.proto, value: [u8Attribute(CtaProto.num, IPPROTO_UDP)] }
   const attributes = [
-    { type: Cta.tupleOrig, value: [protocol] },
+    { type: Cta.tupleOrig, value: tuple },
     { type: Cta.filter, value: filter },
   ]
   return Buffer.concat([nfgenmsg(family), encodeAttributes(attributes)])

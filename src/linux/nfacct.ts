@@ -1,5 +1,5 @@
 import { decodeAttributes, encodeAttributes, readText, textAttribute } from './netlink/attribute.ts'
-import { isExists, isNotFound } from './netlink/error.ts'
+import { isBusy, isExists, isNotFound } from './netlink/error.ts'
 import { Flag } from './netlink/message.ts'
 import { NetlinkSocket } from './netlink/socket.ts'
 
@@ -8,6 +8,7 @@ const NETLINK_NETFILTER = 12
 /** NFNL_SUBSYS_ACCT in the high byte, NFNL_MSG_ACCT_… in the low one (linux/netfilter/nfnetlink_acct.h). */
 const ACCT_NEW = 7 << 8
 const ACCT_GET = (7 << 8) | 1
+const ACCT_DEL = (7 << 8) | 3
 /** NFACCT_…; counts are in network order. */
 const Nfacct = { name: 1, packets: 2 } as const
 /** Bytes of struct nfgenmsg: family u8, version u8, resource id u16; all 0. */
@@ -59,6 +60,19 @@ export class NfacctCounters implements Disposable {
     } catch (error) {
       if (isNotFound(error)) return undefined
       throw error
+    }
+  }
+
+  /** Removes a counter unless a rule counts into it; one that is not there is none to remove. @throws {NetlinkError} */
+  async remove(name: string): Promise<void> {
+    try {
+      await this.#socket.request({
+        operation: `delete counter ${name}`,
+        type: ACCT_DEL,
+        payload: encodeName(name),
+      })
+    } catch (error) {
+      if (!isNotFound(error) && !isBusy(error)) throw error
     }
   }
 

@@ -12,6 +12,8 @@ export type NftSet = {
   readonly data: readonly Field[] | 'verdict'
   /** Its elements come from packets: there may be very many. */
   readonly isDynamic: boolean
+  /** Ranges are listed as two elements each, where they begin and where they have ended: see `nft-ranges.ts`. */
+  readonly isSplit: boolean
 }
 
 /** An element: key and value (empty in a set) as nft writes them: `10.0.0.1 . tcp . 80`, `goto lb-2`. */
@@ -20,6 +22,12 @@ export type NftElement = {
   readonly value: string
   readonly counter: NftCounter | undefined
 }
+
+/** In a split set: the range before it has ended at this key, or one begins there. */
+export type Bound = { readonly at: bigint; readonly isEnd: boolean }
+
+/** From key to key, both in it. */
+export type Bounded = { readonly first: bigint; readonly last: bigint }
 
 /** A part of a key or value, in the bytes from `at` on. */
 type Field = {
@@ -34,12 +42,15 @@ export const NFGENMSG_BYTES = 4
 /** NFTA_SET_…, NFTA_SET_ELEM_LIST_…, NFTA_SET_ELEM_…, NFTA_DATA_…, NFTA_VERDICT_… (linux/netfilter/nf_tables.h). */
 export const SetAttribute = { table: 1, name: 2, flags: 3, keyType: 4, dataType: 6 } as const
 export const ListAttribute = { table: 1, set: 2, elements: 3 } as const
-const ElementAttribute = { key: 1, data: 2, expression: 7, keyEnd: 10 } as const
+const ElementAttribute = { key: 1, data: 2, flags: 3, expression: 7, keyEnd: 10 } as const
 const DataAttribute = { value: 1, verdict: 2 } as const
 const VerdictAttribute = { code: 1, chain: 2 } as const
 /** NFTA_EXPR_DATA, and NFTA_COUNTER_…: big-endian numbers of 64 bits. */
 const EXPRESSION_DATA = 2
 const CounterAttribute = { bytes: 1, packets: 2 } as const
+
+/** NFT_SET_ELEM_…: the range before has ended here. */
+const ELEMENT_ENDS = 0x1
 
 /** NFT_SET_… */
 const SetFlag = { anonymous: 0x1, interval: 0x4, dynamic: 0x20, concat: 0x80 } as const
@@ -82,11 +93,11 @@ export function decodeSet(payload: Buffer): NftSet | undefined {
   const isVerdict = number(SetAttribute.dataType) === DATA_VERDICT
   const key = fieldsOf(number(SetAttribute.keyType))
   const data = isVerdict ? 'verdict' : fieldsOf(number(SetAttribute.dataType))
-  // Ranges that are no concatenation are told by two elements each.
   const isSplit = (flags & (SetFlag.interval | SetFlag.concat)) === SetFlag.interval
-  if ((flags & SetFlag.anonymous) !== 0 || isSplit) return undefined
-  if (key === undefined || data === undefined) return undefined
-  return { name, key, data, isDynamic: (flags & SetFlag.dynamic) !== 0 }
+  if ((flags & SetFlag.anonymous) !== 0 || key === undefined || data === undefined) return undefined
+  // Nothing of ours maps ranges to values.
+  if (isSplit && data.length > 0) return undefined
+  return { name, key, data, isDynamic: (flags & SetFlag.dynamic) !== 0, isSplit }
 }
 
 function fieldsOf(types: number): readonly Field[] | undefined {
@@ -108,6 +119,29 @@ export function* decodeElements(payload: Buffer, set: NftSet): Generator<NftElem
   const list = find(payload, message, ListAttribute.elements)
   if (list === undefined) return
   for (const element of spansIn(payload, list)) yield decodeElement(payload, element, set)
+}
+
+/** Where ranges begin and where they have ended: the parts of a listing of a split set. @throws {RangeError} */
+export function* decodeBounds(payload: Buffer, { key: [field] }: NftSet): Generator<Bound> {
+  const message = { at: NFGENMSG_BYTES, end: payload.length }
+  const list = find(payload, message, ListAttribute.elements)
+  if (list === undefined || field === undefined) return
+  for (const element of spansIn(payload, list)) {
+    const span = valueOf(payload, find(payload, element, ElementAttribute.key))
+    const flags = find(payload, element, ElementAttribute.flags)
+    if (span === undefined || span.at + field.bytes > span.end) {
+      throw new RangeError('a set element is shorter than its type')
+    }
+    const isEnd = flags !== undefined && (payload.readUInt32BE(flags.at) & ELEMENT_ENDS) !== 0
+    yield { at: BigInt(`0x${payload.toString('hex', span.at, span.at + field.bytes)}`), isEnd }
+  }
+}
+
+/** The text of what lies between bounds, as {@link NftElement} has it. */
+export function boundedText({ first, last }: Bounded, { key: [field] }: NftSet): string {
+  if (field === undefined) return ''
+  const hex = [first, last].map(bound => bound.toString(16).padStart(field.bytes * 2, '0'))
+  return fieldRange(Buffer.from(hex.join(''), 'hex'), { at: 0, last: field.bytes }, field)
 }
 
 function decodeElement(bytes: Buffer, element: Span, { key, data }: NftSet): NftElement {

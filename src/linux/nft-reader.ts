@@ -4,6 +4,9 @@ import { decodeAttributes, encodeAttributes, readText, textAttribute } from './n
 import type { Message } from './netlink/message.ts'
 import { NetlinkSocket } from './netlink/socket.ts'
 import {
+  type Bound,
+  boundedText,
+  decodeBounds,
   decodeElements,
   decodeSet,
   ListAttribute,
@@ -14,6 +17,7 @@ import {
   SetAttribute,
 } from './nft-elements.ts'
 import type { NftTable } from './nft-listing.ts'
+import { rangesBetween } from './nft-ranges.ts'
 import { listNftTableNames } from './nft-tables.ts'
 
 const NETLINK_NETFILTER = 12
@@ -141,9 +145,15 @@ class Reader implements Disposable {
       textAttribute(ListAttribute.table, this.#place.name),
       textAttribute(ListAttribute.set, set.name),
     ]
+    const bounds: Bound[] = []
     await this.#list({ type: Get.element, what: set.name, attributes }, payload => {
-      for (const element of decodeElements(payload, set)) visit(element)
+      if (set.isSplit) bounds.push(...decodeBounds(payload, set))
+      else for (const element of decodeElements(payload, set)) visit(element)
     })
+    const highest = (1n << BigInt((set.key[0]?.bytes ?? 0) * 8)) - 1n
+    for (const range of rangesBetween(bounds, highest)) {
+      visit({ key: boundedText(range, set), value: '', counter: undefined })
+    }
   }
 
   async #list(

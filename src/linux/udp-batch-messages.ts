@@ -72,8 +72,13 @@ export class MessageBatch {
 
   /** The client of packet i, as a struct sockaddr. */
   name(index: number): Uint8Array {
-    const start = this.#at.names + index * NAME_OCTETS
+    const start = this.nameAt(index)
     return this.memory.subarray(start, start + this.nameLength(index))
+  }
+
+  /** Octets before the client of packet i, a multiple of 8. */
+  nameAt(index: number): number {
+    return this.#at.names + index * NAME_OCTETS
   }
 
   /** 0: there is no client; the socket was shut down. */
@@ -82,7 +87,7 @@ export class MessageBatch {
   }
 
   isIpv4(index: number): boolean {
-    return isIpv4Name(this.memory, this.#at.names + index * NAME_OCTETS)
+    return isIpv4Name(this.memory, this.nameAt(index))
   }
 
   /** Where packet i was sent to, as control messages; empty on a socket with an address. */

@@ -7,13 +7,17 @@ import type { Logger } from '#runtime/log.ts'
 import type { ChangeTracker } from './change-tracker.ts'
 import type { FamilyMetrics } from './metrics.ts'
 import { selectedAddresses } from './node-port-addresses.ts'
-import { type Flow, UdpDestinations } from './udp-destinations.ts'
+import { type CleanUp, type Destination, type Flow, UdpDestinations } from './udp-destinations.ts'
 
 /** The kernel's table of flows; `Key` names an entry. */
 export interface FlowTable<Key> extends Disposable {
-  listUdp(family: IpFamily, isWanted: (flow: Flow) => boolean): Promise<readonly Key[]>
-  /** False when it is gone already. */
-  delete(entry: Key): Promise<boolean>
+  /** The UDP flows that are wanted, of all or of those to one destination. */
+  listUdp(
+    query: { readonly family: IpFamily; readonly destination?: Destination },
+    isWanted: (flow: Flow) => boolean,
+  ): Promise<readonly Key[]>
+  /** Gives how many of them were still there. */
+  deleteAll(entries: readonly Key[], signal: AbortSignal): Promise<number>
 }
 
 export type ConntrackCleanupOptions<Key> = {
@@ -29,8 +33,15 @@ export type ConntrackCleanupOptions<Key> = {
   readonly backoff: Backoff
 }
 
-/** After a clean-up that took a second the next one waits for nine: the table may be long and changes many. */
+/** So many destinations are asked for one by one, which spares going through the flows of all others. */
+const MAX_QUERIES = 8
+
+/**
+ * After a clean-up that took 10 ms the next one waits for 90: the table may be long and changes many. But no client is
+ * to feed a dead endpoint for long, so the wait has an end, an early one where little was asked.
+ */
 const REST_FACTOR = 9
+const MAX_REST_MS = { few: 100, many: 1000 } as const
 
 /**
  * Deletes the conntrack entries of UDP flows whose endpoint serves no more. Rules see the first packet of a flow only,
@@ -41,6 +52,8 @@ export class ConntrackCleanup<Key> {
   readonly #options: ConntrackCleanupOptions<Key>
   readonly #destinations = new UdpDestinations()
   #due = Promise.withResolvers<void>()
+  /** Flows to any destination may be stale, not only to those that have changed. */
+  #isAllSuspect = false
 
   constructor(options: ConntrackCleanupOptions<Key>) {
     this.#options = options
@@ -56,6 +69,7 @@ export class ConntrackCleanup<Key> {
 
   /** The rules were gone for a while and are back: flows that began meanwhile were not translated, and would never be. */
   noteRepair(): void {
+    this.#isAllSuspect = true
     this.#due.resolve()
   }
 
@@ -68,37 +82,48 @@ export class ConntrackCleanup<Key> {
       if (signal.aborted) return
       this.#due = Promise.withResolvers()
       const start = clock.monotonic()
-      const isDone = await this.#cleanUp(signal)
+      const { isDone, isSmall } = await this.#cleanUp(signal)
       if (isDone) backoff.reset()
       else this.#due.resolve()
-      const restMs = (clock.monotonic() - start) * REST_FACTOR + (isDone ? 0 : backoff.next())
-      await clock.sleep(restMs, signal).catch(() => {})
+      const longestMs = MAX_REST_MS[isSmall ? 'few' : 'many']
+      const restMs = Math.min((clock.monotonic() - start) * REST_FACTOR, longestMs)
+      await clock.sleep(restMs + (isDone ? 0 : backoff.next()), signal).catch(() => {})
     }
   }
 
-  /** False when it failed. */
-  async #cleanUp(signal: AbortSignal): Promise<boolean> {
+  async #cleanUp(signal: AbortSignal): Promise<{ isDone: boolean; isSmall: boolean }> {
     const { family, nodePortAddresses, open, metrics, log, clock } = this.#options
     const start = clock.monotonic()
     const own = selectedAddresses(nodePortAddresses, family)
     const cleanUp = this.#destinations.begin(ip => own.has(ip) && !isLoopback(ip))
+    const queries = this.#isAllSuspect ? EVERYTHING : queriesOf(cleanUp)
+    this.#isAllSuspect = false
     let deleted = 0
     let isDone = true
     try {
       using table = open()
-      // One after the other: each is an answer of the kernel, between which other work goes on.
-      for (const entry of await table.listUdp(family, cleanUp.isStale)) {
+      for (const query of queries) {
         if (signal.aborted) break
-        if (await table.delete(entry)) deleted++
+        const stale = await table.listUdp({ family, ...query }, cleanUp.isStale)
+        deleted += await table.deleteAll(stale, signal)
       }
     } catch (error) {
       isDone = false
       cleanUp.failed()
+      this.#isAllSuspect ||= queries === EVERYTHING
       log.warn({ reason: describeError(error) }, 'UDP conntrack clean-up failed')
     }
     const durationMs = clock.monotonic() - start
     metrics.cleanedUp({ durationMs, deleted })
     if (deleted > 0) log.debug({ durationMs, deleted }, 'deleted UDP conntrack entries')
-    return isDone
+    return { isDone, isSmall: queries !== EVERYTHING }
   }
 }
+
+type Query = { readonly destination?: Destination }
+const EVERYTHING: readonly Query[] = [{}]
+
+const queriesOf = ({ destinations }: CleanUp): readonly Query[] =>
+  destinations.length > MAX_QUERIES
+    ? EVERYTHING
+    : destinations.map(destination => ({ destination }))

@@ -10,6 +10,9 @@ export type Flow = {
   readonly replySourcePort: number
 }
 
+/** Where packets are sent: a port of an address, or a node port. */
+export type Destination = { readonly address?: IpAddress; readonly port: number }
+
 /** `address:port` texts. */
 type Endpoints = ReadonlySet<string>
 
@@ -17,12 +20,15 @@ type Endpoints = ReadonlySet<string>
 export type CleanUp = {
   /** Must this flow be deleted? */
   readonly isStale: (flow: Flow) => boolean
+  /** Flows to other destinations than these have not become stale since the clean-up before. */
+  readonly destinations: readonly Destination[]
   /** It did not come to its end: the next one has to know of the same destinations. */
   readonly failed: () => void
 }
 
 /** By destination: `address:port`, or a node port's number alone. */
-type Destinations = ReadonlyMap<string, Endpoints>
+type Destinations = ReadonlyMap<string, Place>
+type Place = { readonly destination: Destination; readonly endpoints: Endpoints }
 
 const NOWHERE: Destinations = new Map()
 
@@ -36,26 +42,29 @@ export class UdpDestinations {
   readonly #current = new Map<string, Set<Endpoints>>()
   /** What destinations led to since the last clean-up began and, as far as they are gone, lead to no more. */
   #former = new Map<string, Set<string>>()
+  /** Where something has changed since then. */
+  #changed = new Map<string, Destination>()
 
   /** Takes in the UDP ports that a Service has now; true when flows may have become stale by it. */
   update(service: string, ports: readonly ServicePortEndpoints[]): boolean {
     const before = this.#services.get(service) ?? NOWHERE
     const after = destinationsOf(ports)
     if (isDeepStrictEqual(before, after)) return false
-    for (const [destination, endpoints] of before) this.#remove(destination, endpoints)
-    for (const [destination, endpoints] of after) {
-      this.#current.set(destination, (this.#current.get(destination) ?? new Set()).add(endpoints))
+    for (const [key, { endpoints }] of before) this.#remove(key, endpoints)
+    for (const [key, { endpoints }] of after) {
+      this.#current.set(key, (this.#current.get(key) ?? new Set()).add(endpoints))
     }
+    for (const [key, { destination }] of [...before, ...after]) this.#changed.set(key, destination)
     if (after.size === 0) this.#services.delete(service)
     else this.#services.set(service, after)
     return true
   }
 
-  #remove(destination: string, endpoints: Endpoints): void {
-    const current = this.#current.get(destination)
+  #remove(key: string, endpoints: Endpoints): void {
+    const current = this.#current.get(key)
     current?.delete(endpoints)
-    if (current?.size === 0) this.#current.delete(destination)
-    this.#remember(new Map([[destination, endpoints]]))
+    if (current?.size === 0) this.#current.delete(key)
+    this.#remember(new Map([[key, endpoints]]))
   }
 
   /**
@@ -70,7 +79,9 @@ export class UdpDestinations {
    */
   begin(hasNodePorts: (address: IpAddress) => boolean): CleanUp {
     const former = this.#former
+    const changed = this.#changed
     this.#former = new Map()
+    this.#changed = new Map()
     const isStale = (flow: Flow): boolean => {
       const { destination, destinationPort, replySource, replySourcePort } = flow
       const isKnown = (key: string) => this.#current.has(key) || former.has(key)
@@ -83,29 +94,37 @@ export class UdpDestinations {
       if (current === undefined) return former.get(key)?.has(source) ?? false
       return !current.values().some(endpoints => endpoints.has(source))
     }
-    return { isStale, failed: () => this.#remember(former) }
+    const failed = () => {
+      this.#remember(former)
+      for (const [key, destination] of changed) this.#changed.set(key, destination)
+    }
+    return { isStale, destinations: [...changed.values()], failed }
   }
 
-  #remember(former: Destinations): void {
-    for (const [destination, endpoints] of former) {
-      this.#former.set(destination, (this.#former.get(destination) ?? new Set()).union(endpoints))
+  #remember(former: ReadonlyMap<string, Endpoints>): void {
+    for (const [key, endpoints] of former) {
+      this.#former.set(key, (this.#former.get(key) ?? new Set()).union(endpoints))
     }
   }
 }
 
 function destinationsOf(ports: readonly ServicePortEndpoints[]): Destinations {
-  const destinations = new Map<string, Endpoints>()
+  const places = new Map<string, Place>()
   for (const { clusterIP, externalIPs, loadBalancerVIPs, port, nodePort, endpoints } of ports) {
-    const serving = endpoints
-      .filter(endpoint => endpoint.serving)
-      .map(endpoint => formatHostPort(endpoint.address, endpoint.port))
-    const keys = new Set(
-      [clusterIP, ...externalIPs, ...loadBalancerVIPs].map(ip => formatHostPort(ip, port)),
+    const serving = new Set(
+      endpoints
+        .filter(endpoint => endpoint.serving)
+        .map(endpoint => formatHostPort(endpoint.address, endpoint.port)),
     )
-    if (nodePort !== 0) keys.add(String(nodePort))
-    for (const key of keys) {
-      destinations.set(key, (destinations.get(key) ?? new Set()).union(new Set(serving)))
+    const destinations = new Map<string, Destination>()
+    for (const address of [clusterIP, ...externalIPs, ...loadBalancerVIPs]) {
+      destinations.set(formatHostPort(address, port), { address, port })
+    }
+    if (nodePort !== 0) destinations.set(String(nodePort), { port: nodePort })
+    for (const [key, destination] of destinations) {
+      const others = places.get(key)?.endpoints
+      places.set(key, { destination, endpoints: others?.union(serving) ?? serving })
     }
   }
-  return destinations
+  return places
 }

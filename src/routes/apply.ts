@@ -70,7 +70,8 @@ export async function applyPlan(
   return { writes: attempts.writes, failures: attempts.failures, tunnels }
 }
 
-const FORWARDING: Readonly<Record<IpFamily, string>> = {
+/** The settings by which a machine forwards packets. */
+export const FORWARDING: Readonly<Record<IpFamily, string>> = {
   4: 'net/ipv4/ip_forward',
   6: 'net/ipv6/conf/all/forwarding',
 }

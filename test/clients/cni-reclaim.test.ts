@@ -2,10 +2,12 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { exec } from '#linux/exec.ts'
+import { main } from '../../src/main.ts'
 import { cniEnv } from '../helper/cni.ts'
 import { CniAgent } from '../helper/cni-agent.ts'
 import { bridgeConfig, leasesIn } from '../helper/cni-network.ts'
 import { buildInto, runPlugin, startPlugin } from '../helper/cni-program.ts'
+import { recordIo } from '../helper/command-io.ts'
 import { eventually } from '../helper/eventually.ts'
 import { TestNamespace } from '../helper/namespace.ts'
 
@@ -114,6 +116,43 @@ t.test(
     await nothingLeft(dataDir, 'killed')
   },
 )
+
+t.test('cni leases tells who has gone, and cni gc ends what is proven to be', async t => {
+  const dataDir = t.testdir({ net: {} })
+  const confDir = t.testdirName
+  const config = bridgeConfig(dataDir, { ipMasq: true })
+  await using _agent = await CniAgent.start(dist, t.testdirName)
+  await using live = await TestNamespace.create('live')
+  await addChain(config, 'living', live.path)
+  {
+    await using gone = await TestNamespace.create('gone')
+    await addChain(config, 'ended', gone.path)
+  }
+  const { name, ...plugin } = config
+  writeFileSync(join(confDir, 'a.conflist'), JSON.stringify({ name, plugins: [plugin] }))
+  const ask = async (words: string) => {
+    const io = recordIo()
+    const exitCode = await main(['cni', ...words.split(' ')], io)
+    return { exitCode, ...io.written }
+  }
+  const states = async () => {
+    const { stdout } = await ask(`leases --cni-conf-dir ${confDir} -o json`)
+    const { leases } = JSON.parse(stdout) as { leases: { containerId: string; state: string }[] }
+    return Object.fromEntries(leases.map(each => [each.containerId, each.state]))
+  }
+  t.strictSame(await states(), { living: 'live', ended: 'gone' })
+  t.match(await ask('gc --dry-run'), {
+    exitCode: 0,
+    stdout: /^would remove eth0 of container ended in network \S+\n$/,
+  })
+  t.match(await ask('gc --network another'), { exitCode: 0, stdout: /nothing is left/ })
+  t.strictSame(await states(), { living: 'live', ended: 'gone' }, 'nothing was removed yet')
+  t.match(await ask('gc'), { exitCode: 0, stdout: /^removed eth0 of container ended in/ })
+  t.strictSame(await states(), { living: 'live' })
+  t.notMatch(await ruleset(), 'ended')
+  const alone = await ask('gc --socket /run/nobody.sock')
+  t.match(alone, { exitCode: 1, stderr: /nothing was removed/ })
+})
 
 t.test('rules of live pods that somebody flushes are back within moments', async t => {
   const dataDir = t.testdir({ net: {}, other: {} })

@@ -27,10 +27,12 @@ const { port } = api
 setService(api, 'web', '10.96.0.20')
 setEndpoints(api, 'web', [server.ip4])
 
-const args = ['--kubeconfig', await api.writeKubeconfig(), '--hostname-override', 'node-a']
-const proxy = net.node.spawn(process.execPath, [MAIN, 'proxy', ...args], {
-  stdio: ['ignore', 'inherit', 'pipe'],
-})
+async function startProxy(stderr: 'pipe' | 'ignore') {
+  const args = ['--kubeconfig', await api.writeKubeconfig(), '--hostname-override', 'node-a']
+  const stdio = ['ignore', 'inherit', stderr] as const
+  return net.node.spawn(process.execPath, [MAIN, 'proxy', ...args], { stdio: [...stdio] })
+}
+const proxy = await startProxy('pipe')
 let said = ''
 proxy.stderr?.on('data', (chunk: Buffer) => {
   said += chunk.toString()
@@ -39,6 +41,15 @@ proxy.stderr?.on('data', (chunk: Buffer) => {
 const connect = async (host: string) =>
   (await ask(client.namespace, { protocol: 'tcp', host, port: 80 }))[0]
 const isServed = async (host: string) => (await connect(host)) === `web ${client.ip4}`
+
+/** Takes a TCP port of the node until the result is called. */
+async function holdPort(port: number): Promise<() => void> {
+  const holder = net.node.spawn('ncat', ['-lk', '0.0.0.0', String(port)], { stdio: 'ignore' })
+  await eventually('the port to be taken', () =>
+    net.node.exec('ncat', ['-z', '127.0.0.1', String(port)]),
+  )
+  return () => holder.kill()
+}
 
 t.test("a kubeconfig with a token, and kube-proxy's selectors", async t => {
   await eventually('the Service to answer', () => isServed('10.96.0.20'), COME_BACK_MS)
@@ -68,11 +79,7 @@ t.test('the cluster is told that it starts, as by kube-proxy', async t => {
 t.test(
   'a port for health checks that is taken is told about its Service; requests are counted',
   async t => {
-    const holder = net.node.spawn('ncat', ['-lk', '0.0.0.0', '32100'], { stdio: 'ignore' })
-    t.teardown(() => holder.kill())
-    await eventually('the port to be taken', () =>
-      net.node.exec('ncat', ['-z', '127.0.0.1', '32100']),
-    )
+    t.teardown(await holdPort(32100))
     api.set('Service', {
       metadata: { name: 'balanced', namespace: 'default' },
       spec: {
@@ -122,4 +129,28 @@ t.test('SIGTERM ends it with 0; the rules stay', async t => {
   proxy.kill('SIGTERM')
   t.strictSame(await exit, [0, null])
   t.ok(await isServed('10.96.0.20'))
+})
+
+t.test('the cluster is told of servers whose ports are taken, and is served', async t => {
+  for (const port of [10249, 10256]) t.teardown(await holdPort(port))
+  const before = api.events.length
+  const next = await startProxy('ignore')
+  t.teardown(() => next.kill())
+  const failures = () =>
+    api.events.slice(before).filter(event => String(event['reason']).startsWith('Failed'))
+  await eventually('the Events', () => failures().length === 2, COME_BACK_MS)
+  const expected = ['FailedToStartMetricServer', 'FailedToStartProxierHealthcheck'].map(reason => ({
+    reason,
+    action: 'StartKubeProxy',
+    type: 'Warning',
+    note: /EADDRINUSE/,
+    regarding: { kind: 'Node', name: 'node-a' },
+  }))
+  t.match(
+    failures().toSorted((a, b) => (String(a['reason']) < String(b['reason']) ? -1 : 1)),
+    expected,
+  )
+  setService(api, 'later', '10.96.0.33')
+  setEndpoints(api, 'later', [server.ip4])
+  await eventually('a new Service', () => isServed('10.96.0.33'), COME_BACK_MS)
 })

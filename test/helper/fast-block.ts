@@ -35,7 +35,7 @@ export class FastBlock {
     this.path = new FastPath({ maxOctets, metrics, clockMs })
     this.#reader = new AnswerReader(this.path.memory, 1)
     this.#question = new RawQuestion(this.path.seed)
-    this.#counters = this.path.addWorker().counters
+    this.#counters = this.path.addWorker(() => undefined).counters
     const handler = chain(plugins, () => undefined)
     const fastPath = plugins.every(plugin => plugin.fastPath === true)
     this.#answering = {

@@ -8,9 +8,9 @@ export const LARGE = 5000
 
 const labels = (name: string) => ({ [SERVICE_NAME_LABEL]: name })
 
-/** `ports` on 10.96.2.1, TCP ports 1000 to 5999, all of which lead to port 8080 of a pod. */
-export function servicePorts(pod: TestPod): readonly ClusterObject[] {
-  const ports = Array.from({ length: LARGE }, (_, index) =>
+/** `ports` on 10.96.2.1, so many TCP ports from 1000 on, all of which lead to port 8080 of a pod. */
+export function servicePorts(pod: TestPod, count = LARGE): readonly ClusterObject[] {
+  const ports = Array.from({ length: count }, (_, index) =>
     servicePort({ name: `p${index}`, port: 1000 + index }),
   )
   return [

@@ -14,6 +14,16 @@ export async function cleanup(namespace: TestNamespace, env = process.env): Prom
   await namespace.exec(process.execPath, [RUNNER, '--cleanup'], { env })
 }
 
+const running = new Set<ProxyProcess>()
+
+/**
+ * Kills the proxies that still run, for `afterEach`: one that a failed test left behind would undo what the next ones
+ * write.
+ */
+export async function killProxies(): Promise<void> {
+  await Promise.all([...running].map(proxy => proxy.stop('SIGKILL')))
+}
+
 /** A service proxy in a namespace, in a process of its own: its netlink socket belongs to that namespace. */
 export class ProxyProcess {
   readonly #child: ChildProcess
@@ -29,6 +39,8 @@ export class ProxyProcess {
       stdio: ['pipe', 'pipe', 'pipe'],
       env,
     })
+    running.add(this)
+    this.#child.once('exit', () => running.delete(this))
     // It may be killed while it is told something.
     this.#child.stdin?.on('error', () => {})
     createInterface({ input: this.#child.stdout as NonNullable<ChildProcess['stdout']> }).on(
@@ -69,7 +81,7 @@ export class ProxyProcess {
   }
 
   /** Until everything is in the kernel; of all families, or of these. */
-  async programmed(families = this.#families, limitMs = 10_000): Promise<void> {
+  async programmed(families = this.#families, limitMs?: number): Promise<void> {
     await eventually(
       'the rules to be programmed',
       () => families.every(family => (this.#programmed.get(family) ?? -1) >= this.#revision),
@@ -78,6 +90,7 @@ export class ProxyProcess {
   }
 
   async stop(signal: NodeJS.Signals): Promise<void> {
+    if (!running.has(this)) return
     const exit = once(this.#child, 'exit')
     this.#child.kill(signal)
     await exit

@@ -67,9 +67,15 @@ export class StatusPage implements AsyncDisposable {
             new Map([['shop/web:http/TCP', { connections: 12, packets: 80, bytes: 4_300_000 }]]),
         ],
       },
-      dns: { served: ['.:53'] },
-      cni: { pods: { list: () => this.attachments } as never },
+      dns: {
+        served: ['.:53'],
+        caches: [],
+        top: async () => ({ topNames: [], topClients: [] }),
+        explain: async () => undefined,
+      },
+      cni: { pods: { list: () => this.attachments } as never, attachments: [] },
       routes: { mode: 'auto', plan },
+      differing: () => [],
       clock: systemClock,
       stop: this.#stop.signal,
     })

@@ -18,6 +18,11 @@ const ranges = {
   6: ['::/0', '2001:db8::/32', 'fd00::1', '2001:db8:0:8000::/49'],
 } as const
 
+const networks = {
+  4: ['10.96.0.0/16', '10.97.0.0/16', '192.0.2.1', '255.0.0.0/8'],
+  6: ['2001:db8::/33', '2001:db8:8000::/33', 'fd00::1', 'ff00::/8'],
+} as const
+
 /** Every form of element that the proxy writes. */
 function elements(family: 4 | 6): readonly string[] {
   const [vip, endpoint] = addresses[family]
@@ -29,6 +34,8 @@ function elements(family: 4 | 6): readonly string[] {
     `sticky-endpoints { 0:1f . ${endpoint} . 8080 }`,
     `source-ranges { ${ranges[family].map((range, at) => `${vip} . tcp . ${at + 1} . ${range}`).join(', ')} }`,
     `cluster-ips { ${vip} }`,
+    // Neighbours, one address, and up to the last address of all.
+    `service-cidrs { ${networks[family].join(', ')} }`,
     `hairpins { ${endpoint} . ${endpoint} }`,
     `masquerade-vips { ${vip} . tcp . 80 : goto masquerade-all }`,
     `traffic { ${vip} . tcp . 80 counter packets 7 bytes 4294967300 }`,

@@ -1,12 +1,13 @@
 import t from 'tap'
 import type { TestNamespace } from '../helper/namespace.ts'
 import { external, numbered, outcomesOn, settings, slices } from '../helper/numbered-services.ts'
-import { ProxyProcess } from '../helper/proxy-process.ts'
+import { killProxies, ProxyProcess } from '../helper/proxy-process.ts'
 import { type TestPod, Topology } from '../helper/topology.ts'
 import { serve } from '../helper/traffic.ts'
 
 const net = await Topology.create(3)
 t.teardown(() => net[Symbol.asyncDispose]())
+t.afterEach(killProxies)
 const [podA, podB, client] = net.pods as [TestPod, TestPod, TestPod]
 await Promise.all([serve(podA.namespace, 'a', [8080]), serve(podB.namespace, 'b', [8080])])
 const outcomes = outcomesOn(net)

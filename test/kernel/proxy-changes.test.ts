@@ -8,12 +8,13 @@ import type { IpFamily } from '#net/ip.ts'
 import type { ProxySettings } from '../../src/proxy/settings.ts'
 import { endpoint, service, servicePort, slice } from '../helper/cluster.ts'
 import { eventually } from '../helper/eventually.ts'
-import { cleanup, ProxyProcess } from '../helper/proxy-process.ts'
+import { cleanup, killProxies, ProxyProcess } from '../helper/proxy-process.ts'
 import { type TestPod, Topology } from '../helper/topology.ts'
 import { ask, load, serve } from '../helper/traffic.ts'
 
 const net = await Topology.create(4)
 t.teardown(() => net[Symbol.asyncDispose]())
+t.afterEach(killProxies)
 const [podA, podB, podC, client] = net.pods as [TestPod, TestPod, TestPod, TestPod]
 await Promise.all([
   serve(podA.namespace, 'a', [8080]),

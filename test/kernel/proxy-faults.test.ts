@@ -5,13 +5,14 @@ import { parseNftTable } from '#linux/nft-listing.ts'
 import type { ProxySettings } from '../../src/proxy/settings.ts'
 import { endpoint, service, servicePort, slice } from '../helper/cluster.ts'
 import { eventually } from '../helper/eventually.ts'
-import { cleanup, ProxyProcess } from '../helper/proxy-process.ts'
+import { cleanup, killProxies, ProxyProcess } from '../helper/proxy-process.ts'
 import { type TestPod, Topology } from '../helper/topology.ts'
 import { ask, load, serve } from '../helper/traffic.ts'
 import { meaningOf } from '../proxy/nftables/meaning.ts'
 
 const net = await Topology.create(3)
 t.teardown(() => net[Symbol.asyncDispose]())
+t.afterEach(killProxies)
 const [podA, podB, client] = net.pods as [TestPod, TestPod, TestPod]
 await Promise.all([serve(podA.namespace, 'a', [8080]), serve(podB.namespace, 'b', [8080])])
 

@@ -8,12 +8,13 @@ import type { ProxySettings } from '../../src/proxy/settings.ts'
 import { eventually } from '../helper/eventually.ts'
 import { environmentOf, restoreRules, savedRules } from '../helper/iptables.ts'
 import { numbered, outcomesOn, settings, slices } from '../helper/numbered-services.ts'
-import { cleanup, ProxyProcess } from '../helper/proxy-process.ts'
+import { cleanup, killProxies, ProxyProcess } from '../helper/proxy-process.ts'
 import { type TestPod, Topology } from '../helper/topology.ts'
 import { serve } from '../helper/traffic.ts'
 
 const net = await Topology.create(3)
 t.teardown(() => net[Symbol.asyncDispose]())
+t.afterEach(killProxies)
 const [podA, echo, client] = net.pods as [TestPod, TestPod, TestPod]
 await serve(podA.namespace, 'a', [8080])
 echo.namespace.spawn('ncat', ['-lk', '8080', '-c', 'cat'])

@@ -4,12 +4,13 @@ import type { ProxySettings } from '../../src/proxy/settings.ts'
 import { eventually } from '../helper/eventually.ts'
 import { type Fault, FaultyPrograms } from '../helper/faulty-programs.ts'
 import { numbered, outcomesOn, settings, slices } from '../helper/numbered-services.ts'
-import { cleanup, ProxyProcess } from '../helper/proxy-process.ts'
+import { cleanup, killProxies, ProxyProcess } from '../helper/proxy-process.ts'
 import { type TestPod, Topology } from '../helper/topology.ts'
 import { serve } from '../helper/traffic.ts'
 
 const net = await Topology.create(3)
 t.teardown(() => net[Symbol.asyncDispose]())
+t.afterEach(killProxies)
 const [podA, podB, client] = net.pods as [TestPod, TestPod, TestPod]
 await Promise.all([serve(podA.namespace, 'a', [8080]), serve(podB.namespace, 'b', [8080])])
 const outcomes = outcomesOn(net)
@@ -23,14 +24,16 @@ const modes: readonly {
   readonly settings: Partial<ProxySettings>
   readonly programs: Readonly<Record<string, string>>
   readonly writes: string
-  readonly reads: string
+  /** The first program that a start needs. */
+  readonly starts: string
 }[] = [
   {
     title: 'nftables',
     settings: { mode: 'nftables' },
     programs: { nft: '/usr/sbin/nft' },
     writes: 'nft',
-    reads: 'nft',
+    // What is there is read by netlink, so it is the change that needs a program.
+    starts: 'nft',
   },
   ...(['nft', 'legacy'] as const).map(flavour => ({
     title: `iptables, ${flavour}`,
@@ -42,7 +45,7 @@ const modes: readonly {
       ]),
     ),
     writes: 'iptables-restore',
-    reads: 'iptables-save',
+    starts: 'iptables-save',
   })),
 ]
 
@@ -52,7 +55,7 @@ const says: Readonly<Record<Fault, RegExp>> = {
   missing: /not found: is iptables installed|cannot run: spawn nft ENOENT/,
 }
 
-for (const { title, settings: own, programs, writes, reads } of modes) {
+for (const { title, settings: own, programs, writes, starts } of modes) {
   t.test(title, async t => {
     await using faulty = await FaultyPrograms.create(programs)
     const { env } = faulty
@@ -83,11 +86,13 @@ for (const { title, settings: own, programs, writes, reads } of modes) {
       t.strictSame(await answer(), fromB, `after ${fault} the change is made`)
       await proxy.stop('SIGKILL')
 
-      // A start reads what is there.
-      await faulty.break(reads, fault)
+      await faulty.break(starts, fault)
+      const startRun = fault === 'hang' ? faulty.called(starts) : undefined
       proxy = start(podA)
-      await warned(fault, reads)
-      t.strictSame(await answer(), fromB, `reading ${fault}: the last rules serve`)
+      const program = await startRun
+      await warned(fault, starts)
+      if (program !== undefined) await eventually('its death', () => !program.isAlive())
+      t.strictSame(await answer(), fromB, `a start with ${starts} ${fault}: the last rules serve`)
       await faulty.heal()
       await proxy.programmed()
       t.strictSame(await answer(), fromA, `after ${fault} the rules are made`)

@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream'
 import t from 'tap'
 import type { ProxySettings } from '../../src/proxy/settings.ts'
 import { endpoint, service, servicePort, slice } from '../helper/cluster.ts'
-import { ProxyProcess } from '../helper/proxy-process.ts'
+import { killProxies, ProxyProcess } from '../helper/proxy-process.ts'
 import { Topology } from '../helper/topology.ts'
 
 const FLOOD = new URL('../fixtures/flood.ts', import.meta.url).pathname
@@ -13,6 +13,7 @@ const PACKETS = 250_000
 
 const net = await Topology.create(4)
 t.teardown(() => net[Symbol.asyncDispose]())
+t.afterEach(killProxies)
 
 const settings: ProxySettings = {
   nodeName: 'node-1',

@@ -6,12 +6,13 @@ import type { ProxyMode } from '../../src/proxy/settings.ts'
 import { eventually } from '../helper/eventually.ts'
 import { environmentOf, savedRules } from '../helper/iptables.ts'
 import { numbered, outcomesOn, settings, slices } from '../helper/numbered-services.ts'
-import { ProxyProcess } from '../helper/proxy-process.ts'
+import { killProxies, ProxyProcess } from '../helper/proxy-process.ts'
 import { type TestPod, Topology } from '../helper/topology.ts'
 import { serve } from '../helper/traffic.ts'
 
 const net = await Topology.create(3)
 t.teardown(() => net[Symbol.asyncDispose]())
+t.afterEach(killProxies)
 const [podA, echo, client] = net.pods as [TestPod, TestPod, TestPod]
 await serve(podA.namespace, 'a', [8080])
 const server = echo.namespace.spawn('ncat', ['-lk', '8080', '-c', 'cat'])

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { encodeUdpQuery, udpFlowOf } from '#linux/conntrack.ts'
 import { decodeAttributes } from '#linux/netlink/attribute.ts'
+import { type IpAddress, parseIp } from '#net/ip.ts'
 
 const bytes = (hex: string) => Buffer.from(hex.replaceAll(' ', ''), 'hex')
 
@@ -8,9 +9,38 @@ const bytes = (hex: string) => Buffer.from(hex.replaceAll(' ', ''), 'hex')
 const filter = '10000180 0c000280 05000100 11000000 14001980 08000100 08000000 08000200 00000000'
 
 t.test('a list is of one family, and UDP only', async t => {
-  t.equal(encodeUdpQuery(4).toString('hex'), bytes(`02000000 ${filter}`).toString('hex'))
-  t.equal(encodeUdpQuery(6).toString('hex'), bytes(`0a000000 ${filter}`).toString('hex'))
+  t.equal(
+    encodeUdpQuery({ family: 4 }).toString('hex'),
+    bytes(`02000000 ${filter}`).toString('hex'),
+  )
+  t.equal(
+    encodeUdpQuery({ family: 6 }).toString('hex'),
+    bytes(`0a000000 ${filter}`).toString('hex'),
+  )
 })
+
+t.test(
+  'a list of what was sent to a destination compares its port, and its address in IPv4',
+  async t => {
+    const query = (family: 4 | 6, address?: string) => {
+      const destination = {
+        port: 0x1f90,
+        ...(address && { address: parseIp(address) as IpAddress }),
+      }
+      return encodeUdpQuery({ family, destination }).toString('hex')
+    }
+    // CTA_PROTO_DST_PORT (3), big endian; flag 5. CTA_TUPLE_IP (1) > CTA_IP_V4_DST (2); flag 1.
+    const protocol = '14000280 05000100 11000000 06000300 1f900000'
+    const flags = (compared: string) => `14001980 08000100 ${compared}000000 08000200 00000000`
+    const hex = (text: string) => bytes(text).toString('hex')
+    t.equal(query(4), hex(`02000000 18000180 ${protocol} ${flags('28')}`))
+    t.equal(
+      query(4, '10.96.0.1'),
+      hex(`02000000 24000180 0c000180 08000200 0a600001 ${protocol} ${flags('2a')}`),
+    )
+    t.equal(query(6, 'fd00::1'), hex(`0a000000 18000180 ${protocol} ${flags('28')}`))
+  },
+)
 
 // CTA_TUPLE_IP (1) > source 1, destination 2 (IPv6: 3, 4); CTA_TUPLE_PROTO (2) > number 1, ports 2 and 3 (big endian).
 const tuple4 = (type: string, from: string, to: string, protocol = '11') =>

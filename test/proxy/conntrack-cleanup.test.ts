@@ -8,7 +8,7 @@ import { createMetrics } from '#runtime/metrics.ts'
 import { ChangeTracker } from '../../src/proxy/change-tracker.ts'
 import { ConntrackCleanup } from '../../src/proxy/conntrack-cleanup.ts'
 import { createProxyMetrics } from '../../src/proxy/metrics.ts'
-import type { Flow } from '../../src/proxy/udp-destinations.ts'
+import type { Destination, Flow } from '../../src/proxy/udp-destinations.ts'
 import { endpoint, service, servicePort, slice } from '../helper/cluster.ts'
 import { eventually } from '../helper/eventually.ts'
 
@@ -31,6 +31,7 @@ function setUp() {
   const tracker = new ChangeTracker(4, { nodeName: 'node-1' })
   const state = { flows: [] as Flow[], fail: 0, listings: 0, closed: 0, now: 0 }
   const waits: number[] = []
+  const asked: (Destination | undefined)[] = []
   const hold = { release: () => {}, isOn: false }
   const clock: Clock = {
     now: () => 0,
@@ -44,17 +45,22 @@ function setUp() {
     tracker,
     nodePortAddresses: [],
     open: () => ({
-      async listUdp(_, isWanted) {
+      async listUdp({ destination }, isWanted) {
         state.listings++
+        asked.push(destination)
         state.now += 1000
         if (hold.isOn) await new Promise<void>(resolve => (hold.release = resolve))
         if (state.fail-- > 0) throw new Error('refused')
-        return state.flows.filter(isWanted)
+        const { address, port } = destination ?? {}
+        return state.flows
+          .filter(flow => port === undefined || flow.destinationPort === port)
+          .filter(flow => address === undefined || flow.destination === address)
+          .filter(isWanted)
       },
-      async delete(entry) {
-        const isThere = state.flows.includes(entry)
-        state.flows = state.flows.filter(other => other !== entry)
-        return isThere
+      async deleteAll(entries) {
+        const before = state.flows.length
+        state.flows = state.flows.filter(other => !entries.includes(other))
+        return before - state.flows.length
       },
       [Symbol.dispose]: () => state.closed++,
     }),
@@ -75,7 +81,7 @@ function setUp() {
   }
   const ended = cleanup.run(stop.signal)
   t.teardown(() => stop.abort())
-  return { state, hold, waits, registry, cleanup, apply, remove, stop, ended }
+  return { state, hold, waits, asked, registry, cleanup, apply, remove, stop, ended }
 }
 
 t.test('stale flows are deleted and counted, others stay', async t => {
@@ -94,8 +100,25 @@ t.test('stale flows are deleted and counted, others stay', async t => {
   ]) {
     t.ok(text.split('\n').includes(line), line)
   }
-  // A tenth of the time at most.
-  t.strictSame(waits, [9000])
+  t.strictSame(waits, [100])
+})
+
+t.test('few changed destinations are asked for alone, many by one list of all', async t => {
+  const { state, apply, asked, waits } = setUp()
+  const ports = [servicePort({ protocol: 'UDP', port: 53, nodePort: 30053 })]
+  apply([service({ ports })])
+  await eventually('the end of the clean-up', () => waits.length === 1)
+  t.strictSame(asked.splice(0), [{ address: '10.96.0.10', port: 53 }, { port: 30053 }])
+  const many = Array.from({ length: 9 }, (_, i) =>
+    servicePort({ name: `p${i}`, protocol: 'UDP', port: 100 + i }),
+  )
+  state.flows = [{ ...flow('10.0.0.1'), destinationPort: 108 }]
+  apply([service({ ports: many })])
+  await eventually('the next', () => waits.length === 2)
+  t.strictSame(asked, [undefined])
+  t.strictSame(state.flows, [])
+  // Where all are gone through, others have to come to their turn, but clients must not wait for long.
+  t.equal(waits[1], 1000)
 })
 
 t.test('nothing is listed when no UDP port changed', async t => {
@@ -144,7 +167,7 @@ t.test('a failed clean-up is tried again, after growing waits', async t => {
   await eventually('the third', () => waits.length === 3)
   t.equal(state.closed, 3)
   t.strictSame(state.flows, [good])
-  t.strictSame(waits, [9100, 9200, 9000])
+  t.strictSame(waits, [200, 300, 100])
 })
 
 t.test('what a failed one had to do at a destination that is gone is done by the next', async t => {

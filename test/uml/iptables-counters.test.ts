@@ -1,8 +1,10 @@
 // Counters of packets (nfacct), which the machine's own kernel may lack.
 import t from 'tap'
+import { NfacctCounters } from '#linux/nfacct.ts'
 import { systemClock } from '#runtime/clock.ts'
-import { createLogger } from '#runtime/log.ts'
+import { createLogger, silentLogger } from '#runtime/log.ts'
 import { createMetrics } from '#runtime/metrics.ts'
+import { counted, packetCounters } from '../../src/proxy/iptables/counter-match.ts'
 import { iptables } from '../../src/proxy/iptables/module.ts'
 import { createProxyMetrics } from '../../src/proxy/metrics.ts'
 import { numbered, slices } from '../helper/numbered-services.ts'
@@ -41,3 +43,23 @@ await t.test('mode iptables counts what kube-proxy counts', async t => {
   const states = statesOf([...objects])
   t.strictSame(await iptables.diff?.(options, states, AbortSignal.timeout(60_000)), [])
 })
+
+await t.test(
+  'a clean-up removes the counters, but none that a rule of others counts into',
+  async t => {
+    using counters = NfacctCounters.open()
+    const left = async () => {
+      const counts = await Promise.all(
+        Object.values(packetCounters).map(name => counters.packets(name)),
+      )
+      return counts.map(count => count !== undefined)
+    }
+    const rule = `OUTPUT ${counted('localhost')}`
+    await run(`iptables -A ${rule}`)
+    await iptables.cleanup({ log: silentLogger() }, AbortSignal.timeout(60_000))
+    t.strictSame(await left(), [false, true])
+    await run(`iptables -D ${rule}`)
+    await iptables.cleanup({ log: silentLogger() }, AbortSignal.timeout(60_000))
+    t.strictSame(await left(), [false, false])
+  },
+)

@@ -1,7 +1,7 @@
 import type { IpAddress, IpFamily } from '#net/ip.ts'
 
 /** The table with the rules that catch queries; it dies with its process. */
-const RULES_TABLE = 'nodeplane-dns'
+export const RULES_TABLE = 'nodeplane-dns'
 /** The table that outlives the process; its set says which addresses were bound. */
 export const ADDRESSES_TABLE = 'nodeplane-dns-addresses'
 export const ADDRESSES_SET = 'addresses'

@@ -1,7 +1,10 @@
 import { rmSync, writeFileSync } from 'node:fs'
+import type { Swept } from '#cni/journal/sweep.ts'
 import type { AttachedPods } from '#cni/pods/attached-pods.ts'
 import { runCniService } from '#cni/service.ts'
+import type { CniServing, KnownAttachment } from '#cni/serving.ts'
 import type { KubeletDns } from '#dns/policy/kubelet-dns.ts'
+import type { DifferenceView } from '../view/types.ts'
 import type { AgentContext, AgentPart } from './part.ts'
 
 export type CniPartConfig = {
@@ -21,7 +24,7 @@ export class CniPart implements AgentPart {
   readonly #config: CniPartConfig
   readonly #context: AgentContext
   readonly #whyNodeNotReady: () => string | undefined
-  #pods: AttachedPods | undefined
+  #serving: CniServing | undefined
 
   /** @param whyNodeNotReady what the other parts still lack: STATUS answers it. */
   constructor(
@@ -36,11 +39,30 @@ export class CniPart implements AgentPart {
 
   /** The pods that this node's CNI calls have made known; undefined before they can. */
   get pods(): AttachedPods | undefined {
-    return this.#pods
+    return this.#serving?.pods
+  }
+
+  /** What the journal has; empty before calls are served. */
+  get attachments(): readonly KnownAttachment[] {
+    return this.#serving?.attachments() ?? []
+  }
+
+  /** Ends attachments whose containers have gone; undefined before calls are served. */
+  async collect(network: string | undefined, signal: AbortSignal): Promise<Swept | undefined> {
+    return this.#serving?.collect(network, signal)
+  }
+
+  /** What plugins made for live attachments and the kernel has not. */
+  async differences(signal: AbortSignal): Promise<readonly DifferenceView[]> {
+    const lost = (await this.#serving?.lost(signal)) ?? []
+    return lost.map(({ plugin, entry: { network, containerId, ifname } }) => ({
+      place: `${plugin} of network ${network}`,
+      wanted: `what ADD made for ${ifname} of container ${containerId}`,
+    }))
   }
 
   whyNot(): string | undefined {
-    return this.#pods === undefined ? 'not serving calls yet' : undefined
+    return this.#serving === undefined ? 'not serving calls yet' : undefined
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -53,8 +75,8 @@ export class CniPart implements AgentPart {
         ...config,
         whyNotReady: this.#whyNodeNotReady,
         dnsOf: pod => podDns && pods?.dnsOf(pod, podDns),
-        onServing: attached => {
-          this.#pods = attached
+        onServing: serving => {
+          this.#serving = serving
           markManaged(config.socket, callsWait)
         },
         onLoss: incidents.lossesOf('cni'),

@@ -1,15 +1,19 @@
 import type { StoreReader } from '#cluster/store.ts'
 import type { AttachedPods } from '#cni/pods/attached-pods.ts'
-import type { LocalPods } from '#dns/plugin.ts'
+import type { CachedAnswers, LocalPods } from '#dns/plugin.ts'
 import type { KubeletDns } from '#dns/policy/kubelet-dns.ts'
 import type { DnsServer } from '#dns/server/dns-server.ts'
+import type { Explained, Explanation } from '#dns/server/explain.ts'
 import { startDns } from '#dns/start.ts'
 import type { IpAddress } from '#net/ip.ts'
 import { systemClock } from '#runtime/clock.ts'
+import { type DnsTop, dnsTop, NO_TOP, type PodAt, registerTopClients } from '../dns-top.ts'
 import { chooseName, probeDns } from '../health/dns-probe.ts'
 import { type ProbeResult, skipped } from '../health/probe.ts'
 import { localPodsFrom } from '../local-pods.ts'
+import { nodeLocalDifferences } from '../node-local/diff.ts'
 import { serveNodeLocal } from '../node-local/serve.ts'
+import type { DifferenceView } from '../view/types.ts'
 import type { AgentContext, AgentPart } from './part.ts'
 
 const LOOPBACK = '127.0.0.1' as IpAddress
@@ -42,16 +46,41 @@ export class DnsPart implements AgentPart {
   readonly #neighbours: Neighbours
   #server: DnsServer | undefined
   #localPods: Promise<LocalPods> | undefined
+  /** The same once they are known. */
+  #knownPods: LocalPods['pods'] | undefined
 
   constructor(config: DnsPartConfig, context: AgentContext, neighbours: Neighbours) {
     this.#config = config
     this.#context = context
     this.#neighbours = neighbours
+    registerTopClients(context.metrics, () => this.top())
   }
 
   /** Every zone that is served. */
   get served(): readonly string[] {
     return this.#server?.served ?? []
+  }
+
+  /** What was asked most of late, and by whom. */
+  async top(): Promise<DnsTop> {
+    const most = await this.#server?.askedMost()
+    return most === undefined ? NO_TOP : dnsTop(most, address => this.#podAt(address))
+  }
+
+  /** How a question would be answered; undefined before anything is. */
+  async explain(explained: Explained): Promise<Explanation | undefined> {
+    return this.#server?.explain(explained)
+  }
+
+  /** What of node-local DNS is not in the kernel. */
+  async differences(): Promise<readonly DifferenceView[]> {
+    const { nodeLocal } = this.#config
+    return nodeLocal.length === 0 ? [] : nodeLocalDifferences(nodeLocal)
+  }
+
+  /** Of every server block. */
+  get caches(): readonly CachedAnswers[] {
+    return this.#server?.caches ?? []
   }
 
   whyNot(): string | undefined {
@@ -107,6 +136,14 @@ export class DnsPart implements AgentPart {
     await server.ended
   }
 
+  /** Whoever gives pods their addresses knows first; else what the Pods' status says, where it is read. */
+  #podAt(address: IpAddress): ReturnType<PodAt> {
+    return (
+      this.#neighbours.attached?.()?.byAddress(address)?.pod ??
+      this.#knownPods?.podAt(address)?.metadata
+    )
+  }
+
   /** For every `pods_policy` of every Corefile. */
   #pods(): Promise<LocalPods> {
     const { nodeName, cluster } = this.#context
@@ -115,6 +152,10 @@ export class DnsPart implements AgentPart {
     this.#localPods ??= cluster
       .podsOf(nodeName)
       .then(({ store }) => localPodsFrom({ store, nodeName, attached, kubelet, nodeLocal }))
+      .then(known => {
+        this.#knownPods = known.pods
+        return known
+      })
     return this.#localPods
   }
 }

@@ -4,7 +4,9 @@ import type { StoreReader } from '#cluster/store.ts'
 import type { IpAddress, IpFamily } from '#net/ip.ts'
 import { usableFamilies } from '#proxy/config/families.ts'
 import type { ProxyConfig } from '#proxy/config/schema.ts'
+import { diffRules } from '#proxy/inspect.ts'
 import type { ReadCounters } from '#proxy/options.ts'
+import { prepare } from '#proxy/prepare.ts'
 import { runProxyService, wantedByProxyService } from '#proxy/service.ts'
 import { runTogether } from '#runtime/run-together.ts'
 import { type ProbeResult, skipped } from '../health/probe.ts'
@@ -12,6 +14,7 @@ import { probeRules } from '../health/rules-probe.ts'
 import { chooseService } from '../health/service-choice.ts'
 import { probeService } from '../health/service-probe.ts'
 import { PublishGate } from '../publish-gate.ts'
+import type { DifferenceView } from '../view/types.ts'
 import type { AgentContext, AgentPart } from './part.ts'
 
 /** An API server may know a new Node only after a while (kube-proxy waits as long), milliseconds. */
@@ -44,6 +47,14 @@ export class ProxyPart implements AgentPart {
   /** The store as those may see it who publish what this part has programmed. */
   published(): StoreReader {
     return this.#gate.reader()
+  }
+
+  /** In what the kernel's rules differ from what this configuration makes of the cluster. */
+  async differences(signal: AbortSignal): Promise<readonly DifferenceView[]> {
+    const { nodeName, store, log } = this.#context
+    const node = { config: this.#config, nodeName, store, nodeWaitMs: 0, log }
+    const { settings } = await prepare(node, signal)
+    return diffRules({ store, settings, log }, signal)
   }
 
   whyNot(): string | undefined {

@@ -1,10 +1,18 @@
 import { usableFamilies } from '#proxy/config/families.ts'
 import { type RoutesConfig, routesSettings } from '#routes/config.ts'
+import { planDifferences, readFound } from '#routes/diff.ts'
 import { runRoutes, wantedByRoutes } from '#routes/main.ts'
 import type { Plan } from '#routes/plan.ts'
+import { NodeplaneError } from '#runtime/error.ts'
 import type { ProbeResult } from '../health/probe.ts'
 import { RoutesProbe } from '../health/routes-probe.ts'
+import type { DifferenceView } from '../view/types.ts'
 import type { AgentContext, AgentPart } from './part.ts'
+
+/** The cluster's Nodes are not known yet. */
+class NoPlanError extends NodeplaneError {
+  readonly code = 'ERR_NO_PLAN'
+}
 
 /** Pod-to-pod across nodes. */
 export class RoutesPart implements AgentPart {
@@ -28,6 +36,13 @@ export class RoutesPart implements AgentPart {
   /** What is to be in the kernel; undefined before the cluster's Nodes are known. */
   get plan(): Plan | undefined {
     return this.#plan
+  }
+
+  /** In what the kernel differs from {@link plan}. */
+  async differences(): Promise<readonly DifferenceView[]> {
+    const plan = this.#plan
+    if (plan === undefined) throw new NoPlanError('there is no plan yet')
+    return planDifferences(plan, await readFound(plan, this.#config.masquerade))
   }
 
   whyNot(): string | undefined {

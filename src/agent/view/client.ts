@@ -19,9 +19,18 @@ export class AgentUnreachableError extends NodeplaneError {
  * @returns undefined when there is no such thing.
  * @throws {AgentUnreachableError} with what to do.
  */
-export async function getView<T>(socket: string, path: string): Promise<T | undefined> {
+export const getView = <T>(socket: string, path: string): Promise<T | undefined> =>
+  ask<T>(socket, path, 'GET')
+
+/** Has the agent of this node do something, and gives what it tells of it. As {@link getView}. */
+export const postTo = <T>(socket: string, path: string): Promise<T | undefined> =>
+  ask<T>(socket, path, 'POST')
+
+type Method = 'GET' | 'POST'
+
+async function ask<T>(socket: string, path: string, method: Method): Promise<T | undefined> {
   try {
-    const { status, body } = await get(socket, `/api/v1/${path}`)
+    const { status, body } = await fetchFrom(socket, `/api/v1/${path}`, method)
     if (status === 404) return undefined
     if (status !== 200) throw new Error(`status ${status}: ${body.slice(0, 200).trim()}`)
     return JSON.parse(body) as T
@@ -39,9 +48,13 @@ function fixFor(cause: unknown): string {
   return isAbsent ? ': is nodeplane agent running? --socket names another one' : ''
 }
 
-function get(socketPath: string, path: string): Promise<{ status: number; body: string }> {
+function fetchFrom(
+  socketPath: string,
+  path: string,
+  method: Method,
+): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
-    const asked = request({ socketPath, path, timeout: TIMEOUT_MS }, response => {
+    const asked = request({ socketPath, path, method, timeout: TIMEOUT_MS }, response => {
       const chunks: Buffer[] = []
       let octets = 0
       response.on('data', (chunk: Buffer) => {

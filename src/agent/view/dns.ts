@@ -1,11 +1,6 @@
 import type { Metrics } from '#runtime/metrics.ts'
+import { type Sample, samplesOf } from './samples.ts'
 import type { DnsView } from './types.ts'
-
-type Sample = {
-  readonly value: number
-  readonly labels: Readonly<Partial<Record<string, string | number>>>
-  readonly metricName?: string
-}
 
 /** What DNS has counted; the metrics by CoreDNS's names are the only book that is kept. */
 export async function dnsView(
@@ -32,11 +27,6 @@ export async function dnsView(
     upstreams: upstreamsOf(durations),
     ...top,
   }
-}
-
-async function samplesOf(metrics: Metrics, name: string): Promise<readonly Sample[]> {
-  const metric = await metrics.getSingleMetric(name)?.get()
-  return (metric?.values ?? []) as readonly Sample[]
 }
 
 const sum = (samples: readonly Sample[]) => samples.reduce((total, { value }) => total + value, 0)

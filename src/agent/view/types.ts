@@ -1,4 +1,5 @@
 import type { Kind } from '#cluster/objects.ts'
+import type { CachedAnswer } from '#dns/plugin.ts'
 import type { Protocol } from '#net/protocol.ts'
 import type { PartName } from '../parts/part.ts'
 
@@ -130,6 +131,46 @@ export type DnsView = {
   }[]
 }
 
+/** `GET /api/v1/dns-explain?name=N&type=T&client=IP&server=IP`: how a question would be answered; 404: it is none. */
+export type { Explanation as DnsExplainView } from '#dns/server/explain.ts'
+
+/** `GET /api/v1/dns-cache?name=N&limit=N` */
+export type DnsCacheView = {
+  /** The `cache` of each server block. */
+  readonly blocks: readonly {
+    /** `dns://:53` */
+    readonly server: string
+    readonly zones: readonly string[]
+    readonly view: string
+    /** Entries: answers, and denials with failures. */
+    readonly answers: number
+    readonly denials: number
+    readonly bytes: number
+    /** Queries since the start. */
+    readonly hits: number
+    readonly misses: number
+  }[]
+  /** Of one name, or the first hundred. */
+  readonly entries: readonly (CachedAnswer & { readonly zones: readonly string[] })[]
+}
+
+/** `GET /api/v1/diff`: in what the kernel differs from what the parts have, or should have, written. */
+export type DiffView = readonly DiffPartView[]
+
+export type DiffPartView = {
+  readonly part: PartName
+  /** Why it could not be looked at; there are no differences to be told then. */
+  readonly unknown?: string | undefined
+  readonly differences: readonly DifferenceView[]
+}
+
+/** One thing: `wanted` alone is missing, `found` alone is too much, both: it is another. */
+export type DifferenceView = {
+  readonly place: string
+  readonly wanted?: string | undefined
+  readonly found?: string | undefined
+}
+
 /** `GET /api/v1/pods`: interfaces that this node's pods have. */
 export type PodView = {
   /** `namespace/name`; absent for a container that is no pod. */
@@ -141,6 +182,28 @@ export type PodView = {
   readonly addresses: readonly string[]
   readonly hostInterface?: string | undefined
 }
+
+/** `GET /api/v1/attachments`: what CNI ADDs have begun and no DEL has ended. */
+export type AttachmentView = {
+  readonly network: string
+  readonly containerId: string
+  readonly interface: string
+  readonly netns: string
+  /** `namespace/name` */
+  readonly pod?: string | undefined
+  /** Its namespace is not there any more, whoever may know of it. */
+  readonly isGone: boolean
+}
+
+/** `POST /api/v1/cni-gc[?network=N]`, on the socket alone: ends attachments whose containers have gone. */
+export type CollectedView = {
+  readonly removed: readonly CollectedAttachment[]
+  readonly failed: readonly (CollectedAttachment & { readonly reason: string })[]
+  /** How many there still are: it takes no longer than some seconds at a time. */
+  readonly left: number
+}
+
+export type CollectedAttachment = Pick<AttachmentView, 'network' | 'containerId' | 'interface'>
 
 /** `GET /api/v1/routes`: to the pods of other nodes. */
 export type RoutesView = {

@@ -9,7 +9,11 @@ import type { ProxyPart } from '../parts/proxy.ts'
 import type { RoutesPart } from '../parts/routes.ts'
 import type { ReadinessCheck } from '../readiness.ts'
 import { statusOf } from '../status/status.ts'
+import { attachmentsView } from './attachments.ts'
+import { type Differing, diffView } from './diff.ts'
 import { dnsView } from './dns.ts'
+import { dnsCacheView } from './dns-cache.ts'
+import { explainedFrom } from './dns-explain.ts'
 import { kindsView, nodeView } from './node.ts'
 import { podsView } from './pods.ts'
 import { routesView } from './routes.ts'
@@ -38,9 +42,11 @@ export type Viewed = {
   readonly metrics: Metrics
   readonly incidents: Incidents
   readonly proxy: Pick<ProxyPart, 'counters'> | undefined
-  readonly dns: Pick<DnsPart, 'served'> | undefined
-  readonly cni: Pick<CniPart, 'pods'> | undefined
+  readonly dns: Pick<DnsPart, 'served' | 'top' | 'explain' | 'caches'> | undefined
+  readonly cni: Pick<CniPart, 'pods' | 'attachments'> | undefined
   readonly routes: Pick<RoutesPart, 'mode' | 'plan'> | undefined
+  /** Those whose work in the kernel can be looked at. */
+  readonly differing: () => readonly Differing[]
   readonly clock: Clock
   /** Ends what a view has begun. */
   readonly stop: AbortSignal
@@ -57,8 +63,7 @@ export function agentViews(viewed: Viewed): Views {
     const cluster = { ...seen, kinds: kindsView(store, seen.kinds) }
     return nodeView({ node, checks: viewed.checks(), cluster, nowMs: clock.now() })
   }
-  const top = { topNames: [], topClients: [] }
-  const names = () => dns && dnsView(metrics, { served: dns.served, top })
+  const names = async () => dns && dnsView(metrics, { served: dns.served, top: await dns.top() })
   const pods = () => cni && podsView(cni.pods?.list() ?? [])
   const ways = () =>
     routes && routesView(store.list('Node'), { own: node, mode: routes.mode, plan: routes.plan })
@@ -87,10 +92,17 @@ export function agentViews(viewed: Viewed): Views {
     },
     endpoints: query => endpointsView(store, keyFrom(query)),
     dns: names,
+    'dns-explain': async query => {
+      const explained = explainedFrom(query)
+      return explained && (await dns?.explain(explained))
+    },
+    'dns-cache': query => dns && dnsCacheView(dns.caches, metrics, query),
     pods,
+    attachments: () => cni && attachmentsView(cni.attachments),
     routes: ways,
     status,
     incidents: () => incidents.list(),
+    diff: () => diffView(viewed.differing(), stop),
     objects: query => objectsView(viewed, query),
   }
 }

@@ -69,8 +69,8 @@ export class Store implements Disposable {
       const set = /^last_reserved_ip\.(0|[1-9][0-9]{0,3})$/.exec(name)?.[1]
       if (set !== undefined) lastReserved[Number(set)] = parseIp(this.#text(name))
       if (ip === undefined || ip !== name) continue
-      const [containerId = '', ifname] = this.#text(name).split(/\r?\n/)
-      if (containerId !== '') holders.set(ip, { containerId, ifname })
+      const holder = holderFrom(this.#text(name))
+      if (holder !== undefined) holders.set(ip, holder)
     }
     return { holders, lastReserved }
   }
@@ -149,6 +149,12 @@ export class Store implements Disposable {
       throw new CniError(cniCodes.ioFailure, 'cannot read the address store', { cause: error })
     }
   }
+}
+
+/** Who holds an address, by the text of its file; undefined: nobody. */
+export function holderFrom(text: string): Holder | undefined {
+  const [containerId = '', ifname] = text.trim().split(/\r?\n/)
+  return containerId === '' ? undefined : { containerId, ifname }
 }
 
 function lockFailure(error: unknown): CniError {

@@ -50,7 +50,7 @@ async function forget(
 ): Promise<void> {
   try {
     using conntrack = Conntrack.open()
-    for (const key of await conntrack.listUdp(family, isStale)) await conntrack.delete(key)
+    await conntrack.deleteAll(await conntrack.listUdp({ family }, isStale))
   } catch (error) {
     warn(`UDP flows stay tracked: ${describeError(error)}`)
   }

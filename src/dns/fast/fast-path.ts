@@ -1,14 +1,18 @@
 import { randomInt } from 'node:crypto'
 import { familyOf, type IpAddress } from '#net/ip.ts'
 import type { Metrics } from '#runtime/metrics.ts'
+import { Pace } from '#runtime/pace.ts'
 import type { Remember } from '../message.ts'
 import { counter, gauge } from '../metric.ts'
 import type { Exchange, Plugin } from '../plugin.ts'
+import type { Tally } from '../top/asked-most.ts'
 import { AnswerReader } from './answer-reader.ts'
 import { AnswerTable } from './answer-table.ts'
 import { AskedBefore } from './asked-before.ts'
+import { type AddressOf, ClientRing } from './client-ring.ts'
 import { planEntry } from './entry.ts'
 import { RawQuestion } from './raw-question.ts'
+import { isSame } from './same-octets.ts'
 import {
   COUNTERS_PER_SLOT,
   createTableMemory,
@@ -31,12 +35,16 @@ export type FastPathOptions = {
   /** Of the table of answers, a multiple of 1024. */
   readonly maxOctets: number
   readonly metrics: Metrics
+  /** Told of what the workers answered, some time later. */
+  readonly tally?: Tally | undefined
   /** {@link sharedClockMs}; tests hold it. */
   readonly clockMs?: () => number
 }
 
 type Worker = {
   readonly counters: UseCounters
+  readonly clients: ClientRing
+  readonly addressOf: AddressOf
   readonly seen: Uint32Array
   seenBusyMs: number
   seenTotal: number
@@ -67,13 +75,15 @@ export class FastPath {
   readonly #scratch = new Uint8Array(MAX_ANSWER_OCTETS)
   readonly #freeListeners = Array.from({ length: MAX_LISTENERS }, (_, number) => number).reverse()
   readonly #countAnswers: (uses: number) => void
+  readonly #tally: Tally | undefined
   /** Of one use, as last seen. */
   #meanSeconds = 0
 
   readonly #clockMs: () => number
 
-  constructor({ maxOctets, metrics, clockMs = sharedClockMs }: FastPathOptions) {
+  constructor({ maxOctets, metrics, tally, clockMs = sharedClockMs }: FastPathOptions) {
     this.#clockMs = clockMs
+    this.#tally = tally
     const memory = createTableMemory(maxOctets)
     this.#table = new AnswerTable(memory)
     this.#reader = new AnswerReader(memory, this.seed)
@@ -110,16 +120,21 @@ export class FastPath {
     this.#freeListeners.push(listener)
   }
 
-  /** Counters for one more worker, until they are removed. */
-  addWorker(): { readonly counters: UseCounters; readonly remove: () => void } {
+  /** What one more worker counts by, until it is removed. @param addressOf reads whom it answered. */
+  addWorker(
+    addressOf: AddressOf,
+  ): Pick<Worker, 'counters' | 'clients'> & { readonly remove: () => void } {
     const counters = UseCounters.forSlots(slotsOf(this.memory))
     const seen = new Uint32Array(counters.uses.length)
-    const worker: Worker = { counters, seen, seenBusyMs: 0, seenTotal: 0 }
+    const clients = new ClientRing()
+    const worker: Worker = { counters, clients, addressOf, seen, seenBusyMs: 0, seenTotal: 0 }
     this.#workers.add(worker)
     return {
       counters,
+      clients,
       remove: () => {
         this.countUses()
+        this.#countClients(worker)
         this.#workers.delete(worker)
       },
     }
@@ -161,6 +176,24 @@ export class FastPath {
   countUses(): void {
     this.#measureMean()
     for (const slot of this.#table.slots()) this.#countSlot(slot)
+  }
+
+  /** The same, a few at a time, so that others get their turn; and whom they answered. */
+  async countAll(): Promise<void> {
+    for (const worker of this.#workers) this.#countClients(worker)
+    const pace = new Pace()
+    this.#measureMean()
+    // The table changes meanwhile.
+    const slots = Array.from(this.#table.slots())
+    for (const slot of slots) {
+      this.#countSlot(slot)
+      await pace.breathe()
+    }
+  }
+
+  #countClients({ clients, addressOf }: Worker): void {
+    for (const { address, answers } of clients.drain(addressOf))
+      this.#tally?.cameFrom(address, answers)
   }
 
   #settleFound(): void {
@@ -216,11 +249,7 @@ export class FastPath {
     const outWords = new Int32Array(this.#scratch.buffer)
     const target = { out: this.#scratch, outWords, to: 0 }
     const length = this.#reader.write(at, this.#question, view, target, nowMs)
-    const given = this.#scratch.subarray(0, length)
-    // Rotated, the same octets stand in other places.
-    return rotates
-      ? length === octets.length && sumOf(given) === sumOf(octets)
-      : equals(given, octets)
+    return isSame(this.#scratch.subarray(0, length), octets, rotates)
   }
 
   #counting({ exchange, plugins }: Answered, { counted }: Remember): Count {
@@ -231,6 +260,7 @@ export class FastPath {
       for (const plugin of plugins) plugin.observe?.(same, uses)
       counted?.(uses)
       this.#countAnswers(uses)
+      this.#tally?.asked(query.question, uses)
     }
   }
 
@@ -267,7 +297,3 @@ const families = [
   [0, 4],
   [1, 6],
 ] as const
-
-const equals = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
-
-const sumOf = (octets: Uint8Array): number => octets.reduce((sum, octet) => sum + octet, 0)

@@ -8,6 +8,8 @@ export type WorkerData = {
   /** Of the hashes of the table. */
   readonly seed: number
   readonly counters: SharedArrayBuffer
+  /** Who was answered, see ClientRing. */
+  readonly clients: SharedArrayBuffer
   /** One word: packets handed to the main thread that it has not seen yet. */
   readonly waiting: SharedArrayBuffer
 }

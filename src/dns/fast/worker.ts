@@ -1,6 +1,7 @@
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'
 import { MessageBatch } from '#linux/udp-batch-messages.ts'
 import { AnswerReader } from './answer-reader.ts'
+import { ClientRing } from './client-ring.ts'
 import { type Miss, packMisses } from './misses.ts'
 import { RawQuestion } from './raw-question.ts'
 import { MAX_ANSWER_OCTETS, sharedClockMs } from './table-memory.ts'
@@ -20,6 +21,7 @@ class Worker {
   readonly #question: RawQuestion
   readonly #reader: AnswerReader
   readonly #counters: UseCounters
+  readonly #clients: ClientRing
   readonly #waiting: Int32Array
   readonly #listener: number
   readonly #post: (misses: Uint8Array<ArrayBuffer>) => void
@@ -33,6 +35,7 @@ class Worker {
     this.#question = new RawQuestion(data.seed)
     this.#reader = new AnswerReader(data.table, Math.floor(Math.random() * 2 ** 31))
     this.#counters = new UseCounters(data.counters)
+    this.#clients = new ClientRing(data.clients)
     this.#waiting = new Int32Array(data.waiting)
     this.#listener = data.listener
     this.#post = post
@@ -52,10 +55,12 @@ class Worker {
   #take(received: number): void {
     const beganMs = sharedClockMs()
     let answered = 0
+    let lastAnswered = 0
     let sent = 0
     for (let index = 0; index < received; index++) {
       if (this.#answer(index, beganMs)) {
         answered++
+        lastAnswered = index
         continue
       }
       this.#keepMiss(index)
@@ -63,7 +68,10 @@ class Worker {
       sent = index + 1
     }
     if (sent < received) this.#batch.send(sent, received)
-    if (answered > 0) this.#counters.spent(sharedClockMs() - beganMs, answered)
+    if (answered > 0) {
+      this.#counters.spent(sharedClockMs() - beganMs, answered)
+      this.#clients.note(this.#target.outWords, this.#batch.nameAt(lastAnswered) / 4, answered)
+    }
     if (this.#misses.length > 0) this.#handOver()
   }
 

@@ -1,6 +1,7 @@
 import type { Answered } from '../fast/fast-path.ts'
 import { isRecordOf, type Message, type Query, type Reply, reply } from '../message.ts'
 import type { Exchange, Handler, Plugin } from '../plugin.ts'
+import type { Tally } from '../top/asked-most.ts'
 import { isCrash, rcodeOfError } from '../unanswered.ts'
 import { acceptPacket, type QueryMessage } from './accept.ts'
 import type { InFlight } from './in-flight.ts'
@@ -26,6 +27,8 @@ export type Answering = {
   readonly takesAnyClass: boolean
   readonly route: (query: Query) => Route<ServingBlock> | undefined
   readonly inFlight: InFlight
+  /** Told of every query. */
+  readonly tally?: Tally | undefined
   /** Told of queries that no block took. */
   readonly onDropped: (exchange: Exchange) => void
   /** Told of faults of the program; the query was answered by SERVFAIL. */
@@ -179,6 +182,9 @@ function tellAnswered(answered: Answered, origin: PacketOrigin, { onCrash }: Ans
 }
 
 function report(exchange: Exchange, block: ServingBlock | undefined, answering: Answering): void {
+  const { question, client } = exchange.query
+  answering.tally?.asked(question, 1)
+  answering.tally?.cameFrom(client.address, 1)
   try {
     if (block === undefined) answering.onDropped(exchange)
     else for (const plugin of block.plugins) plugin.observe?.(exchange)

@@ -1,58 +1,37 @@
 import { networkInterfaces } from 'node:os'
 import { setImmediate } from 'node:timers/promises'
-import type { IpAddress } from '#net/ip.ts'
+import { systemClock } from '#runtime/clock.ts'
 import { describeError, formatProblem } from '#runtime/error.ts'
-import type { Logger } from '#runtime/log.ts'
-import type { Metrics } from '#runtime/metrics.ts'
 import { withInEveryBlock } from '../corefile/every-block.ts'
 import { FastPath } from '../fast/fast-path.ts'
 import { HttpPool } from '../http-sites.ts'
-import type { LineLog } from '../line-log.ts'
 import type { Question } from '../message.ts'
-import type { ClusterAccess, Exchange } from '../plugin.ts'
-import type { ZoneOptions } from '../zone/zone-options.ts'
+import type { CachedAnswers, Exchange } from '../plugin.ts'
+import { AskedMost } from '../top/asked-most.ts'
 import { answerPacket } from './answer.ts'
+import { type Explained, type Explanation, explain } from './explain.ts'
 import { WorkerBudget } from './fast-path-workers.ts'
 import { Generation } from './generation.ts'
 import type { PacketHandler, PacketOrigin } from './listener.ts'
 import { ListenerPool } from './listeners.ts'
 import { exchangeMetrics, httpResponses, panicsMetric, reloadFailures } from './metrics.ts'
-import { type CorefileSource, type ReadCorefile, readCorefile } from './read-corefile.ts'
-
-export type DnsServerOptions = {
-  readonly corefile: CorefileSource
-  /** For keys of server blocks that name no port; 53 when not given. */
-  readonly defaultPort?: number | undefined
-  /** Where `kubernetes` finds objects. */
-  readonly cluster: ClusterAccess
-  readonly log: Logger
-  readonly metrics: Metrics
-  /** CoreDNS's log on stdout. */
-  readonly lines: LineLog
-  /** For variables in the Corefile. */
-  readonly env: Readonly<Record<string, string | undefined>>
-  /** Threads of the fast path for each address and port; 0 and undefined: it is off. */
-  readonly fastPathWorkers?: number | undefined
-  /** Has every server block the plugin `pods_policy`, also where the Corefile does not say it? */
-  readonly podsPolicy?: boolean | undefined
-}
-
-/** A listener that answers for the cluster's zone. */
-export type ClusterPlace = {
-  readonly options: ZoneOptions
-  /** undefined: every address of the machine. */
-  readonly address: IpAddress | undefined
-  readonly port: number
-}
+import type { DnsServerOptions } from './options.ts'
+import { type ReadCorefile, readCorefile } from './read-corefile.ts'
+import { type ClusterPlace, clusterPlaceOf, servedPlaces } from './served.ts'
 
 /** Memory for ready answers of the fast path, octets: some 15 000 names. It is taken as it is filled. */
 const FAST_PATH_OCTETS = 4 * 1024 * 1024
+
+/** How often what the workers of the fast path answered is counted, for what is asked most of late, milliseconds. */
+const COUNT_INTERVAL_MS = 10_000
 
 /** A DNS server that serves a Corefile. */
 export class DnsServer implements AsyncDisposable {
   readonly #options: DnsServerOptions
   readonly #listeners: ListenerPool
   readonly #fastPath: FastPath | undefined
+  readonly #askedMost = new AskedMost(systemClock)
+  #counting: NodeJS.Timeout | undefined
   readonly #http = new HttpPool()
   readonly #ended = Promise.withResolvers<void>()
   #generation: Generation | undefined
@@ -64,7 +43,11 @@ export class DnsServer implements AsyncDisposable {
   private constructor(options: DnsServerOptions) {
     this.#options = options
     const { fastPathWorkers: workers = 0, metrics } = options
-    if (workers > 0) this.#fastPath = new FastPath({ maxOctets: FAST_PATH_OCTETS, metrics })
+    if (workers > 0) {
+      const tally = this.#askedMost
+      this.#fastPath = new FastPath({ maxOctets: FAST_PATH_OCTETS, metrics, tally })
+      this.#counting = setInterval(() => void this.#fastPath?.countAll(), COUNT_INTERVAL_MS).unref()
+    }
     const countHttp = httpResponses(metrics)
     this.#listeners = new ListenerPool({
       handlerOf: key => this.#packetHandler(key),
@@ -102,28 +85,30 @@ export class DnsServer implements AsyncDisposable {
     return this.#ended.promise
   }
 
-  /** Every zone that is served, as `[scheme://]zone:port[ on address]`, in the order of the Corefile. */
+  /** See {@link servedPlaces}. */
   get served(): readonly string[] {
-    const { blocks = [] } = this.#generation?.plan ?? {}
-    return blocks.flatMap(({ keys, bind }) =>
-      keys.flatMap(({ scheme, zone, port }) => {
-        const place = `${scheme === 'dns' ? '' : `${scheme}://`}${zone}:${port}`
-        return bind.length === 0 ? [place] : bind.map(address => `${place} on ${address}`)
-      }),
-    )
+    return servedPlaces(this.#generation?.plan ?? { blocks: [] })
   }
 
-  /** Where the names of the cluster can be asked for over UDP by anybody; undefined: no server block has them. */
+  /** The names that were asked for most in the last minutes, and who asked most. */
+  async askedMost(): Promise<Pick<AskedMost, 'names' | 'clients'>> {
+    await this.#fastPath?.countAll()
+    return this.#askedMost
+  }
+
+  /** How a question would be answered; undefined when nothing is served. Never rejects. */
+  async explain(explained: Explained): Promise<Explanation | undefined> {
+    return this.#generation && explain(explained, this.#generation)
+  }
+
+  /** Every cache of every server block, in the order of the Corefile. */
+  get caches(): readonly CachedAnswers[] {
+    return (this.#generation?.plugins ?? []).flatMap(({ cached }) => cached ?? [])
+  }
+
+  /** See {@link clusterPlaceOf}. */
   get clusterPlace(): ClusterPlace | undefined {
-    const { plan, blocks = [] } = this.#generation ?? {}
-    for (const [index, { plugins }] of blocks.entries()) {
-      const names = plugins.find(({ clusterZone }) => clusterZone !== undefined)?.clusterZone
-      const { keys = [], bind = [], view } = plan?.blocks[index] ?? {}
-      const port = keys.find(({ scheme }) => scheme === 'dns')?.port
-      if (names === undefined || port === undefined || view !== '') continue
-      return { options: names.options, address: bind[0], port }
-    }
-    return undefined
+    return this.#generation && clusterPlaceOf(this.#generation)
   }
 
   /** Can every plugin of every block answer now? */
@@ -158,6 +143,7 @@ export class DnsServer implements AsyncDisposable {
   }
 
   async #stop(): Promise<void> {
+    clearInterval(this.#counting)
     const generation = this.#generation
     await Promise.all((generation?.plugins ?? []).map(async plugin => plugin.shutdown?.()))
     this.#listeners.stopTaking()
@@ -261,6 +247,7 @@ export class DnsServer implements AsyncDisposable {
           takesAnyClass: generation.takesAnyClass(server),
           route: query => generation.route(server, query),
           inFlight: generation.inFlight,
+          tally: this.#askedMost,
           onDropped: exchange => this.#recordDropped(exchange),
           onCrash: (error, { question }) => this.#reportCrash(error, question),
         })

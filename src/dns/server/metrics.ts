@@ -1,6 +1,6 @@
 import { familyOf } from '#net/ip.ts'
 import type { Metrics } from '#runtime/metrics.ts'
-import { counter, durationBuckets, sizeBuckets } from '../metric.ts'
+import { counter, durationBuckets, gauge, rcodeLabel, sizeBuckets } from '../metric.ts'
 import type { Exchange } from '../plugin.ts'
 import { weightedHistogram } from '../weighted-histogram.ts'
 
@@ -22,16 +22,19 @@ export function exchangeMetrics(metrics: Metrics): (exchange: Exchange, times?: 
   const durations = weightedHistogram(metrics, {
     name: 'coredns_dns_request_duration_seconds',
     help: 'Time from taking a query to having its answer.',
+    labels: base,
     buckets: durationBuckets,
   })
   const requestSizes = weightedHistogram(metrics, {
     name: 'coredns_dns_request_size_bytes',
     help: 'Size of queries.',
+    labels: [...base, 'proto'],
     buckets: sizeBuckets,
   })
   const responseSizes = weightedHistogram(metrics, {
     name: 'coredns_dns_response_size_bytes',
     help: 'Size of answers.',
+    labels: [...base, 'proto'],
     buckets: sizeBuckets,
   })
   const dnssecOk = counter(metrics, {
@@ -56,7 +59,7 @@ export function exchangeMetrics(metrics: Metrics): (exchange: Exchange, times?: 
     requestSizes.observe({ ...labels, proto }, exchange.requestOctets, times)
     if (exchange.reply === undefined) return
     responseSizes.observe({ ...labels, proto }, exchange.replyOctets, times)
-    responses.series({ ...labels, rcode, plugin }).add(times)
+    responses.series({ ...labels, rcode: rcodeLabel(rcode), plugin }).add(times)
   }
 }
 
@@ -81,3 +84,15 @@ export const httpResponses = (metrics: Metrics) =>
     help: 'Answers over HTTPS by status.',
     labels: ['server', 'status'],
   })
+
+/** Shows which program answers. @param build the version of this program, and of its runtime. */
+export function showBuild(
+  metrics: Metrics,
+  build: { readonly version: string; readonly goversion: string },
+): void {
+  gauge(metrics, {
+    name: 'coredns_build_info',
+    help: 'The version of this program; goversion is its runtime.',
+    labels: ['version', 'revision', 'goversion'],
+  }).set({ ...build, revision: '' }, 1)
+}

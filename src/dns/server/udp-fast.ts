@@ -110,7 +110,7 @@ class SocketThread implements Listener {
 
   async start(): Promise<void> {
     const { fastPath, onFailure } = this.#options
-    const { counters, remove } = fastPath.addWorker()
+    const { counters, clients, remove } = fastPath.addWorker(name => endpointFrom(name)?.address)
     this.#stack.defer(remove)
     const workerData: WorkerData = {
       fd: this.#socket.fd,
@@ -118,6 +118,7 @@ class SocketThread implements Listener {
       table: fastPath.memory,
       seed: fastPath.seed,
       counters: counters.memory,
+      clients: clients.memory,
       waiting: this.#waiting.buffer as SharedArrayBuffer,
     }
     const worker = new Worker(workerFile(), { workerData, resourceLimits: WORKER_LIMITS })

@@ -24,6 +24,9 @@ const hasErrno = (error: unknown, ...numbers: readonly number[]): error is Netli
 /** ENOENT, ESRCH (routes), ENODEV (links), EADDRNOTAVAIL (addresses): what the request is about is not there. */
 export const isNotFound = (error: unknown): boolean => hasErrno(error, 2, 3, 19, 99)
 
+/** EBUSY: something uses what was to be removed. */
+export const isBusy = (error: unknown): boolean => hasErrno(error, 16)
+
 /** EEXIST: what was to be created is there. */
 export const isExists = (error: unknown): boolean => hasErrno(error, 17)
 

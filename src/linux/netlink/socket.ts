@@ -40,6 +40,13 @@ export type Request = {
 
 type Answer = { readonly parts: readonly Message[]; readonly isInterrupted: boolean }
 
+/** A request that has its number and is to be sent. */
+type Expected = {
+  readonly bytes: Buffer
+  readonly answer: Promise<Answer>
+  readonly fail: (error: Error) => void
+}
+
 type Pending = {
   readonly operation: string
   readonly parts: Message[]
@@ -106,6 +113,21 @@ export class NetlinkSocket implements Disposable {
   }
 
   /**
+   * Asks several things by one system call, of which each succeeds or fails by itself, and gives the outcomes in their
+   * order. The answers of all must find room in the receive buffer: dozens do.
+   */
+  async requestAll(requests: readonly Request[]): Promise<readonly PromiseSettledResult<Answer>[]> {
+    const asked = requests.map(({ flags = 0, ...request }) =>
+      this.#expect({ ...request, flags: flags | Flag.request | Flag.ack }),
+    )
+    const outcomes = Promise.allSettled(asked.map(({ answer }) => answer))
+    await this.#send(Buffer.concat(asked.map(({ bytes }) => bytes))).catch((error: Error) => {
+      for (const { fail } of asked) fail(error)
+    })
+    return await outcomes
+  }
+
+  /**
    * Reads a list whole: one that changed while it was read is read again.
    * @throws {NetlinkError} the kernel refused, or the list never stood still (EINTR).
    */
@@ -134,11 +156,17 @@ export class NetlinkSocket implements Disposable {
     throw new NetlinkError(request.operation, EINTR, 'the list kept changing while it was read')
   }
 
-  #exchange(request: Request, visit?: (part: Message) => void): Promise<Answer> {
-    const { operation, type, flags = 0, payload, isSlow } = request
-    if (this.#isClosed) {
-      return Promise.reject(new NetlinkError(operation, ENOTCONN, 'the socket is closed'))
-    }
+  async #exchange(request: Request, visit?: (part: Message) => void): Promise<Answer> {
+    const { bytes, answer, fail } = this.#expect(request, visit)
+    const sent = request.isSlow === true ? this.#sendFromPool(bytes) : this.#send(bytes)
+    sent.catch(fail)
+    return await answer
+  }
+
+  /** Numbers a request and waits for its answer; `fail` ends the waiting when it could not be sent. */
+  #expect(request: Request, visit?: (part: Message) => void): Expected {
+    const { operation, type, flags = 0, payload } = request
+    this.#assertOpen(operation)
     this.#sequence = (this.#sequence % 0xffffffff) + 1
     const sequence = this.#sequence
     const bytes = encodeMessage({ type, flags, sequence, payload })
@@ -146,12 +174,15 @@ export class NetlinkSocket implements Disposable {
     if (this.#pending.size === 0) this.#socket.ref()
     const answer = { parts: [], visit, isInterrupted: false }
     this.#pending.set(sequence, { operation, ...answer, resolve, reject })
-    const sent = isSlow === true ? this.#sendFromPool(bytes) : this.#send(bytes)
-    sent.catch((error: Error) => {
+    const fail = (error: Error) => {
       this.#take(sequence)
       reject(error)
-    })
-    return promise
+    }
+    return { bytes, answer: promise, fail }
+  }
+
+  #assertOpen(operation: string): void {
+    if (this.#isClosed) throw new NetlinkError(operation, ENOTCONN, 'the socket is closed')
   }
 
   #send(bytes: Buffer): Promise<void> {

@@ -34,5 +34,15 @@ export async function packetsOf(counter: PacketCounter): Promise<number | undefi
   }
 }
 
+/** Removes the counters that no rule counts into any more. A kernel without such counters (EINVAL) has none. */
+export async function removeCounters(): Promise<void> {
+  try {
+    using counters = NfacctCounters.open()
+    for (const name of Object.values(packetCounters)) await counters.remove(name)
+  } catch (error) {
+    if (!(error instanceof NodeplaneError)) throw error
+  }
+}
+
 /** Are there counters, so that rules may count into them? Makes none. */
 export const hasCounters = async (): Promise<boolean> => (await packetsOf('invalid')) !== undefined

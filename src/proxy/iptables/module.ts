@@ -1,4 +1,5 @@
-import { type Iptables, IptablesError, installedIptables, openIptables } from '#linux/iptables.ts'
+import { type Iptables, IptablesError, openIptables } from '#linux/iptables.ts'
+import { usedIptables } from '#linux/iptables-tables.ts'
 import { NftMonitor } from '#linux/nft-monitor.ts'
 import {
   ensureSysctl,
@@ -22,7 +23,7 @@ import type {
 import { localDetector } from '../local-detector.ts'
 import type { ProxyMode } from '../settings.ts'
 import { IptablesBackend } from './backend.ts'
-import { ensureCounters, hasCounters, packetsOf } from './counters.ts'
+import { ensureCounters, hasCounters, packetsOf, removeCounters } from './counters.ts'
 import { describeRules, diffRules } from './describe.ts'
 import type { FixedOptions } from './fixed.ts'
 import { LegacyWatch } from './legacy-watch.ts'
@@ -165,11 +166,12 @@ async function cleanup(
   const errors: unknown[] = []
   const failures: string[] = []
   for (const family of ipFamilies) {
-    const all = await installedIptables(family)
-    for (const programs of all) {
+    for (const programs of await usedIptables(family)) {
       const { flavour } = programs
       try {
-        const isUsed = user !== undefined && (await openIptables(family)).flavour === flavour
+        // Mode nftables has nothing in common with this one.
+        const mayUse = user === 'iptables' || user === 'ipvs'
+        const isUsed = mayUse && (await openIptables(family)).flavour === flavour
         if (!(isUsed && user === 'iptables')) {
           await removeFrom(programs, isUsed ? user : undefined, signal)
         }
@@ -180,6 +182,7 @@ async function cleanup(
       }
     }
   }
+  if (user !== 'iptables') await removeCounters()
   if (errors.length > 0) throw new AggregateError(errors, failures.join('; '))
 }
 

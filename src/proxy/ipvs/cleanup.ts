@@ -1,5 +1,5 @@
 import { Ipsets } from '#linux/ipset.ts'
-import { installedIptables } from '#linux/iptables.ts'
+import { usedIptables } from '#linux/iptables-tables.ts'
 import { Ipvs } from '#linux/ipvs.ts'
 import { isNotFound } from '#linux/netlink/error.ts'
 import { removeLink } from '#linux/netlink/link.ts'
@@ -51,7 +51,7 @@ async function removeRules(
   inUse: ProxyMode | undefined,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const programs of await installedIptables(family)) {
+  for (const programs of await usedIptables(family)) {
     const present = savedLines(await programs.save(signal))
     await programs.restore([renderRemoval(present, inUse)], signal)
   }

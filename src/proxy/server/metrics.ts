@@ -20,7 +20,7 @@ export function metricsRoutes(options: MetricsRoutesOptions): HttpRoutes {
   const { metrics, config, mode, health, nowMs } = options
   return {
     '/metrics': metricsRoute(metrics),
-    '/metrics/slis': metricsRoute(healthMetrics(health)),
+    '/metrics/slis': metricsRoute(healthMetrics(createMetrics(), health)),
     '/proxyMode': () => ({ status: 200, body: mode }),
     '/healthz': () => ({ status: 200, body: 'ok' }),
     '/configz': () => ({
@@ -34,8 +34,7 @@ export function metricsRoutes(options: MetricsRoutesOptions): HttpRoutes {
 }
 
 /** Whether each family keeps up, as Kubernetes' components tell it (KEP-3466). */
-function healthMetrics(health: ProxyHealth): Metrics {
-  const registry = createMetrics()
+export function healthMetrics(registry: Metrics, health: Pick<ProxyHealth, 'status'>): Metrics {
   new Gauge({
     name: 'kubernetes_healthcheck',
     help: 'The result of a health check: 1 when it holds',

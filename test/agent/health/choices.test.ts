@@ -24,7 +24,10 @@ const storeOf = (services: readonly Service[], slices: readonly EndpointSlice[] 
   const store = new Store()
   store.replaceAll('Service', services)
   store.replaceAll('EndpointSlice', slices)
-  store.replaceAll('Namespace', ['shop', 'default'].map(name => namespace(name)))
+  store.replaceAll(
+    'Namespace',
+    ['shop', 'default'].map(name => namespace(name)),
+  )
   return store
 }
 

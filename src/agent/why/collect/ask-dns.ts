@@ -8,19 +8,28 @@ import type { IpAddress } from '#net/ip.ts'
 
 export type DnsQuestion = {
   readonly name: string
-  readonly type: 'A' | 'AAAA'
+  /** Its mnemonic. */
+  readonly type: string
   readonly server: IpAddress
   readonly port?: number | undefined
   readonly timeoutMs: number
   readonly namespace?: NetworkNamespace | undefined
 }
 
+export type NoAnswer = { readonly failed: Extract<UdpAnswer, string> | 'malformed' }
+
 export type DnsAnswer =
   | { readonly rcode: string; readonly addresses: readonly IpAddress[] }
-  | { readonly failed: Extract<UdpAnswer, string> | 'malformed' }
+  | NoAnswer
 
 /** Asks a server by UDP, once, as a resolver library does. Never rejects. */
 export async function askDns(question: DnsQuestion): Promise<DnsAnswer> {
+  const answer = await askForMessage(question)
+  return 'failed' in answer ? answer : { rcode: answer.rcode, addresses: addressesIn(answer) }
+}
+
+/** As {@link askDns}; gives all of the answer. */
+export async function askForMessage(question: DnsQuestion): Promise<Message | NoAnswer> {
   const { name, type, server, port = 53, timeoutMs, namespace } = question
   const id = randomInt(0x1_0000)
   const packet = encodeMessage({
@@ -38,7 +47,7 @@ export async function askDns(question: DnsQuestion): Promise<DnsAnswer> {
   if (typeof answer === 'string') return { failed: answer }
   const decoded = decodeMessage(answer)
   if (decoded.kind === 'malformed' || decoded.message.id !== id) return { failed: 'malformed' }
-  return { rcode: decoded.message.rcode, addresses: addressesIn(decoded.message) }
+  return decoded.message
 }
 
 const addressesIn = ({ answers }: Message): readonly IpAddress[] =>

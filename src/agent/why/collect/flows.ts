@@ -18,7 +18,7 @@ export async function flowFactsFor(
   let total = 0
   try {
     using table = Conntrack.open()
-    const found = await table.listUdp(reached.family, flow => {
+    const found = await table.listUdp({ family: reached.family }, flow => {
       if (flow.destination !== reached.address || flow.destinationPort !== reached.port)
         return false
       total++

@@ -19,6 +19,13 @@ export type Found = {
   readonly isDenied: boolean
 }
 
+/** An entry for those who look at the whole cache. */
+export type CachedEntry = Pick<Found, 'key' | 'type'> & {
+  /** Milliseconds; negative: how long ago its time was over. */
+  readonly leftMs: number
+  readonly reply: () => Reply
+}
+
 /**
  * What one entry may cost in memory on average, octets: the capacity times this bounds the octets of a store. An answer of a name
  * of 30 octets with two addresses costs about 400.
@@ -97,6 +104,21 @@ export class AnswerCache {
       return given
     }
     return remember === undefined ? given : { ...given, remember: this.#passedOn(remember, ttl) }
+  }
+
+  /** All entries, the oldest of each kind first, made ready to be told one by one. */
+  *entries(): Generator<CachedEntry> {
+    const nowMs = this.#clock.monotonic()
+    for (const type of ['success', 'denial'] as const) {
+      for (const [key, entry] of this.#stores[type].entries()) {
+        yield {
+          key,
+          type,
+          leftMs: lifeLeftMs(entry, nowMs),
+          reply: () => unpackReply(entry.packed).reply,
+        }
+      }
+    }
   }
 
   /** Would an answer of either kind be kept for the question? */

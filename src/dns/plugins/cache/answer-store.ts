@@ -72,6 +72,11 @@ export class AnswerStore {
     return this.#octets
   }
 
+  /** The oldest first. */
+  entries(): Iterable<readonly [string, Entry]> {
+    return this.#entries
+  }
+
   get(key: string): Entry | undefined {
     return this.#entries.get(key)
   }

@@ -7,6 +7,7 @@ import { AnswerCache, type Found, keyOf, visibleTo } from './answer-cache.ts'
 import { lifeLeftMs } from './answer-store.ts'
 import { answersQuestion } from './answers-question.ts'
 import { type CacheMetrics, cacheMetrics } from './cache-metrics.ts'
+import { cachedAnswers } from './cached-answers.ts'
 import { type CacheOptions, parseCache } from './options.ts'
 
 /** How long a refresh in the background may take: as long as `forward` tries. */
@@ -38,6 +39,7 @@ function setUp(options: CacheOptions, context: SetupContext, clock: Clock): Plug
         mayBeCached(query, options) ? serving.answer(query, signal) : next(query, signal)
     },
     stop: () => stopping.abort(),
+    cached: { zones: options.zones, list: name => cachedAnswers(cache.entries(), name) },
   }
 }
 

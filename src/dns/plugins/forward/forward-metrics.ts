@@ -1,6 +1,6 @@
 import type { Metrics } from '#runtime/metrics.ts'
 import type { Transport } from '../../message.ts'
-import { counter, durationBuckets } from '../../metric.ts'
+import { counter, durationBuckets, rcodeLabel } from '../../metric.ts'
 import { weightedHistogram } from '../../weighted-histogram.ts'
 
 export type ForwardMetrics = ReturnType<typeof forwardMetrics>
@@ -19,6 +19,7 @@ export function forwardMetrics(metrics: Metrics) {
   const durations = weightedHistogram(metrics, {
     name: 'coredns_proxy_request_duration_seconds',
     help: 'How long servers took to answer.',
+    labels: ['proxy_name', 'to', 'rcode'],
     buckets: durationBuckets,
   })
   const failures = counter(metrics, {
@@ -47,7 +48,7 @@ export function forwardMetrics(metrics: Metrics) {
       const exchanges = { udp: takenBy('udp'), tcp: takenBy('tcp') }
       return {
         answered: (rcode: string, seconds: number) =>
-          durations.observe({ ...labels, rcode }, seconds, 1),
+          durations.observe({ ...labels, rcode: rcodeLabel(rcode) }, seconds, 1),
         probeFailed: () => failures.inc(labels),
         connected: (proto: Transport, reused: boolean) =>
           exchanges[proto][reused ? 'reused' : 'opened'].add(),

@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '#runtime/clock.ts'
+import type { Metrics } from '#runtime/metrics.ts'
 import type { Directive } from '../../corefile/directive.ts'
 import { directiveError } from '../../corefile/problem.ts'
 import type { Query } from '../../message.ts'
@@ -6,7 +7,7 @@ import { counter } from '../../metric.ts'
 import type { Handler, LocalPods, Plugin, PluginDefinition, SetupContext } from '../../plugin.ts'
 import { StoredPods } from '../../policy/pods-by-address.ts'
 import { baseUnder, walkSearch } from '../../search-walk.ts'
-import { forwardMetrics } from '../forward/forward-metrics.ts'
+import { type ForwardMetrics, forwardMetrics } from '../forward/forward-metrics.ts'
 import { NodeTreatments } from './node-treatments.ts'
 import { type PodsPolicyOptions, parsePodsPolicy } from './options.ts'
 import { suffixesFor, type Treatment } from './treatment.ts'
@@ -70,7 +71,7 @@ async function setUp(
     help: 'Queries of Pods that were answered by walking the search list.',
     labels: ['server'],
   })
-  const upstreams = new Upstreams({ ...around, metrics: forwardMetrics(metrics) })
+  const upstreams = new Upstreams({ ...around, metrics: podForwardMetrics(metrics) })
   const treatments = await NodeTreatments.open(kubelet, context)
   const answer = (query: Query, treatment: Treatment, { next, signal }: Asking) => {
     const { nameservers } = treatment
@@ -106,6 +107,12 @@ async function setUp(
       close()
     },
   }
+}
+
+/** Whoever makes a Pod chooses its nameservers: they share one series. */
+function podForwardMetrics(metrics: Metrics): ForwardMetrics {
+  const all = forwardMetrics(metrics)
+  return { ...all, of: () => all.of('nameservers of pods') }
 }
 
 type Asking = { readonly next: Handler; readonly signal: AbortSignal }

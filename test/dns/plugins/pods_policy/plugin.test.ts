@@ -230,3 +230,19 @@ for (const [text, message] of [
     t.rejects(testedPlugin(podsPolicy(), text, { directory }), { message }),
   )
 }
+
+t.test('the nameservers that Pods choose share one series', async t => {
+  const own = local(
+    { name: 'd', ips: ['10.4.0.2'] },
+    {
+      dnsPolicy: 'None',
+      dnsConfig: { nameservers: ['127.0.0.1' as IpAddress], searches: [], options: [] },
+    },
+  )
+  const { ask, context } = await tested([own])
+  await ask(queryFor('example.org.', 'A', from('10.4.0.2')))
+  const { values = [] } =
+    (await context.metrics.getSingleMetric('coredns_proxy_request_duration_seconds')?.get()) ?? {}
+  t.ok(values.length > 0)
+  t.ok(values.every(({ labels }) => labels['to'] === 'nameservers of pods'))
+})

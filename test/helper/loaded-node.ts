@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AgentNode, corefile } from './agent-node.ts'
@@ -101,6 +101,8 @@ export class LoadedNode implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.api[Symbol.asyncDispose]()
     await this.#stack.disposeAsync()
+    // Else the plugin calls of other tests would wait for an agent.
+    await rm('/run/nodeplane/cni.sock.managed', { force: true })
   }
 
   #fillCluster(): void {

@@ -35,19 +35,14 @@ const addressesOf = ({ stdout, exitCode }: ProgramAnswer): readonly unknown[] =>
 }
 
 t.test('an agent that manages the node is replaced: calls wait for the next one', async t => {
-  const folder = t.testdir({ net: {}, bin: {}, conf: {} })
-  const install = {
-    binDir: join(folder, 'bin'),
-    confDir: join(folder, 'conf'),
-    conflist: { name: 'pods', plugins: [{ type: 'bridge' }] },
-  }
+  const folder = t.testdir({ net: {} })
   const config = bridgeConfig(folder)
-  const first = await CniAgent.start(built, folder, { cni: { install } })
+  const first = await CniAgent.start(built, folder, { cni: { callsWait: true } })
   await first.kill('SIGTERM')
   t.match(await call({ verb: 'VERSION', config }), { exitCode: 0 }, 'this one needs no agent')
   await using pod = await TestNamespace.create('pod')
   const adding = call({ verb: 'ADD', netns: pod.path, config })
-  await using next = await CniAgent.start(built, folder, { cni: { install } })
+  await using next = await CniAgent.start(built, folder, { cni: { callsWait: true } })
   t.equal(addressesOf(await adding).length, 2)
   t.equal(
     await next.metric('nodeplane_cni_calls_total{command="ADD",plugin="bridge",result="ok"}'),

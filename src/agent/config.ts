@@ -118,6 +118,7 @@ const schema = z.strictObject({
         journalDir: absolutePath.default('/var/lib/nodeplane/cni'),
         podDNS: kubeletDnsSchema.optional(),
         install: cniInstallSchema.optional(),
+        callsWait: z.boolean().optional(),
       }),
     ])
     .default(false),

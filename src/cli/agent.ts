@@ -146,13 +146,14 @@ const cniOptions = ({
   journalDir,
   podDNS,
   install,
+  // Who has installed the executables is their agent, and comes back.
+  callsWait = install !== undefined,
 }: Exclude<AgentConfig['cni'], false>) => ({
   socket,
   stateDir,
   journalDir,
   podDns: podDNS && kubeletDns(podDNS),
-  // Who has installed the executables is their agent, and comes back.
-  isManaged: install !== undefined,
+  callsWait,
 })
 
 async function cniInstallOf({ cni }: AgentConfig): Promise<CniInstallConfig | undefined> {

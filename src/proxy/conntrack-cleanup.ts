@@ -52,6 +52,8 @@ export class ConntrackCleanup<Key> {
   readonly #options: ConntrackCleanupOptions<Key>
   readonly #destinations = new UdpDestinations()
   #due = Promise.withResolvers<void>()
+  /** Flows to any destination may be stale, not only to those that have changed. */
+  #isAllSuspect = false
 
   constructor(options: ConntrackCleanupOptions<Key>) {
     this.#options = options
@@ -63,6 +65,12 @@ export class ConntrackCleanup<Key> {
       const ports = this.#options.tracker.endpointsOf(service, 'UDP')
       if (this.#destinations.update(service, ports)) this.#due.resolve()
     }
+  }
+
+  /** The rules were gone for a while and are back: flows that began meanwhile were not translated, and would never be. */
+  noteRepair(): void {
+    this.#isAllSuspect = true
+    this.#due.resolve()
   }
 
   /** Cleans up whenever there is something to do, until the signal is aborted. */
@@ -88,7 +96,8 @@ export class ConntrackCleanup<Key> {
     const start = clock.monotonic()
     const own = selectedAddresses(nodePortAddresses, family)
     const cleanUp = this.#destinations.begin(ip => own.has(ip) && !isLoopback(ip))
-    const queries = queriesOf(cleanUp)
+    const queries = this.#isAllSuspect ? EVERYTHING : queriesOf(cleanUp)
+    this.#isAllSuspect = false
     let deleted = 0
     let isDone = true
     try {
@@ -101,6 +110,7 @@ export class ConntrackCleanup<Key> {
     } catch (error) {
       isDone = false
       cleanUp.failed()
+      this.#isAllSuspect ||= queries === EVERYTHING
       log.warn({ reason: describeError(error) }, 'UDP conntrack clean-up failed')
     }
     const durationMs = clock.monotonic() - start

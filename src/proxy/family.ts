@@ -63,7 +63,13 @@ export async function runFamily(options: FamilyOptions, signal: AbortSignal): Pr
     backend,
     backoff: new Backoff(RETRY),
     onQueued: () => onQueued?.(family),
-    onLoss: options.onLoss,
+    onLoss: loss => {
+      const healed = options.onLoss?.(loss)
+      return () => {
+        healed?.()
+        cleanup.noteRepair()
+      }
+    },
     async onProgrammed(revision, changed) {
       onProgrammed?.({ family, revision })
       const pace = new Pace()

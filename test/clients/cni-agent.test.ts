@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
@@ -327,25 +327,3 @@ t.test(
     t.strictSame([...readdirSync(binDir), ...readdirSync(confDir)], [])
   },
 )
-
-t.test('an agent that manages the node is replaced: calls wait for the next one', async t => {
-  const folder = t.testdir({ net: {}, bin: {}, conf: {} })
-  const install = {
-    binDir: join(folder, 'bin'),
-    confDir: join(folder, 'conf'),
-    conflist: { name: 'pods', plugins: [{ type: 'bridge' }] },
-  }
-  const config = bridgeConfig(folder)
-  const first = await CniAgent.start(built, folder, { cni: { install } })
-  await first.kill('SIGTERM')
-  t.match(await call({ verb: 'VERSION', config }), { exitCode: 0 }, 'this one needs no agent')
-  await using pod = await TestNamespace.create('pod')
-  const adding = call({ verb: 'ADD', netns: pod.path, config })
-  await using next = await CniAgent.start(built, folder, { cni: { install } })
-  t.equal(resultOf(await adding).ips.length, 2)
-  t.equal(await next.metric(calls('ADD', 'bridge')), 1, 'the next one did it')
-  await call({ verb: 'DEL', netns: pod.path, config })
-  await next.kill('SIGTERM')
-  // Else the calls of other tests would wait.
-  rmSync('/run/nodeplane/cni.sock.managed')
-})

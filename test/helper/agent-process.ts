@@ -18,6 +18,8 @@ type StartOptions = {
   readonly env?: Readonly<Record<string, string>> | undefined
   /** What runs it, before `node`: a program with its arguments. */
   readonly through?: readonly string[]
+  /** The program, with its first arguments; default: the sources. */
+  readonly program?: readonly string[]
 }
 
 /** `nodeplane agent` in a namespace, as a process of its own. `await using` ends it. */
@@ -40,8 +42,8 @@ export class AgentProcess implements AsyncDisposable {
 
   /** Starts it; it may end at once. */
   static spawn(namespace: TestNamespace, options: StartOptions): AgentProcess {
-    const { config, env, through = [] } = options
-    const command = [...through, process.execPath, MAIN, 'agent', '--config', config]
+    const { config, env, through = [], program = [process.execPath, MAIN] } = options
+    const command = [...through, ...program, 'agent', '--config', config]
     const child = namespace.spawn(command[0] ?? '', command.slice(1), {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...env },
@@ -89,6 +91,10 @@ export class AgentProcess implements AsyncDisposable {
   /** The lines at a level or above (pino: 40 warn, 50 error). */
   loggedFrom(level: number): readonly AgentLogLine[] {
     return this.log.filter(line => line.level >= level)
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0
   }
 
   get isRunning(): boolean {

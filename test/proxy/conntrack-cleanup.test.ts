@@ -81,7 +81,7 @@ function setUp() {
   }
   const ended = cleanup.run(stop.signal)
   t.teardown(() => stop.abort())
-  return { state, hold, waits, asked, registry, apply, remove, stop, ended }
+  return { state, hold, waits, asked, registry, cleanup, apply, remove, stop, ended }
 }
 
 t.test('stale flows are deleted and counted, others stay', async t => {
@@ -130,6 +130,20 @@ t.test('nothing is listed when no UDP port changed', async t => {
   await new Promise(resolve => setImmediate(resolve))
   t.equal(state.listings, 1)
 })
+
+t.test(
+  'rules were gone and are back: flows that were not translated meanwhile are deleted',
+  async t => {
+    const { state, apply, cleanup, waits } = setUp()
+    apply(objects('UDP', '10.0.0.2'))
+    await eventually('the end of the clean-up', () => waits.length === 1)
+    const [good, untranslated] = [flow('10.0.0.2'), flow('10.96.0.10')]
+    state.flows = [good, untranslated]
+    cleanup.noteRepair()
+    await eventually('another clean-up', () => waits.length === 2)
+    t.strictSame(state.flows, [good])
+  },
+)
 
 t.test('changes during a clean-up are one afterwards', async t => {
   const { state, hold, apply, waits } = setUp()

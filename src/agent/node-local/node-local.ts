@@ -1,6 +1,6 @@
 import type { NftWriter } from '#linux/nft.ts'
 import { openNftOwner } from '#linux/nft-owner.ts'
-import { familyOf, type IpAddress, ipFamilies } from '#net/ip.ts'
+import { familyOf, type IpAddress, type IpFamily, ipFamilies } from '#net/ip.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { describeError } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
@@ -12,7 +12,7 @@ import {
   unbindAddresses,
   watchAddresses,
 } from './bound-addresses.ts'
-import { renderEnd, renderRules } from './render.ts'
+import { renderEnd, renderRelease, renderRules } from './render.ts'
 
 /** How often it is looked whether the server is ready, milliseconds. */
 const READY_INTERVAL_MS = 100
@@ -36,6 +36,9 @@ export type NodeLocalOptions = {
  */
 export class NodeLocal implements AsyncDisposable {
   readonly #options: NodeLocalOptions
+  /** Who can have rules. */
+  #owner: NftWriter | undefined
+  #hasRules = false
 
   private constructor(options: NodeLocalOptions) {
     this.#options = options
@@ -48,22 +51,25 @@ export class NodeLocal implements AsyncDisposable {
   }
 
   /**
-   * Catches queries once the server is ready, until `signal` is aborted; then removes the rules and returns. Failure is logged
-   * and retried: the Service path answers meanwhile. @throws {NftOwnerError}
+   * Catches queries once the server is ready, until `signal` is aborted; then queries take the Service path, while the server may
+   * answer what it has until disposal. Failure is logged and retried: the Service path answers meanwhile.
+   * @throws {NftOwnerError}
    */
   async catchQueries(isReady: () => boolean, signal: AbortSignal): Promise<void> {
     const { clock, log, addresses } = this.#options
-    using owner = await openNftOwner()
+    const owner = await openNftOwner()
+    this.#owner = owner
     const taken = new Trigger(clock)
     using _watch = watchAddresses(addresses, () => taken.fire())
-    let isCaught = false
     while (!signal.aborted) {
       if (isReady()) {
         try {
           await this.#restore(signal)
-          if (!isCaught) await owner.apply(this.#rules(), signal)
-          if (!isCaught) log.info({ addresses }, 'catching queries on this node')
-          isCaught = true
+          if (!this.#hasRules) {
+            await owner.apply(this.#rules(), signal)
+            this.#hasRules = true
+            log.info({ addresses }, 'catching queries on this node')
+          }
         } catch (error) {
           log.warn({ reason: describeError(error) }, 'node-local DNS: trying again')
         }
@@ -72,11 +78,17 @@ export class NodeLocal implements AsyncDisposable {
       await taken.wait(pauseMs, signal).catch(() => undefined)
       if (isReady()) await clock.sleep(SETTLE_MS, signal).catch(() => undefined)
     }
-    if (isCaught) await this.#release(owner)
+    if (this.#hasRules) await this.#write(owner, renderRelease)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await unbindAddresses(AbortSignal.timeout(REMOVAL_TIMEOUT_MS))
+    try {
+      using owner = this.#owner
+      // Now, not when the context is freed: the addresses go next.
+      if (this.#hasRules && owner !== undefined) await this.#write(owner, renderEnd)
+    } finally {
+      await unbindAddresses(AbortSignal.timeout(REMOVAL_TIMEOUT_MS))
+    }
   }
 
   async #restore(signal: AbortSignal): Promise<void> {
@@ -97,10 +109,9 @@ export class NodeLocal implements AsyncDisposable {
       .join('')
   }
 
-  /** Now, not when the context is freed: the server ends next. */
-  async #release(owner: NftWriter): Promise<void> {
+  async #write(owner: NftWriter, render: (family: IpFamily) => string): Promise<void> {
     const families = [...new Set(this.#options.addresses.map(familyOf))]
-    const text = families.map(renderEnd).join('')
+    const text = families.map(render).join('')
     await owner.apply(text, AbortSignal.timeout(REMOVAL_TIMEOUT_MS))
   }
 }

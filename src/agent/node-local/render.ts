@@ -13,7 +13,8 @@ const nftFamily = (family: IpFamily): 'ip' | 'ip6' => (family === 4 ? 'ip' : 'ip
 
 /**
  * Rules by which queries to the addresses, and the answers, pass connection tracking by (priority raw is before it): what is not
- * tracked is not translated either, so it stays on the node. The owner flag makes the table this process's own.
+ * tracked is not translated either, so it stays on the node. The owner flag makes the table this process's own. Answers have a chain
+ * of their own: {@link renderRelease} leaves it.
  */
 export function renderRules(family: IpFamily, addresses: readonly IpAddress[]): string {
   const ip = nftFamily(family)
@@ -29,11 +30,23 @@ export function renderRules(family: IpFamily, addresses: readonly IpAddress[]): 
   chain output {
     type filter hook output priority raw
     ${queries}
+  }
+  chain answers {
+    type filter hook output priority raw
     ${answers}
   }
 }
 `
 }
+
+/**
+ * Catches no more queries of a table of {@link renderRules}. What has been asked is still answered from the address that was asked:
+ * an answer that is tracked would be a flow of its own, masqueraded, which nobody waits for.
+ */
+export const renderRelease = (family: IpFamily): string =>
+  ['prerouting', 'output']
+    .map(chain => `flush chain ${nftFamily(family)} ${RULES_TABLE} ${chain}\n`)
+    .join('')
 
 /** Removes the table of {@link renderRules}, which is there. */
 export const renderEnd = (family: IpFamily): string =>

@@ -8,8 +8,8 @@ type ServeOptions = NodeLocalOptions & {
 }
 
 /**
- * Runs a DNS server and catches its addresses' queries while it is ready. The server ends last: as long as queries are caught it
- * must answer them. @throws what the server failed with; the rules are gone before.
+ * Runs a DNS server and catches its addresses' queries while it is ready. The server ends after the catching: what was caught it must
+ * answer. @throws what the server failed with; the rules are gone before.
  */
 export async function serveNodeLocal(
   { serve, isReady, ...options }: ServeOptions,

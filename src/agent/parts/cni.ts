@@ -14,7 +14,7 @@ export type CniPartConfig = {
   /** undefined: a pod's result has the DNS settings of its network's configuration. */
   readonly podDns: KubeletDns | undefined
   /** Do calls wait while no agent is there, because one is sure to come? */
-  readonly isManaged: boolean
+  readonly callsWait: boolean
 }
 
 /** Pods get wired. */
@@ -67,7 +67,7 @@ export class CniPart implements AgentPart {
 
   async run(signal: AbortSignal): Promise<void> {
     const { nodeName, cluster, metrics, incidents } = this.#context
-    const { podDns, isManaged, ...config } = this.#config
+    const { podDns, callsWait, ...config } = this.#config
     const log = this.#context.log.child({ component: 'cni' })
     const pods = podDns && (await cluster.podsOf(nodeName))
     await runCniService(
@@ -77,7 +77,7 @@ export class CniPart implements AgentPart {
         dnsOf: pod => podDns && pods?.dnsOf(pod, podDns),
         onServing: serving => {
           this.#serving = serving
-          markManaged(config.socket, isManaged)
+          markManaged(config.socket, callsWait)
         },
         onLoss: incidents.lossesOf('cni'),
         metrics,
@@ -88,11 +88,11 @@ export class CniPart implements AgentPart {
   }
 }
 
-/** Stays when the agent stops; a reboot and `agent --cleanup` remove it. src/cni/shim/nodeplane-cni.c looks for it. */
+/** Stays when the agent stops; a reboot, `nodeplane cleanup` and a call that waited in vain remove it. src/cni/shim/nodeplane-cni.c looks for it. */
 export const managedMark = (socket: string): string => `${socket}.managed`
 
-function markManaged(socket: string, isManaged: boolean): void {
+function markManaged(socket: string, callsWait: boolean): void {
   const path = managedMark(socket)
-  if (isManaged) writeFileSync(path, '', { mode: 0o600 })
+  if (callsWait) writeFileSync(path, '', { mode: 0o600 })
   else rmSync(path, { force: true })
 }

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -25,8 +26,10 @@
 #define MAX_ANSWER_BYTES (64u << 20)
 #define CONNECT_SECONDS 5
 #define ANSWER_SECONDS 120
-#define AWAY_MS 20000
+/* An agent that stops has 15 s for the calls it has begun; then the kubelet starts the next one. */
+#define AWAY_MS 30000
 #define LOOK_MS 50
+#define MAX_TRIES 100
 /* DIST, where `nodeplane` was built, is given by scripts/build. */
 
 extern char **environ;
@@ -59,13 +62,19 @@ static int is_our_agent(int fd) {
   return own.st_dev == theirs.st_dev && own.st_ino == theirs.st_ino;
 }
 
-/* Where an agent has said that it manages this node, and does not listen, it is being replaced: who asks waits. */
+/*
+ * Where an agent has said that it manages this node, and does not listen, it is being replaced: who asks waits. Who waited
+ * in vain takes the mark away, so that the calls of a node that has lost its agent wait once, not each.
+ */
 static int is_coming_back(const char *path, int waited_ms) {
   char mark[sizeof((struct sockaddr_un *)0)->sun_path + 9];
-  const char *command = getenv("CNI_COMMAND");
+  const char *command = getenv("CNI_COMMAND"), *limit = getenv("NODEPLANE_CNI_AWAY_MS");
   int is_away = (errno == ENOENT || errno == ECONNREFUSED) && command != NULL && strcmp(command, "VERSION") != 0;
   snprintf(mark, sizeof mark, "%s.managed", path);
-  return is_away && waited_ms < AWAY_MS && access(mark, F_OK) == 0 && poll(NULL, 0, LOOK_MS) == 0;
+  if (!is_away || access(mark, F_OK) != 0) return 0;
+  if (waited_ms < (limit == NULL ? AWAY_MS : atoi(limit))) return poll(NULL, 0, LOOK_MS) == 0;
+  unlink(mark);
+  return 0;
 }
 
 /* A connection to the agent, of which nothing was asked yet; -1 where none can be had. */
@@ -136,22 +145,24 @@ static void receive(int fd, void *data, size_t size) {
   }
 }
 
-int main(int argc, char **argv) {
-  char *name = argc > 0 ? argv[0] : "", self[PATH_MAX] = "";
-  if (readlink("/proc/self/exe", self, sizeof self - 1) < 0) snprintf(self, sizeof self, "%s", name);
-  size_t size = strlen(name) + strlen(self) + 2;
-  for (char **each = environ; *each != NULL; each++) size += strlen(*each) + 1;
-  int fd = size > MAX_ENVIRONMENT_BYTES ? -1 : connect_agent();
-  char *environment = fd < 0 ? NULL : malloc(size), *end = environment;
-  if (environment == NULL) become_node(name, self);
-  signal(SIGPIPE, SIG_IGN);
-  end = stpcpy(stpcpy(end, name) + 1, self) + 1;
-  for (char **each = environ; *each != NULL; each++) end = stpcpy(end, *each) + 1;
-  uint32_t length;
-  char *config = read_config(&length);
-  struct header head = {.numbers = {htonl(size), htonl(length)}};
-  memcpy(head.magic, MAGIC, sizeof head.magic);
-  if (put(fd, &head, sizeof head) || put(fd, environment, size) || put(fd, config, length)) lost(strerror(errno));
+struct request { struct header head; char *environment, *config; uint32_t config_length; size_t size; };
+
+/*
+ * Sends the request and waits for the first byte of the answer; 0 when the agent ended before it had all of the request, so
+ * that nothing was begun. The kernel tells: a socket that is closed with bytes nobody read is reset (unix(7)).
+ */
+static int was_taken(int fd, const struct request *request) {
+  char first;
+  int is_sent = put(fd, &request->head, sizeof request->head) == 0 && put(fd, request->environment, request->size) == 0 &&
+                put(fd, request->config, request->config_length) == 0;
+  if (is_sent && recv(fd, &first, 1, MSG_PEEK) >= 0) return 1;
+  if (errno == EPIPE || errno == ECONNRESET) return 0;
+  if (!is_sent) lost(strerror(errno));
+  return 1;
+}
+
+static int print_answer(int fd) {
+  struct header head;
   receive(fd, &head, sizeof head);
   uint32_t status = ntohl(head.numbers[0]), out = ntohl(head.numbers[1]), err = ntohl(head.numbers[2]);
   if (memcmp(head.magic, MAGIC, sizeof head.magic) != 0 || out > MAX_ANSWER_BYTES || err > MAX_ANSWER_BYTES)
@@ -161,4 +172,38 @@ int main(int argc, char **argv) {
   receive(fd, answer, (size_t)out + err);
   put(2, answer + out, err);
   return put(1, answer, out) == 0 ? (int)status : 1;
+}
+
+/* Stdin as it was before it was read. */
+static void give_back(const char *config, uint32_t length) {
+  int copy = memfd_create("stdin", 0);
+  if (copy < 0 || put(copy, config, length) || lseek(copy, 0, SEEK_SET) != 0 || dup2(copy, 0) != 0)
+    fail(11, "stdin", strerror(errno));
+}
+
+int main(int argc, char **argv) {
+  char *name = argc > 0 ? argv[0] : "", self[PATH_MAX] = "";
+  if (readlink("/proc/self/exe", self, sizeof self - 1) < 0) snprintf(self, sizeof self, "%s", name);
+  struct request request = {.size = strlen(name) + strlen(self) + 2};
+  for (char **each = environ; *each != NULL; each++) request.size += strlen(*each) + 1;
+  int fd = request.size > MAX_ENVIRONMENT_BYTES ? -1 : connect_agent();
+  char *end = request.environment = fd < 0 ? NULL : malloc(request.size);
+  if (end == NULL) become_node(name, self);
+  signal(SIGPIPE, SIG_IGN);
+  end = stpcpy(stpcpy(end, name) + 1, self) + 1;
+  for (char **each = environ; *each != NULL; each++) end = stpcpy(end, *each) + 1;
+  request.config = read_config(&request.config_length);
+  request.head = (struct header){.numbers = {htonl(request.size), htonl(request.config_length)}};
+  memcpy(request.head.magic, MAGIC, sizeof request.head.magic);
+  for (int tries = 1; !was_taken(fd, &request); tries++) {
+    close(fd);
+    if (tries == MAX_TRIES) fail(11, "the nodeplane agent", "it takes no call");
+    poll(NULL, 0, LOOK_MS);
+    fd = connect_agent();
+    if (fd >= 0) continue;
+    signal(SIGPIPE, SIG_DFL);
+    give_back(request.config, request.config_length);
+    become_node(name, self);
+  }
+  return print_answer(fd);
 }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { renderAddresses, renderRules } from '#agent/node-local/render.ts'
+import { renderAddresses, renderRelease, renderRules } from '#agent/node-local/render.ts'
 import type { IpAddress } from '#net/ip.ts'
 
 const address = (text: string) => text as IpAddress
@@ -11,7 +11,16 @@ t.test('queries and answers on port 53 are not tracked, by rules that die with t
   const queries = `ip daddr ${set} meta l4proto { tcp, udp } th dport 53 notrack`
   t.equal(text.split(queries).length, 3, 'from outside and of the node itself')
   t.ok(text.includes(`ip saddr ${set} meta l4proto { tcp, udp } th sport 53 notrack`))
-  t.equal(text.match(/priority raw/g)?.length, 2)
+  t.equal(text.match(/priority raw/g)?.length, 3)
+  t.end()
+})
+
+t.test('who stops catching still answers, untracked', t => {
+  const flushed = renderRelease(4).match(/(?<=^flush chain ip nodeplane-dns )\w+$/gm)
+  const text = renderRules(4, [address('10.96.0.10')])
+  const kept = text.split('chain ').filter(chain => !flushed?.includes(chain.split(' ')[0] ?? ''))
+  t.match(kept.join(), 'saddr')
+  t.notMatch(kept.join(), 'daddr')
   t.end()
 })
 

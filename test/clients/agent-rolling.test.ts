@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { buildInto } from '../helper/cni-program.ts'
+import { buildInto } from '../helper/build.ts'
 import { eventually } from '../helper/eventually.ts'
 import { LoadedNode, type NodeReport } from '../helper/loaded-node.ts'
 

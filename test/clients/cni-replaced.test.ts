@@ -3,10 +3,11 @@ import { existsSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
+import { buildInto } from '../helper/build.ts'
 import { cniEnv } from '../helper/cni.ts'
 import { CniAgent } from '../helper/cni-agent.ts'
 import { bridgeConfig } from '../helper/cni-network.ts'
-import { buildInto, type ProgramAnswer, runPlugin } from '../helper/cni-program.ts'
+import { type ProgramAnswer, runPlugin } from '../helper/cni-program.ts'
 import { TestNamespace } from '../helper/namespace.ts'
 
 /* The executables as they are shipped, while their agent is replaced. */

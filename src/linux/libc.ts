@@ -154,6 +154,18 @@ const SO_PROTOCOL = 38
 export const forceReceiveBuffer = (fd: number, bytes: number): void =>
   setSocketOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, bytes)
 
+const SO_MEMINFO = 55
+/** SK_MEMINFO_VARS, and SK_MEMINFO_DROPS among them (linux/sock_diag.h). */
+const MEMINFO_NUMBERS = 9
+const MEMINFO_DROPS = 8
+
+/** How many packets a socket had no room for, ever. @throws {SystemCallError} */
+export function droppedPackets(fd: number): number {
+  const numbers = new Int32Array(MEMINFO_NUMBERS)
+  readSocketOption(fd, SOL_SOCKET, SO_MEMINFO, numbers)
+  return numbers[MEMINFO_DROPS] as number
+}
+
 /** Makes the kernel drop what a classic BPF program says, in place of any former one. @throws {SystemCallError} */
 export function attachFilter(fd: number, program: Uint8Array): void {
   const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi

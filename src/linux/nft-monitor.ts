@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs'
 import type { RawNetlinkSocket } from 'netlink/dist/raw.js'
 import { attachFilter, forceReceiveBuffer, netlinkPort, socketProtocol } from './libc.ts'
+import { watchDrops } from './netlink/drops.ts'
 import { openRawSocket } from './netlink/raw-socket.ts'
 import { encodeSenderFilter, MAX_FILTERED_PORTS } from './netlink/sender-filter.ts'
 import {
@@ -37,6 +38,7 @@ export class NftMonitor implements Disposable {
   readonly #interest: NftInterest
   readonly #socket: RawNetlinkSocket
   readonly #fd: number
+  readonly #drops: Disposable
   /** Ports of ours, the latest last. */
   readonly #ignored: number[] = []
   /** Of the transaction whose end has not come yet. */
@@ -63,8 +65,9 @@ export class NftMonitor implements Disposable {
       // Another process may send to our port; only the kernel has port 0.
       if (port === 0) this.#receive(bytes)
     })
-    // ENOBUFS: more events than the buffer holds. Any other error is as good a reason to look.
+    // Any error is as good a reason to look as events that the buffer could not hold.
     socket.on('error', () => this.#lose())
+    this.#drops = watchDrops(fd, () => this.#lose())
     socket.unref()
   }
 
@@ -94,6 +97,7 @@ export class NftMonitor implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#drops[Symbol.dispose]()
     this.#socket.close()
   }
 

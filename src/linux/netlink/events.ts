@@ -1,6 +1,7 @@
-import { createRequire } from 'node:module'
-import type { RawNetlinkSocket } from 'netlink/dist/raw.js'
+import { forceReceiveBuffer } from '../libc.ts'
+import { watchDrops } from './drops.ts'
 import { decodeMessages, type Message } from './message.ts'
+import { openRawSocket } from './raw-socket.ts'
 
 /** RTNLGRP_… (linux/rtnetlink.h): what changes of links, addresses, routes and neighbours are announced to. */
 export const RouteGroup = {
@@ -17,8 +18,8 @@ const NETLINK_ROUTE = 0
 const NETLINK_NETFILTER = 12
 const NFNLGRP_NFTABLES = 7
 
-/** Bytes of events that may wait; the kernel grants at most net.core.rmem_max. */
-const RECEIVE_BUFFER_BYTES = 1024 * 1024
+/** Bytes of events that may wait; the kernel takes the memory only while they do. */
+const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 
 type Watcher = {
   readonly protocol: number
@@ -62,11 +63,8 @@ export function watchNftTable(name: string, onChange: () => void): Disposable {
 }
 
 function watch({ protocol, groups, onDatagram, onLoss }: Watcher): Disposable {
-  const { RawNetlinkSocket: Socket } = createRequire(import.meta.url)('netlink/dist/raw.js') as {
-    RawNetlinkSocket: typeof RawNetlinkSocket
-  }
-  const socket = new Socket(protocol)
-  socket.setRecvBufferSize(RECEIVE_BUFFER_BYTES)
+  const { socket, fd } = openRawSocket(protocol)
+  forceReceiveBuffer(fd, RECEIVE_BUFFER_BYTES)
   socket.on('message', (bytes, { port }) => {
     // Another process may send to our port; only the kernel has port 0.
     if (port !== 0) return
@@ -77,9 +75,14 @@ function watch({ protocol, groups, onDatagram, onLoss }: Watcher): Disposable {
       onLoss()
     }
   })
-  // ENOBUFS: the receive buffer overflowed; the socket lives on.
   socket.on('error', onLoss)
+  const drops = watchDrops(fd, onLoss)
   for (const group of groups) socket.addMembership(group)
   socket.unref()
-  return { [Symbol.dispose]: () => socket.close() }
+  return {
+    [Symbol.dispose]() {
+      drops[Symbol.dispose]()
+      socket.close()
+    },
+  }
 }

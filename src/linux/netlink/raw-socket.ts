@@ -1,17 +1,25 @@
 import { readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { RawNetlinkSocket } from 'netlink/dist/raw.js'
-import { netlinkPort } from '../libc.ts'
+import { netlinkPort, setSocketOption } from '../libc.ts'
 
 /** A socket of the package `netlink`, and its descriptor, which the package keeps to itself. */
 export type OpenedSocket = { readonly socket: RawNetlinkSocket; readonly fd: number }
 
-/** Opens a netlink socket of a protocol (NETLINK_…) in the calling thread's network namespace. */
+const SOL_NETLINK = 270
+const NETLINK_NO_ENOBUFS = 5
+
+/**
+ * Opens a netlink socket of a protocol (NETLINK_…) in the calling thread's network namespace. That messages were lost is told
+ * by `watchDrops` alone.
+ */
 export function openRawSocket(protocol: number): OpenedSocket {
   const before = new Set(readdirSync('/proc/self/fd'))
   const socket = new (loadRawSocket())(protocol)
   try {
-    return { socket, fd: findDescriptor(before, socket.address().port) }
+    const fd = findDescriptor(before, socket.address().port)
+    setSocketOption(fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, 1)
+    return { socket, fd }
   } catch (error) {
     socket.close()
     throw error

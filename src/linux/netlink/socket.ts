@@ -2,6 +2,7 @@ import type { RawNetlinkSocket } from 'netlink/dist/raw.js'
 import { describeError } from '#runtime/error.ts'
 import { SystemCallError, sendFromPool, setSocketOption } from '../libc.ts'
 import type { NetworkNamespace } from '../namespace.ts'
+import { watchDrops } from './drops.ts'
 import { NetlinkError } from './error.ts'
 import { decodeMessages, encodeMessage, Flag, type Message, outcomeOf } from './message.ts'
 import { openRawSocket } from './raw-socket.ts'
@@ -10,6 +11,7 @@ import { openRawSocket } from './raw-socket.ts'
 const NETLINK_ROUTE = 0
 
 const SOL_NETLINK = 270
+const ENOBUFS = 105
 /** Answers repeat only the header of the request. */
 const NETLINK_CAP_ACK = 10
 /** Answers carry the kernel's sentence. */
@@ -68,6 +70,7 @@ export class NetlinkSocket implements Disposable {
   #lastSlow: Promise<unknown> = Promise.resolve()
   /** Is a thread of the pool in the kernel with the descriptor? */
   #isSending = false
+  readonly #drops: Disposable
   #isClosed = false
 
   private constructor(protocol: number) {
@@ -86,8 +89,9 @@ export class NetlinkSocket implements Disposable {
       // Another process may send to our port; only the kernel has port 0.
       if (port === 0) this.#receive(bytes)
     })
-    // ENOBUFS: the receive buffer overflowed; answers are missing and will not come.
     this.#socket.on('error', error => this.#failAll(Math.abs(error.errno), error.message))
+    // The receive buffer overflowed: answers are missing and will not come.
+    this.#drops = watchDrops(fd, () => this.#failAll(ENOBUFS, 'answers were lost'))
     this.#socket.unref()
   }
 
@@ -243,6 +247,7 @@ export class NetlinkSocket implements Disposable {
   [Symbol.dispose](): void {
     if (this.#isClosed) return
     this.#isClosed = true
+    this.#drops[Symbol.dispose]()
     this.#failAll(ENOTCONN, 'the socket was closed')
     // A descriptor that is closed under a thread may be another file by the time that thread uses it.
     if (!this.#isSending) this.#socket.close()

@@ -13,6 +13,7 @@ import type { Logger } from '#runtime/log.ts'
 import { createMetrics, type Metrics } from '#runtime/metrics.ts'
 import { type Part, runTogether, untilAborted } from '#runtime/run-together.ts'
 import { type AnnounceConfig, Announcer } from './announce/announcer.ts'
+import { needsPodCidrs } from './announce/install-cni.ts'
 import { AgentCluster } from './cluster.ts'
 import { Prober } from './health/prober.ts'
 import { Incidents } from './incidents.ts'
@@ -242,7 +243,7 @@ class Agent {
     const all = inOrder(this.#parts).map(({ wanted }) => wanted)
     const { routes, announce, nodeName } = this.#options
     const { install, readyTaint } = announce
-    const needsOwn = readyTaint !== undefined || install !== undefined
+    const needsOwn = readyTaint !== undefined || (install && needsPodCidrs(install))
     const own = needsOwn ? { Node: { fieldSelector: `metadata.name=${nodeName}` } } : {}
     return Object.assign(own, ...all, routes === undefined ? {} : { Node: {} }) as Wanted
   }

@@ -20,6 +20,10 @@ export type CniInstallConfig = {
   readonly replace: boolean
 }
 
+/** Is the configuration made, or completed, of the own Node's podCIDRs? */
+export const needsPodCidrs = ({ conflist }: Pick<CniInstallConfig, 'conflist'>): boolean =>
+  conflist === undefined || lacksRanges(conflist)
+
 type InstallFor = {
   /** Has the own Node. */
   readonly store: StoreReader

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { NO_TOP, registerTopClients } from '#agent/dns-top.ts'
 import { Prober } from '#agent/health/prober.ts'
 import { Incidents } from '#agent/incidents.ts'
 import { registerAgentMetrics } from '#agent/metrics.ts'
@@ -45,6 +46,7 @@ const health = () => new ProxyHealth({ families: [4, 6], syncPeriodMs: 30_000 },
 
 /** Every file that makes metrics, and how they come into a registry. */
 export const registrations: Readonly<Record<string, readonly Register[]>> = {
+  'agent/dns-top.ts': [metrics => registerTopClients(metrics, async () => NO_TOP)],
   'agent/health/prober.ts': [
     metrics =>
       new Prober({

@@ -86,5 +86,5 @@ t.test('the executable has the same numbers', async t => {
   t.equal(shifted('MAX_CONFIG_BYTES'), MAX_CONFIG_BYTES)
   t.equal(shifted('MAX_ANSWER_BYTES'), MAX_ANSWER_BYTES)
   t.equal(/#define MAGIC "(.*)"/.exec(source)?.[1], MAGIC)
-  t.ok(source.trim().split('\n').length <= 150, 'it stays short')
+  t.ok(source.trim().split('\n').length <= 220, 'it stays short')
 })

@@ -152,6 +152,10 @@ t.test('cni leases tells who has gone, and cni gc ends what is proven to be', as
   t.notMatch(await ruleset(), 'ended')
   const alone = await ask('gc --socket /run/nobody.sock')
   t.match(alone, { exitCode: 1, stderr: /nothing was removed/ })
+  for (const type of ['portmap', 'bridge']) {
+    const call = { program: join(bin, type), env: env('DEL', 'living', live.path), config }
+    t.equal((await runPlugin(call)).exitCode, 0)
+  }
 })
 
 t.test('rules of live pods that somebody flushes are back within moments', async t => {

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { decodeMessage } from '#dns/wire/decode.ts'
 import { exec } from '#linux/exec.ts'
+import { MAIN, SOURCES } from '../helper/build.ts'
 import { curl, DnsProcess, dig, freePort, writeCorefile } from '../helper/dns-process.ts'
 import { eventually } from '../helper/eventually.ts'
 import { packetOf } from '../helper/fast-block.ts'
@@ -47,7 +48,9 @@ class Running implements AsyncDisposable {
     const running = new Running(await freePort(), await freePort(), folder)
     await running.serve('web.yaml', service('10.96.0.10'))
     const conf = await running.configure({ more, alsoOn })
-    running.#server = await DnsProcess.start({ args: ['--conf', conf, ...args], env })
+    const isBroken = Object.keys(env).length > 0
+    const program = isBroken ? SOURCES : MAIN
+    running.#server = await DnsProcess.start({ args: ['--conf', conf, ...args], env, program })
     return running
   }
 

@@ -16,6 +16,8 @@ type StartOptions = {
   readonly env?: Readonly<Record<string, string>>
   readonly stdin?: string
   readonly cwd?: string
+  /** What Node runs; the build of this test run when not given. */
+  readonly program?: string
 }
 
 /** `nodeplane dns` as a process of its own, and what it said. `await using` ends it. */
@@ -35,8 +37,8 @@ export class DnsProcess implements AsyncDisposable {
   }
 
   /** Starts the command with these arguments; it may end at once. */
-  static spawn({ args = [], env = {}, stdin, cwd }: StartOptions): DnsProcess {
-    const child = spawn(process.execPath, [MAIN, 'dns', ...args], {
+  static spawn({ args = [], env = {}, stdin, cwd, program = MAIN }: StartOptions): DnsProcess {
+    const child = spawn(process.execPath, [program, 'dns', ...args], {
       cwd,
       env: { ...process.env, ...env },
     })

@@ -139,13 +139,14 @@ for (const flavour of ['nft', 'legacy'] as const) {
 
   t.test(`${flavour}: flushed tables are filled again`, async t => {
     const proxy = await start(env)
-    await iptables('-t', 'nat', '-F')
-    await iptables('-t', 'nat', '-X')
-    await eventually('the repair', async () => (await answer(1))[0] === `a ${client.ip4}`)
-    for (const table of ['filter', 'nat', 'mangle']) {
+    // The chains may be filled again before they can be removed.
+    const empty = async (table: string) => {
       await iptables('-t', table, '-F')
-      await iptables('-t', table, '-X')
+      await iptables('-t', table, '-X').catch(() => {})
     }
+    await empty('nat')
+    await eventually('the repair', async () => (await answer(1))[0] === `a ${client.ip4}`)
+    for (const table of ['filter', 'nat', 'mangle']) await empty(table)
     await eventually('the repair', async () => {
       const now = (await rules()).toSorted()
       return fresh.length === now.length && fresh.every((rule, index) => rule === now[index])

@@ -94,5 +94,5 @@ export function showBuild(
     name: 'coredns_build_info',
     help: 'The version of this program; goversion is its runtime.',
     labels: ['version', 'revision', 'goversion'],
-  }).set({ ...build, revision: '' }, 1)
+  }).set({ version: build.version, revision: '', goversion: build.goversion }, 1)
 }

@@ -39,6 +39,8 @@ async function testImage(folder: string): Promise<void> {
   const [agent] = pod?.containers ?? []
   if (pod === undefined || agent === undefined) throw new Error('no pod')
 
+  // Another test of this namespace may have had a bridge of this name; a node that begins has none.
+  await exec('ip', ['link', 'delete', 'cni0']).catch(() => {})
   const other = await TestNamespace.create('other')
   t.teardown(() => other[Symbol.asyncDispose]())
   await exec('ip', [

@@ -89,6 +89,8 @@ export class Podman implements AsyncDisposable {
       `${folder}/tmp`,
     ]
     const { stdout } = await exec('podman', [...places, '--storage-driver', 'vfs', ...words], {
+      // Copying a root file system may wait for a busy disk.
+      timeoutMs: 120_000,
       env: { ...process.env, CONTAINERS_CONF: join(folder, 'containers.conf') },
     })
     return stdout.trim()

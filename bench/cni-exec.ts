@@ -7,11 +7,11 @@
  * scripts/in-namespace.sh node bench/cni-exec.ts [ROUNDS]
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { formatMs, quantile, timed } from './measure.ts'
+import { runProgram } from './run-program.ts'
 
 const rounds = Number(process.argv[2] ?? 40)
 const AT_ONCE = 20
@@ -27,24 +27,6 @@ const ways: readonly Way[] = [
   { title: 'alone', path: ours, env: { NODEPLANE_CNI_SOCKET: '/nonexistent' } },
   { title: 'reference', path: reference, env: {} },
 ]
-
-/** Runs a program to its end, without blocking: 20 of them have to run side by side. */
-async function run(
-  program: string,
-  args: readonly string[],
-  { env = process.env, input = '' }: { env?: NodeJS.ProcessEnv; input?: string } = {},
-): Promise<void> {
-  const child = spawn(program, args, { env, stdio: ['pipe', 'pipe', 'inherit'] })
-  let stdout = ''
-  child.stdout.on('data', (chunk: Buffer) => {
-    stdout += chunk.toString()
-  })
-  // It may end before it has read.
-  child.stdin.on('error', () => {})
-  child.stdin.end(input)
-  const [status] = (await once(child, 'close')) as [number | null]
-  if (status !== 0) throw new Error(`${program}: exit status ${status}: ${stdout}`)
-}
 
 async function startAgent(): Promise<ChildProcess> {
   const config = join(folder, 'agent.yaml')
@@ -63,7 +45,7 @@ async function startAgent(): Promise<ChildProcess> {
   return agent
 }
 
-function call(way: Way, verb: string, ipMasq: boolean, pod: string): Promise<void> {
+function call(way: Way, verb: string, ipMasq: boolean, pod: string): Promise<string> {
   const index = ways.indexOf(way) * 2 + Number(ipMasq)
   const ranges = [
     [{ subnet: `10.${index + 100}.0.0/16` }],
@@ -78,7 +60,7 @@ function call(way: Way, verb: string, ipMasq: boolean, pod: string): Promise<voi
     ipMasq,
     ipam: { type: 'host-local', dataDir: folder, ranges },
   }
-  return run(join(way.path, 'bridge'), [], {
+  return runProgram(join(way.path, 'bridge'), [], {
     env: {
       PATH: process.env['PATH'],
       CNI_COMMAND: verb,
@@ -100,13 +82,13 @@ function note(title: string, ms: number): void {
 /** ADD and DEL of some pods at once. @param isNoted the first round makes the bridge and fills caches. */
 async function measure(way: Way, ipMasq: boolean, count: number, isNoted: boolean): Promise<void> {
   const pods = Array.from({ length: count }, (_, n) => `bench-${n}`)
-  for (const pod of pods) await run('ip', ['netns', 'add', pod])
+  for (const pod of pods) await runProgram('ip', ['netns', 'add', pod])
   for (const verb of ['ADD', 'DEL']) {
     const ms = await timed(() => Promise.all(pods.map(pod => call(way, verb, ipMasq, pod))))
     const what = `${verb}${ipMasq ? ' with ipMasq' : ''}${count > 1 ? ` of ${count}` : ''}`
     if (isNoted) note(`${what}, ${way.title}`, ms)
   }
-  for (const pod of pods) await run('ip', ['netns', 'del', pod])
+  for (const pod of pods) await runProgram('ip', ['netns', 'del', pod])
 }
 
 const agent = await startAgent()
@@ -115,10 +97,13 @@ try {
     for (const ipMasq of [false, true]) {
       for (const way of ways) await measure(way, ipMasq, 1, round > 0)
     }
-    note('node -e 0', await timed(() => run(process.execPath, ['-e', '0'])))
+    note('node -e 0', await timed(() => runProgram(process.execPath, ['-e', '0'])))
     const env = { CNI_COMMAND: 'VERSION' }
-    note('VERSION, agent', await timed(() => run(join(ours, 'bridge'), [], { env })))
-    note('VERSION, reference', await timed(() => run(join(reference, 'bridge'), [], { env })))
+    note('VERSION, agent', await timed(() => runProgram(join(ours, 'bridge'), [], { env })))
+    note(
+      'VERSION, reference',
+      await timed(() => runProgram(join(reference, 'bridge'), [], { env })),
+    )
   }
   for (let round = 0; round < rounds / 10; round++) {
     for (const ipMasq of [false, true]) {

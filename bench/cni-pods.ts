@@ -13,6 +13,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { formatMs, quantile } from './measure.ts'
+import { runProgram } from './run-program.ts'
 
 const rounds = Number(process.argv[2] ?? 20)
 const AT_ONCE = 20
@@ -33,25 +34,6 @@ const shapes: readonly Shape[] = [
   { title: 'bridge, ipMasq', ipMasq: true, portmap: false },
   { title: 'bridge, ipMasq, portmap', ipMasq: true, portmap: true },
 ]
-
-/** Runs a program to its end; gives what it printed. */
-async function run(
-  program: string,
-  args: readonly string[],
-  { env = process.env, input = '' }: { env?: NodeJS.ProcessEnv; input?: string } = {},
-): Promise<string> {
-  const child = spawn(program, args, { env, stdio: ['pipe', 'pipe', 'inherit'] })
-  let stdout = ''
-  child.stdout.on('data', (chunk: Buffer) => {
-    stdout += chunk.toString()
-  })
-  // It may end before it has read.
-  child.stdin.on('error', () => {})
-  child.stdin.end(input)
-  const [status] = (await once(child, 'close')) as [number | null]
-  if (status !== 0) throw new Error(`${program}: exit status ${status}: ${stdout}`)
-  return stdout
-}
 
 async function startAgent(): Promise<ChildProcess> {
   const config = join(folder, 'agent.yaml')
@@ -124,7 +106,7 @@ async function call(way: Way, shape: Shape, verb: 'ADD' | 'DEL', pod: Pod): Prom
   for (const config of verb === 'ADD' ? chain : chain.toReversed()) {
     const prevResult = results.get(key)
     const input = JSON.stringify({ ...config, ...(prevResult === undefined ? {} : { prevResult }) })
-    const stdout = await run(join(way.path, config.type), [], { env, input })
+    const stdout = await runProgram(join(way.path, config.type), [], { env, input })
     if (verb === 'ADD') results.set(key, JSON.parse(stdout) as object)
   }
   if (verb === 'DEL') results.delete(key)
@@ -139,7 +121,7 @@ const sampleOf = (title: string): Sample => {
 }
 
 async function namespaces(pods: readonly Pod[], verb: 'add' | 'del'): Promise<void> {
-  for (const { name } of pods) await run('ip', ['netns', verb, name])
+  for (const { name } of pods) await runProgram('ip', ['netns', verb, name])
 }
 
 const podsOf = (prefix: string, count: number, from = 0): readonly Pod[] =>
@@ -203,7 +185,7 @@ async function throughput(way: Way): Promise<number> {
   const sink = spawn('ip', inside, { stdio: ['ignore', 'pipe', 'pipe'] })
   await once(sink.stderr, 'data')
   const said = once(sink.stdout, 'data') as Promise<[Buffer]>
-  await run('ip', ['netns', 'exec', 'path-0', process.execPath, '-e', SOURCE, address])
+  await runProgram('ip', ['netns', 'exec', 'path-0', process.execPath, '-e', SOURCE, address])
   const bytes = Number((await said)[0].toString())
   for (const pod of pods) await call(way, shape, 'DEL', pod)
   await namespaces(pods, 'del')

@@ -32,7 +32,6 @@ import {
 import { SourceWitness } from './snapshot/witness.ts'
 import { collectGone, withCollecting } from './view/collect.ts'
 import { forLocalBrowsers, type Views, viewRoutes } from './view/serve.ts'
-import { TrafficReader } from './view/traffic.ts'
 import type { CollectedView } from './view/types.ts'
 import { agentViews, type ClusterSeen } from './view/views.ts'
 import type { AskWhy } from './view/why.ts'
@@ -166,10 +165,9 @@ class Agent {
 
   /** Registers what all parts together report, until `stop` is aborted. */
   registerMetrics(stop: AbortSignal): void {
-    const reader = new TrafficReader(this.#parts.proxy?.counters ?? [], systemClock)
     registerAgentMetrics(this.#metrics, {
       checks: () => this.checks,
-      traffic: () => reader.read(stop),
+      traffic: async () => (await this.#parts.proxy?.traffic.read(stop)) ?? new Map(),
     })
   }
 

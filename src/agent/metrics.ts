@@ -40,6 +40,18 @@ export function registerAgentMetrics(
 }
 
 function registerTraffic(registry: Metrics, traffic: AgentMetricsOptions['traffic']): void {
+  // The three are collected together: the kernel's counters are sorted once for all of them.
+  let collecting: Promise<ReturnType<typeof busiest>> | undefined
+  const counted = () => {
+    collecting ??= traffic()
+      // A kernel that cannot be read is the proxy's to tell: the other metrics must be answered.
+      .catch(() => new Map<string, TrafficView>())
+      .then(busiest)
+      .finally(() => {
+        collecting = undefined
+      })
+    return collecting
+  }
   const counter = (of: 'connections' | 'packets' | 'bytes', help: string) =>
     new Counter({
       name: `nodeplane_service_${of}_total`,
@@ -47,10 +59,9 @@ function registerTraffic(registry: Metrics, traffic: AgentMetricsOptions['traffi
       labelNames: portLabels,
       registers: [registry],
       async collect() {
-        // A kernel that cannot be read is the proxy's to tell: the other metrics must be answered.
-        const all = await traffic().catch(() => new Map<string, TrafficView>())
+        const ports = await counted()
         this.reset()
-        for (const [labels, counted] of busiest(all)) this.inc(labels, counted[of])
+        for (const [labels, through] of ports) this.inc(labels, through[of])
       },
     })
   counter('connections', 'Connections to a service port')

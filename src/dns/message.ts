@@ -97,6 +97,27 @@ export type Message = {
   readonly edns: Edns | undefined
 }
 
+/** What a response says and a {@link Reply} says again, without what belongs to one exchange. */
+export const sectionsOf = ({
+  rcode,
+  authoritative,
+  truncated,
+  recursionAvailable,
+  authenticData,
+  answers,
+  authorities,
+  additionals,
+}: Message) => ({
+  rcode,
+  authoritative,
+  truncated,
+  recursionAvailable,
+  authenticData,
+  answers,
+  authorities,
+  additionals,
+})
+
 export type Transport = 'udp' | 'tcp'
 
 /** A question from a client, with what is known of the client. */

@@ -29,7 +29,7 @@ export async function listNftTable(
   signal: AbortSignal,
 ): Promise<NftTable | undefined> {
   try {
-    return parseNftTable(await list(table, ['table'], signal))
+    return parseNftTable(await list(table, signal))
   } catch (error) {
     if (error instanceof ExecError && error.stderr.includes('No such file or directory')) return
     throw error
@@ -53,10 +53,9 @@ const keywordOf = (family: IpFamily): string => (family === 4 ? 'ip' : 'ip6')
 
 async function list(
   { family, name, timeoutMs = NFT_TIMEOUT_MS }: ListedTable,
-  [kind = 'table', ...container]: readonly string[],
   signal: AbortSignal,
 ): Promise<string> {
-  const args = ['-j', 'list', kind, keywordOf(family), name, ...container]
+  const args = ['-j', 'list', 'table', keywordOf(family), name]
   return (await exec('nft', args, { signal, timeoutMs })).stdout
 }
 

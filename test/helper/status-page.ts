@@ -2,6 +2,7 @@ import { type Browser, launch } from 'puppeteer-core'
 import { Incidents } from '#agent/incidents.ts'
 import { pageRoutes } from '#agent/page/page-routes.ts'
 import { forLocalBrowsers, viewRoutes } from '#agent/view/serve.ts'
+import { TrafficReader } from '#agent/view/traffic.ts'
 import { agentViews } from '#agent/view/views.ts'
 import type { Node } from '#cluster/objects.ts'
 import { Store } from '#cluster/store.ts'
@@ -62,10 +63,13 @@ export class StatusPage implements AsyncDisposable {
       metrics: this.metrics,
       incidents: this.incidents,
       proxy: {
-        counters: [
-          async () =>
-            new Map([['shop/web:http/TCP', { connections: 12, packets: 80, bytes: 4_300_000 }]]),
-        ],
+        traffic: new TrafficReader(
+          [
+            async () =>
+              new Map([['shop/web:http/TCP', { connections: 12, packets: 80, bytes: 4_300_000 }]]),
+          ],
+          systemClock,
+        ),
       },
       dns: {
         served: ['.:53'],

@@ -8,12 +8,14 @@ import { diffRules } from '#proxy/inspect.ts'
 import type { ReadCounters } from '#proxy/options.ts'
 import { prepare } from '#proxy/prepare.ts'
 import { runProxyService, wantedByProxyService } from '#proxy/service.ts'
+import { systemClock } from '#runtime/clock.ts'
 import { runTogether } from '#runtime/run-together.ts'
 import { type ProbeResult, skipped } from '../health/probe.ts'
 import { probeRules } from '../health/rules-probe.ts'
 import { chooseService } from '../health/service-choice.ts'
 import { probeService } from '../health/service-probe.ts'
 import { PublishGate } from '../publish-gate.ts'
+import { TrafficReader } from '../view/traffic.ts'
 import type { DifferenceView } from '../view/types.ts'
 import type { AgentContext, AgentPart } from './part.ts'
 
@@ -25,7 +27,9 @@ export class ProxyPart implements AgentPart {
   readonly name = 'proxy'
   readonly wanted: Wanted
   /** What counts its traffic, a family each, once it runs; the mode may have none. */
-  readonly counters: ReadCounters[] = []
+  readonly #counters: ReadCounters[] = []
+  /** What goes through the service ports, for all who look. */
+  readonly traffic = new TrafficReader(this.#counters, systemClock)
   readonly #config: ProxyConfig
   readonly #context: AgentContext
   readonly #gate: PublishGate
@@ -84,7 +88,7 @@ export class ProxyPart implements AgentPart {
           log,
           metrics,
           onLoss: incidents.lossesOf('proxy'),
-          onCounters: (_family, read) => void this.counters.push(read),
+          onCounters: (_family, read) => void this.#counters.push(read),
           onProgrammed: ({ family, revision }) => {
             this.#missing.delete(family)
             this.#gate.programmed(family, revision)

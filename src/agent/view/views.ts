@@ -21,8 +21,7 @@ import type { Views } from './serve.ts'
 import { ServiceCache } from './service-cache.ts'
 import { servicePage } from './service-pages.ts'
 import { endpointsView, oneService, withTraffic } from './services.ts'
-import { TrafficReader } from './traffic.ts'
-import type { ClusterView } from './types.ts'
+import type { ClusterView, TrafficView } from './types.ts'
 import { type AskWhy, WhyDesk } from './why.ts'
 
 /** Where objects come from, and how that goes. */
@@ -41,7 +40,7 @@ export type Viewed = {
   readonly store: Store
   readonly metrics: Metrics
   readonly incidents: Incidents
-  readonly proxy: Pick<ProxyPart, 'counters'> | undefined
+  readonly proxy: Pick<ProxyPart, 'traffic'> | undefined
   readonly dns: Pick<DnsPart, 'served' | 'top' | 'explain' | 'caches'> | undefined
   readonly cni: Pick<CniPart, 'pods' | 'attachments'> | undefined
   readonly routes: Pick<RoutesPart, 'mode' | 'plan'> | undefined
@@ -55,8 +54,7 @@ export type Viewed = {
 /** All that the agent tells; see types.ts. */
 export function agentViews(viewed: Viewed): Views {
   const { node, store, metrics, incidents, proxy, dns, cni, routes, clock, stop } = viewed
-  const counters = new TrafficReader(proxy?.counters ?? [], clock)
-  const traffic = () => counters.read(stop)
+  const traffic = async () => (await proxy?.traffic.read(stop)) ?? new Map<string, TrafficView>()
   const cache = new ServiceCache(store, clock)
   const self = () => {
     const seen = viewed.cluster()

@@ -1,4 +1,4 @@
-import { type Question, type Reply, reply } from '../../message.ts'
+import { type Question, type Reply, reply, sectionsOf } from '../../message.ts'
 import { decodeMessage } from '../../wire/decode.ts'
 import { encodeMessage } from '../../wire/encode.ts'
 import { FLAG } from '../../wire/header.ts'
@@ -36,18 +36,11 @@ export function packReply(question: Question, given: Reply): string | undefined 
 export function unpackReply(packed: string): { readonly name: string; readonly reply: Reply } {
   const decoded = decodeMessage(Buffer.from(packed, 'latin1'))
   if (decoded.kind === 'malformed') throw new TypeError(`cache: ${decoded.reason}`)
-  const { question, recursionDesired, checkingDisabled, ...message } = decoded.message
+  const { question, recursionDesired, checkingDisabled } = decoded.message
   return {
     name: question?.name ?? '.',
     reply: reply({
-      rcode: message.rcode,
-      authoritative: message.authoritative,
-      truncated: message.truncated,
-      recursionAvailable: message.recursionAvailable,
-      authenticData: message.authenticData,
-      answers: message.answers,
-      authorities: message.authorities,
-      additionals: message.additionals,
+      ...sectionsOf(decoded.message),
       ...(checkingDisabled ? { recursionDesired } : {}),
     }),
   }

@@ -1,5 +1,12 @@
 import { NodeplaneError } from '#runtime/error.ts'
-import { type Message, type Query, type Reply, reply, type Transport } from '../../message.ts'
+import {
+  type Message,
+  type Query,
+  type Reply,
+  reply,
+  sectionsOf,
+  type Transport,
+} from '../../message.ts'
 import { decodeMessage } from '../../wire/decode.ts'
 import { encodeMessage } from '../../wire/encode.ts'
 import { HEADER_OCTETS } from '../../wire/header.ts'
@@ -87,14 +94,7 @@ function isAbout(packet: Uint8Array, { packet: asked, nameEnd }: Asked): boolean
 const lowerCase = (octet = 0): number => (octet >= 0x41 && octet <= 0x5a ? octet | 0x20 : octet)
 
 const replyFrom = (message: Message): Reply => ({
-  rcode: message.rcode,
-  authoritative: message.authoritative,
-  truncated: message.truncated,
-  recursionAvailable: message.recursionAvailable,
-  authenticData: message.authenticData,
-  answers: message.answers,
-  authorities: message.authorities,
-  additionals: message.additionals,
+  ...sectionsOf(message),
   ednsOptions: message.edns?.options ?? [],
 })
 

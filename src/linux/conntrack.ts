@@ -12,7 +12,7 @@ import {
   u8Attribute,
   u32Attribute,
 } from './netlink/attribute.ts'
-import { isNotFound } from './netlink/error.ts'
+import { isInvalid, isNotFound } from './netlink/error.ts'
 import type { Message } from './netlink/message.ts'
 import { NetlinkSocket } from './netlink/socket.ts'
 
@@ -21,12 +21,15 @@ const NETLINK_NETFILTER = 12
 /** NFNL_SUBSYS_CTNETLINK in the high byte, IPCTNL_MSG_CT_… in the low one (linux/netfilter/nfnetlink*.h). */
 const CT_GET = (1 << 8) | 1
 const CT_DELETE = (1 << 8) | 2
+const CT_GET_STATS = (1 << 8) | 5
 
 /** Bytes of struct nfgenmsg: family u8, version u8 (0), resource id u16 (0). */
 const NFGENMSG_BYTES = 4
 
 /** CTA_… */
 const Cta = { tupleOrig: 1, tupleReply: 2, id: 12, zone: 18, filter: 25 } as const
+/** CTA_STATS_GLOBAL_… */
+const CtaStatsGlobal = { entries: 1 } as const
 /** CTA_TUPLE_… */
 const CtaTuple = { ip: 1, proto: 2 } as const
 /** CTA_IP_… */
@@ -35,7 +38,13 @@ const CtaIp = { v4Src: 1, v4Dst: 2, v6Src: 3, v6Dst: 4 } as const
 const CtaProto = { num: 1, srcPort: 2, dstPort: 3 } as const
 /** CTA_FILTER_…, and the flags that say what of a tuple is compared (CTA_FILTER_F_…, nf_conntrack_netlink.c). */
 const CtaFilter = { origFlags: 1, replyFlags: 2 } as const
-const Compare = { destination: 1 << 1, protocol: 1 << 3, destinationPort: 1 << 5 } as const
+const Compare = {
+  source: 1 << 0,
+  destination: 1 << 1,
+  protocol: 1 << 3,
+  sourcePort: 1 << 4,
+  destinationPort: 1 << 5,
+} as const
 
 /** Deletions that are asked for by one system call; the answers of 250 fit the default receive buffer. */
 const DELETIONS_AT_ONCE = 64
@@ -53,6 +62,10 @@ export type UdpFlow = {
 
 /** Where first packets were sent: this port of an address, or of any. */
 export type UdpDestination = { readonly address?: IpAddress; readonly port: number }
+
+/** The flows of one way: sent there, answered from there. */
+export type UdpPath = { readonly destination: HostPort; readonly replySource: HostPort }
+type HostPort = { readonly address: IpAddress; readonly port: number }
 
 /** Which UDP entries are listed: all of a family, or those to one destination and maybe others, as the kernel can filter. */
 export type UdpQuery = { readonly family: IpFamily; readonly destination?: UdpDestination }
@@ -106,6 +119,47 @@ export class Conntrack implements Disposable {
     }
     await this.#socket.visit(request, visit)
     return keys
+  }
+
+  /**
+   * Deletes the UDP entries of these paths by what the kernel compares itself: one walk through the buckets for each,
+   * which holds up no packet. Undefined when it cannot: before Linux 6.9, where the request lacks half of a tuple
+   * (EINVAL), and for IPv6 (see {@link encodeUdpQuery}).
+   * Gives by how many entries, of any kind, the table was shorter afterwards: the kernel does not tell how many it
+   * deleted. @throws {NetlinkError}
+   */
+  async deletePaths(
+    family: IpFamily,
+    paths: readonly UdpPath[],
+    signal?: AbortSignal,
+  ): Promise<number | undefined> {
+    if (family === 6) return undefined
+    const before = await this.#countEntries()
+    for (const path of paths) {
+      if (signal?.aborted) break
+      try {
+        await this.#socket.request({
+          operation: `delete UDP conntrack entries of ${path.destination.address}`,
+          type: CT_DELETE,
+          payload: encodeUdpPath(path),
+          isSlow: true,
+        })
+      } catch (error) {
+        if (isInvalid(error)) return undefined
+        throw error
+      }
+    }
+    return Math.max(0, before - (await this.#countEntries()))
+  }
+
+  async #countEntries(): Promise<number> {
+    const [answer] = await this.#socket.request({
+      operation: 'count conntrack entries',
+      type: CT_GET_STATS,
+      payload: Buffer.alloc(NFGENMSG_BYTES),
+    })
+    const statistics = decodeAttributes(answer?.payload.subarray(NFGENMSG_BYTES) ?? Buffer.of())
+    return statistics.get(CtaStatsGlobal.entries)?.readUInt32BE() ?? 0
   }
 
   /** Where the answers of a TCP connection come from after any DNAT; undefined: it is not tracked. @throws {NetlinkError} */
@@ -178,6 +232,41 @@ export function encodeUdpQuery({ family, destination }: UdpQuery): Buffer {
     { type: Cta.filter, value: filter },
   ]
   return Buffer.concat([nfgenmsg(family), encodeAttributes(attributes)])
+}
+
+/** UDP entries of IPv4 whose first packet went to one place and whose answers come from another. */
+export function encodeUdpPath({ destination, replySource }: UdpPath): Buffer {
+  const original = halfTuple(destination, CtaIp.v4Dst, CtaProto.dstPort)
+  const reply = halfTuple(replySource, CtaIp.v4Src, CtaProto.srcPort)
+  const filter = [
+    u32Attribute(
+      CtaFilter.origFlags,
+      Compare.destination | Compare.protocol | Compare.destinationPort,
+    ),
+    u32Attribute(CtaFilter.replyFlags, Compare.source | Compare.protocol | Compare.sourcePort),
+  ]
+  const attributes = [
+    { type: Cta.tupleOrig, value: original },
+    { type: Cta.tupleReply, value: reply },
+    { type: Cta.filter, value: filter },
+  ]
+  return Buffer.concat([nfgenmsg(4), encodeAttributes(attributes)])
+}
+
+function halfTuple(
+  { address, port }: HostPort,
+  addressType: number,
+  portType: number,
+): readonly Attribute[] {
+  const ip = [{ type: addressType, value: Buffer.from(ipToBytes(address)) }]
+  const protocol = [
+    u8Attribute(CtaProto.num, IPPROTO_UDP),
+    { type: portType, value: bigEndian(port) },
+  ]
+  return [
+    { type: CtaTuple.ip, value: ip },
+    { type: CtaTuple.proto, value: protocol },
+  ]
 }
 
 function encodeTcpQuery(tuple: TcpTuple): Buffer {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { encodeUdpQuery, udpFlowOf } from '#linux/conntrack.ts'
+import { encodeUdpPath, encodeUdpQuery, udpFlowOf } from '#linux/conntrack.ts'
 import { decodeAttributes } from '#linux/netlink/attribute.ts'
 import { type IpAddress, parseIp } from '#net/ip.ts'
 
@@ -41,6 +41,22 @@ t.test(
     t.equal(query(6, 'fd00::1'), hex(`0a000000 18000180 ${protocol} ${flags('28')}`))
   },
 )
+
+t.test('a path is half of either tuple, and flags that say so', async t => {
+  const path = {
+    destination: { address: parseIp('10.96.0.1') as IpAddress, port: 0x50 },
+    replySource: { address: parseIp('10.244.1.2') as IpAddress, port: 0x1f90 },
+  }
+  // CTA_TUPLE_ORIG (1), CTA_TUPLE_REPLY (2), each > CTA_TUPLE_IP (1) > v4 source 1, destination 2; CTA_TUPLE_PROTO (2) >
+  // number 1, source port 2, destination port 3. CTA_FILTER (25): address, number and port of either side.
+  const to = '24000180 0c000180 08000200 0a600001 14000280 05000100 11000000 06000300 00500000'
+  const from = '24000280 0c000180 08000100 0af40102 14000280 05000100 11000000 06000200 1f900000'
+  const flags = '14001980 08000100 2a000000 08000200 19000000'
+  t.equal(
+    encodeUdpPath(path).toString('hex'),
+    bytes(`02000000 ${to} ${from} ${flags}`).toString('hex'),
+  )
+})
 
 // CTA_TUPLE_IP (1) > source 1, destination 2 (IPv6: 3, 4); CTA_TUPLE_PROTO (2) > number 1, ports 2 and 3 (big endian).
 const tuple4 = (type: string, from: string, to: string, protocol = '11') =>

@@ -7,6 +7,7 @@ import { type Flow, UdpDestinations } from '../../src/proxy/udp-destinations.ts'
 import { endpoint, service, servicePort, slice } from '../helper/cluster.ts'
 
 const NODE = '192.168.50.1'
+const own = new Set([parseIp(NODE) as IpAddress])
 
 type Served = {
   readonly name?: string
@@ -167,11 +168,90 @@ const facts: readonly {
   },
 ]
 
+/** The paths told as stale by a clean-up after these states, where the one before saw the first of them. */
+function pathsAfter(first: Served, ...states: readonly (Served | undefined)[]) {
+  const destinations = new UdpDestinations()
+  destinations.update('web', portsOf(first))
+  destinations.begin(own)
+  for (const state of states) destinations.update('web', state === undefined ? [] : portsOf(state))
+  const paths = destinations.begin(own).stalePaths
+  return paths?.map(
+    ({ destination: to, replySource: from }) =>
+      `${to.address}:${to.port} > ${from.address}:${from.port}`,
+  )
+}
+
+const pathsTo = (pod: string) => [
+  `10.96.0.10:53 > ${pod}`,
+  `198.51.100.1:53 > ${pod}`,
+  `203.0.113.1:53 > ${pod}`,
+  `${NODE}:30053 > ${pod}`,
+]
+
+t.test('paths: to endpoints that serve no more, whatever it came by', async t => {
+  const both = { endpoints: ['10.0.0.1', '10.0.0.2'] }
+  t.strictSame(pathsAfter(both, { endpoints: ['10.0.0.2'] }), pathsTo('10.0.0.1:5353'))
+  const left = { endpoints: [['10.0.0.1', { serving: false }], '10.0.0.2'] } as const
+  t.strictSame(pathsAfter(both, left), pathsTo('10.0.0.1:5353'))
+  t.strictSame(pathsAfter({ endpoints: ['10.0.0.1'] }, undefined), pathsTo('10.0.0.1:5353'))
+  t.strictSame(
+    pathsAfter({ endpoints: ['10.0.0.1'] }, { endpoints: ['10.0.0.1'], targetPort: 5354 }),
+    pathsTo('10.0.0.1:5353'),
+  )
+})
+
+t.test('paths: none when endpoints came only, or came back', async t => {
+  const one = { endpoints: ['10.0.0.1'] }
+  t.strictSame(pathsAfter(one, { endpoints: ['10.0.0.1', '10.0.0.2'] }), [])
+  t.strictSame(pathsAfter(one, { endpoints: [] }, one), [])
+  t.strictSame(pathsAfter(one, undefined, one), [])
+})
+
+t.test('paths: unknown at a destination that no clean-up has seen', async t => {
+  const one = { endpoints: ['10.0.0.1'] }
+  t.equal(pathsAfter(one, { ...one, nodePort: 30054 }), undefined)
+  const destinations = new UdpDestinations()
+  destinations.update('web', portsOf(one))
+  destinations.update('web', portsOf({ endpoints: [] }))
+  t.equal(destinations.begin(own).stalePaths, undefined, 'changed before the first')
+  destinations.update('web', [])
+  destinations.begin(own)
+  destinations.update('web', portsOf(one))
+  t.equal(destinations.begin(own).stalePaths, undefined, 'gone for a while')
+})
+
+t.test(
+  'paths: a failed clean-up leaves what was unknown unknown, and the rest to the next',
+  async t => {
+    const destinations = new UdpDestinations()
+    destinations.update('web', portsOf({ endpoints: ['10.0.0.1'] }))
+    destinations.begin(own).failed()
+    destinations.update('web', portsOf({ endpoints: ['10.0.0.2'] }))
+    t.equal(destinations.begin(own).stalePaths, undefined)
+    destinations.update('web', portsOf({ endpoints: ['10.0.0.3'] }))
+    destinations.begin(own).failed()
+    t.equal(destinations.begin(own).stalePaths?.length, 4)
+  },
+)
+
+t.test('paths: where two Services claim a destination, endpoints of both stay', async t => {
+  const destinations = new UdpDestinations()
+  destinations.update('web', portsOf({ endpoints: ['10.0.0.1'] }))
+  destinations.update('other', portsOf({ clusterIP: '10.96.0.11', endpoints: ['10.0.0.1'] }))
+  destinations.begin(own)
+  destinations.update('web', portsOf({ endpoints: [] }))
+  const paths = destinations.begin(own).stalePaths
+  t.strictSame(
+    paths?.map(({ destination }) => destination.address),
+    ['10.96.0.10'],
+  )
+})
+
 for (const { title, states, stale, kept } of facts) {
   t.test(`flows: ${title}`, async t => {
     const destinations = new UdpDestinations()
     for (const state of states) destinations.update(state.name ?? 'web', portsOf(state))
-    const { isStale } = destinations.begin(address => address === NODE)
+    const { isStale } = destinations.begin(own)
     for (const flow of stale) t.equal(isStale(flowOf(flow)), true, flow)
     for (const flow of kept) t.equal(isStale(flowOf(flow)), false, flow)
   })
@@ -196,14 +276,14 @@ t.test('a deleted Service is remembered for one clean-up', async t => {
   destinations.update('web', portsOf({ endpoints: ['10.0.0.1'] }))
   destinations.update('web', [])
   const flow = flowOf('10.96.0.10:53 > 10.0.0.1:5353')
-  t.equal(destinations.begin(() => true).isStale(flow), true)
-  t.equal(destinations.begin(() => true).isStale(flow), false)
+  t.equal(destinations.begin(own).isStale(flow), true)
+  t.equal(destinations.begin(own).isStale(flow), false)
 })
 
 t.test('during a clean-up a change counts at once', async t => {
   const destinations = new UdpDestinations()
   destinations.update('web', portsOf({ endpoints: ['10.0.0.1'] }))
-  const { isStale } = destinations.begin(() => true)
+  const { isStale } = destinations.begin(own)
   destinations.update('web', portsOf({ endpoints: ['10.0.0.2'] }))
   t.equal(isStale(flowOf('10.96.0.10:53 > 10.0.0.2:5353')), false)
 })

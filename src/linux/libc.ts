@@ -30,6 +30,7 @@ export function errnoName(errno: number): string {
 type Libc = {
   socket(domain: number, type: number, protocol: number): number
   setns(fd: number, type: number): number
+  fcntl(fd: number, command: number, argument: number): number
   ioctl(fd: number, request: number): number
   flock(fd: number, operation: number): number
   setsockopt(fd: number, level: number, name: number, value: Int32Array, length: number): number
@@ -65,6 +66,7 @@ function loadLibc(): Libc {
     socket: library.func('int socket(int domain, int type, int protocol)'),
     setns: library.func('int setns(int fd, int type)'),
     flock: library.func('int flock(int fd, int operation)'),
+    fcntl: library.func('int fcntl(int fd, int command, int argument)'),
     ioctl: library.func('int ioctl(int fd, unsigned long request)'),
     setsockopt: library.func(
       'int setsockopt(int fd, int level, int name, const int *value, uint32_t length)',
@@ -83,6 +85,13 @@ function checked(call: string, result: number): number {
   if (result === -1) throw new SystemCallError(call, loadLibc().errno())
   return result
 }
+
+/** fcntl(2): F_DUPFD_CLOEXEC (linux/fcntl.h). */
+const F_DUPFD_CLOEXEC = 1030
+
+/** Another descriptor of the same open file. @throws {SystemCallError} */
+export const duplicate = (fd: number): number =>
+  checked('fcntl', loadLibc().fcntl(fd, F_DUPFD_CLOEXEC, 0))
 
 /** Namespace type of network namespaces (clone(2)). */
 export const CLONE_NEWNET = 0x40000000

@@ -1,4 +1,6 @@
+import { readdirSync } from 'node:fs'
 import t from 'tap'
+import { netlinkPort } from '#linux/libc.ts'
 import { NetworkNamespace } from '#linux/namespace.ts'
 import { ensureAddress, listAddresses, removeAddress } from '#linux/netlink/address.ts'
 import { isExists, isNotFound, NetlinkError } from '#linux/netlink/error.ts'
@@ -16,6 +18,7 @@ import { NetlinkSocket } from '#linux/netlink/socket.ts'
 import type { IpAddress } from '#net/ip.ts'
 import { parseMac } from '#net/mac.ts'
 import { formatPrefix, type IpPrefix, parsePrefix } from '#net/prefix.ts'
+import { eventually } from '../helper/eventually.ts'
 import { TestNamespace } from '../helper/namespace.ts'
 
 const prefix = (text: string): IpPrefix => parsePrefix(text) as IpPrefix
@@ -41,6 +44,17 @@ async function setup(stack: AsyncDisposableStack) {
     podSocket: stack.use(NetlinkSocket.open(podNamespace)),
   }
 }
+
+t.test('a netfilter socket is gone soon after its end, which other threads wait for', async t => {
+  const sockets = () =>
+    readdirSync('/proc/self/fd').filter(name => netlinkPort(Number(name)) !== undefined)
+  const before = sockets()
+  const NETLINK_NETFILTER = 12
+  const socket = NetlinkSocket.open(undefined, NETLINK_NETFILTER)
+  t.not(sockets().length, before.length)
+  socket[Symbol.dispose]()
+  await eventually('its descriptors to be closed', () => sockets().length === before.length)
+})
 
 t.test('a veth pair appears as a port of the bridge and in the pod at once', async t => {
   await using stack = new AsyncDisposableStack()

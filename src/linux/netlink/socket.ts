@@ -5,10 +5,11 @@ import type { NetworkNamespace } from '../namespace.ts'
 import { watchDrops } from './drops.ts'
 import { NetlinkError } from './error.ts'
 import { decodeMessages, encodeMessage, Flag, type Message, outcomeOf } from './message.ts'
-import { openRawSocket } from './raw-socket.ts'
+import { closeFromPool, openRawSocket } from './raw-socket.ts'
 
-/** NETLINK_ROUTE: links, addresses, routes (linux/netlink.h). */
+/** NETLINK_ROUTE: links, addresses, routes; NETLINK_NETFILTER: nftables, connections, ipsets (linux/netlink.h). */
 const NETLINK_ROUTE = 0
+const NETLINK_NETFILTER = 12
 
 const SOL_NETLINK = 270
 const ENOBUFS = 105
@@ -61,6 +62,7 @@ type Pending = {
 
 /** A netlink socket. It belongs for ever to the network namespace it was opened in. */
 export class NetlinkSocket implements Disposable {
+  readonly #protocol: number
   readonly #socket: RawNetlinkSocket
   readonly #fd: number
   readonly #pending = new Map<number, Pending>()
@@ -74,6 +76,7 @@ export class NetlinkSocket implements Disposable {
   #isClosed = false
 
   private constructor(protocol: number) {
+    this.#protocol = protocol
     const { socket, fd } = openRawSocket(protocol)
     this.#socket = socket
     this.#fd = fd
@@ -204,7 +207,7 @@ export class NetlinkSocket implements Disposable {
       await sendFromPool(this.#fd, bytes)
     } finally {
       this.#isSending = false
-      if (this.#isClosed) this.#socket.close()
+      if (this.#isClosed) this.#close()
     }
   }
 
@@ -250,6 +253,11 @@ export class NetlinkSocket implements Disposable {
     this.#drops[Symbol.dispose]()
     this.#failAll(ENOTCONN, 'the socket was closed')
     // A descriptor that is closed under a thread may be another file by the time that thread uses it.
-    if (!this.#isSending) this.#socket.close()
+    if (!this.#isSending) this.#close()
+  }
+
+  #close(): void {
+    if (this.#protocol === NETLINK_NETFILTER) closeFromPool({ socket: this.#socket, fd: this.#fd })
+    else this.#socket.close()
   }
 }

@@ -153,11 +153,11 @@ async function openConnection(): Promise<number> {
   })
 }
 
-for (const { liberal, seen } of [
-  { liberal: '0', seen: 0 },
-  { liberal: '1', seen: 1 },
+for (const { liberal, isSeen } of [
+  { liberal: '0', isSeen: false },
+  { liberal: '1', isSeen: true },
 ]) {
-  const outcome = seen === 0 ? 'is dropped' : 'is forwarded'
+  const outcome = isSeen ? 'is forwarded' : 'is dropped'
   t.test(`a segment outside the window ${outcome} when be_liberal was ${liberal}`, async t => {
     const beLiberal = (value: string) =>
       net.node.exec('sysctl', ['-qw', `net.netfilter.nf_conntrack_tcp_be_liberal=${value}`])
@@ -182,7 +182,7 @@ for (const { liberal, seen } of [
     const port = await openConnection()
     const input = `table ip seen { chain c { type filter hook prerouting priority -300;\nip saddr ${pod.ip4} tcp sport 9000 counter; }\n}\n`
     await net.outside.exec('nft', ['-f', '-'], { input })
-    const forge = [FORGE, pod.ip4, '9000', net.outsideIp4, String(port), '1']
+    const forge = [FORGE, pod.ip4, '9000', net.outsideIp4, String(port)]
     await pod.namespace.exec(process.execPath, forge)
     // What comes after it has come when it has come.
     t.match(await ask(net.outside, { protocol: 'tcp', host: '10.96.0.1', port: 80 }), [/^a /])
@@ -191,8 +191,8 @@ for (const { liberal, seen } of [
       return Number(/packets (\d+)/.exec(stdout)?.[1])
     }
     // On a busy machine the two may have come by different cores.
-    if (seen > 0) await eventually('the segment to come', async () => (await packets()) >= seen)
-    t.equal(await packets(), seen)
+    if (isSeen) await eventually('the segment to come', async () => (await packets()) > 0)
+    else t.equal(await packets(), 0)
     await net.outside.exec('nft', ['delete', 'table', 'ip', 'seen'])
     const ended = once(server, 'exit')
     server.kill()

@@ -37,7 +37,7 @@ const PACKETS = 100_000
 export const connectionCost = (address: string): number => flood(address)
 
 /** The same of a later packet. */
-export const packetCost = (address: string): number => flood(address, 'one')
+export const packetCost = (address: string): number => flood(address, 'all')
 
 function flood(address: string, ...more: readonly string[]): number {
   const args = [FLOOD, '192.0.2.1', address, '80', String(PACKETS), ...more]

@@ -3,6 +3,7 @@ import { RouteGroup, watchNftTable, watchRouting } from '#linux/netlink/events.t
 import { decodeLink, RTM_DELLINK, RTM_NEWLINK } from '#linux/netlink/link-message.ts'
 import type { Message } from '#linux/netlink/message.ts'
 import { decodeRoute, RTM_DELROUTE } from '#linux/netlink/route.ts'
+import { watchXtables } from '#linux/xtables-watch.ts'
 import { addressBits } from '#net/ip.ts'
 import { describeError, isAbort } from '#runtime/error.ts'
 import type { CaretakerOptions } from './caretaker.ts'
@@ -12,7 +13,7 @@ import { HOST_LINK_MARK } from './veth/identity.ts'
 
 /** A flush is followed by other changes, and our own ADDs change the tables too: they are looked at together. */
 const SETTLE_MS = 300
-/** Some changes are announced by nobody: iptables in its legacy form. */
+/** Something may be missed, as an exchange of rules in the legacy iptables for as many others. */
 const LOOK_INTERVAL_MS = 30_000
 
 /** Makes rules of live attachments again, soon after somebody has flushed them, until `stop` is aborted. */
@@ -21,9 +22,9 @@ export async function restoreRules(options: CaretakerOptions, stop: AbortSignal)
   const view = new LiveView(options.journal)
   let changed = Promise.withResolvers<void>()
   using watching = new DisposableStack()
-  for (const table of new Set(plugins.flatMap(({ restoring }) => restoring?.tables ?? []))) {
-    watching.use(watchNftTable(table, () => changed.resolve()))
-  }
+  const tables = new Set(plugins.flatMap(({ restoring }) => restoring?.tables ?? []))
+  for (const table of tables) watching.use(watchNftTable(table, () => changed.resolve()))
+  watching.use(watchXtables(tables, () => changed.resolve()))
   if (plugins.some(({ restoring }) => restoring?.hasLinks === true)) {
     watching.use(watchLinks(() => changed.resolve()))
   }

@@ -9,6 +9,13 @@ export type XtablesInfo = {
   readonly bytes: number
 }
 
+/** Were rules taken out? A rule in place of another of the same number may have another size. */
+export const isSmaller = (now: XtablesInfo | undefined, before: XtablesInfo | undefined): boolean =>
+  before !== undefined &&
+  (now === undefined ||
+    now.entries < before.entries ||
+    (now.entries === before.entries && now.bytes !== before.bytes))
+
 /** AF_INET with SOL_IP, AF_INET6 with SOL_IPV6 (linux/socket.h). */
 const addressing = { 4: { domain: 2, level: 0 }, 6: { domain: 10, level: 41 } } as const
 /** IPT_SO_GET_INFO and IP6T_SO_GET_INFO (linux/netfilter_ipv4/ip_tables.h). */

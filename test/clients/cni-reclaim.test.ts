@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { exec } from '#linux/exec.ts'
@@ -362,4 +362,33 @@ t.test('a pair of ptp and its routes are back too', async t => {
   await eventually('the masquerading', async () => (await ruleset()).includes('pointed'))
   t.match(agent.stderr, /lost rules restored/)
   t.equal((await call('DEL', result)).exitCode, 0)
+})
+
+t.test('what somebody flushes from the legacy iptables is made again at once', async t => {
+  const dataDir = t.testdir({ net: {} })
+  const programs = join(t.testdirName, 'programs')
+  mkdirSync(programs)
+  for (const name of [
+    'iptables',
+    'iptables-save',
+    'iptables-restore',
+    'ip6tables',
+    'ip6tables-save',
+    'ip6tables-restore',
+  ])
+    symlinkSync('/usr/sbin/xtables-legacy-multi', join(programs, name))
+  const path = process.env['PATH']
+  process.env['PATH'] = `${programs}:${path}`
+  t.teardown(() => {
+    process.env['PATH'] = path
+  })
+  await using _agent = await CniAgent.start(dist, t.testdirName)
+  await using pod = await TestNamespace.create('pod')
+  await addChain({ ...bridgeConfig(dataDir), backend: 'iptables' }, 'legacy', pod.path)
+  const rules = async () => (await exec('iptables-legacy-save', ['-t', 'nat'])).stdout
+  t.match(await rules(), /--dport 8080 /)
+  await exec('iptables-legacy', ['-t', 'nat', '-F'])
+  t.notMatch(await rules(), /--dport 8080 /)
+  // Without being told it would look after 30 s.
+  await eventually('the rules', async () => / --dport 8080 /.test(await rules()), 15_000)
 })

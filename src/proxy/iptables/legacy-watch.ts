@@ -1,5 +1,5 @@
 import type { ForeignChange } from '#linux/nft-monitor.ts'
-import type { XtablesInfo } from '#linux/xtables-info.ts'
+import { isSmaller, type XtablesInfo } from '#linux/xtables-info.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { TableWatch } from '../foreign-changes.ts'
 import { type Table, tables } from './fixed.ts'
@@ -75,10 +75,3 @@ export class LegacyWatch implements TableWatch {
     return new Map(tables.map(table => [table, this.#options.read(table)]))
   }
 }
-
-/** A rule in place of another of the same number may have another size. */
-const isSmaller = (now: XtablesInfo | undefined, before: XtablesInfo | undefined): boolean =>
-  before !== undefined &&
-  (now === undefined ||
-    now.entries < before.entries ||
-    (now.entries === before.entries && now.bytes !== before.bytes))

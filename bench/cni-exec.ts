@@ -6,10 +6,10 @@
  *
  * scripts/in-namespace.sh node bench/cni-exec.ts [ROUNDS]
  */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { CniAgent } from '../test/helper/cni-agent.ts'
 import { formatMs, quantile, timed } from './measure.ts'
 import { runProgram } from './run-program.ts'
 
@@ -27,23 +27,6 @@ const ways: readonly Way[] = [
   { title: 'alone', path: ours, env: { NODEPLANE_CNI_SOCKET: '/nonexistent' } },
   { title: 'reference', path: reference, env: {} },
 ]
-
-async function startAgent(): Promise<ChildProcess> {
-  const config = join(folder, 'agent.yaml')
-  writeFileSync(config, 'nodeName: bench\nproxy: false\ndns: false\ncni: {}\n')
-  const agent = spawn(join(dist, 'nodeplane'), ['agent', '--config', config], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
-  let log = ''
-  await new Promise<void>((resolve, reject) => {
-    agent.stderr.on('data', (chunk: Buffer) => {
-      log += chunk.toString()
-      if (log.includes('serving CNI calls')) resolve()
-    })
-    agent.once('exit', () => reject(new Error(log)))
-  })
-  return agent
-}
 
 function call(way: Way, verb: string, ipMasq: boolean, pod: string): Promise<string> {
   const index = ways.indexOf(way) * 2 + Number(ipMasq)
@@ -91,7 +74,7 @@ async function measure(way: Way, ipMasq: boolean, count: number, isNoted: boolea
   for (const pod of pods) await runProgram('ip', ['netns', 'del', pod])
 }
 
-const agent = await startAgent()
+await using agent = await CniAgent.start(dist, folder)
 try {
   for (let round = 0; round <= rounds; round++) {
     for (const ipMasq of [false, true]) {
@@ -111,7 +94,7 @@ try {
     }
   }
 } finally {
-  agent.kill()
+  await agent.kill('SIGTERM')
   rmSync(folder, { recursive: true })
 }
 

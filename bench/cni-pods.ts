@@ -7,11 +7,12 @@
  *
  * scripts/in-namespace.sh node bench/cni-pods.ts [ROUNDS]
  */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { CniAgent } from '../test/helper/cni-agent.ts'
 import { formatMs, quantile } from './measure.ts'
 import { runProgram } from './run-program.ts'
 
@@ -35,24 +36,6 @@ const shapes: readonly Shape[] = [
   { title: 'bridge, ipMasq, portmap', ipMasq: true, portmap: true },
 ]
 
-async function startAgent(): Promise<ChildProcess> {
-  const config = join(folder, 'agent.yaml')
-  const cni = `cni: { journalDir: ${folder}/journal }`
-  writeFileSync(config, `nodeName: bench\nproxy: false\ndns: false\n${cni}\n`)
-  const agent = spawn(join(dist, 'nodeplane'), ['agent', '--config', config], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
-  let log = ''
-  await new Promise<void>((resolve, reject) => {
-    agent.stderr.on('data', (chunk: Buffer) => {
-      log += chunk.toString()
-      if (log.includes('serving CNI calls')) resolve()
-    })
-    agent.once('exit', () => reject(new Error(log)))
-  })
-  return agent
-}
-
 /** CPU time in ms of a process and the children it has waited for (proc_pid_stat(5), clock ticks of 10 ms). */
 function ticksMs(pid: number | 'self'): number {
   const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
@@ -61,10 +44,10 @@ function ticksMs(pid: number | 'self'): number {
 }
 
 /** CPU time of everything that works on calls: children of this process, and the agent with its own. */
-function cpuMs(agent: ChildProcess): number {
+function cpuMs(agent: CniAgent): number {
   const { systemCPUTime, userCPUTime } = process.resourceUsage()
   const own = (systemCPUTime + userCPUTime) / 1000
-  return ticksMs('self') - own + ticksMs(agent.pid as number)
+  return ticksMs('self') - own + ticksMs(agent.pid)
 }
 
 type Pod = { readonly name: string; readonly number: number }
@@ -129,7 +112,7 @@ const podsOf = (prefix: string, count: number, from = 0): readonly Pod[] =>
 
 type Load = { readonly neighbours: number; readonly count: number; readonly isNoted: boolean }
 
-async function measure(agent: ChildProcess, way: Way, shape: Shape, load: Load): Promise<void> {
+async function measure(agent: CniAgent, way: Way, shape: Shape, load: Load): Promise<void> {
   const { neighbours, count, isNoted } = load
   const pods = podsOf('bench-', count, 500)
   await namespaces(pods, 'add')
@@ -146,7 +129,7 @@ async function measure(agent: ChildProcess, way: Way, shape: Shape, load: Load):
 }
 
 /** All shapes and ways in turns, then some with 20 pods at once. */
-async function compare(agent: ChildProcess, neighbours: number): Promise<void> {
+async function compare(agent: CniAgent, neighbours: number): Promise<void> {
   for (let round = 0; round <= rounds; round++) {
     for (const shape of shapes) {
       for (const way of ways) {
@@ -192,7 +175,7 @@ async function throughput(way: Way): Promise<number> {
   return bytes / 2
 }
 
-const agent = await startAgent()
+await using agent = await CniAgent.start(dist, folder)
 const neighbours = podsOf('neighbour-', NEIGHBOURS)
 try {
   await compare(agent, 0)
@@ -212,7 +195,7 @@ try {
     console.log(`pod to pod, ${way.title}: ${((await throughput(way)) / 1e9).toFixed(2)} GB/s`)
   }
 } finally {
-  agent.kill()
+  await agent.kill('SIGTERM')
   rmSync(folder, { recursive: true })
 }
 

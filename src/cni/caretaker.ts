@@ -5,7 +5,7 @@ import type { LossSink } from '#runtime/loss.ts'
 import { runTogether } from '#runtime/run-together.ts'
 import type { Journal } from './journal/journal.ts'
 import { sweep } from './journal/sweep.ts'
-import { restoreRules } from './restore-rules.ts'
+import { restoreAttachments } from './restore-attachments.ts'
 import type { CallHandler } from './server/answer-call.ts'
 import type { CniPlugin } from './spec/plugin.ts'
 
@@ -29,7 +29,7 @@ export type CaretakerOptions = {
  */
 export const takeCare = (options: CaretakerOptions, stop: AbortSignal): Promise<void> =>
   runTogether(
-    [signal => sweepAgain(options, signal), signal => restoreRules(options, signal)],
+    [signal => sweepAgain(options, signal), signal => restoreAttachments(options, signal)],
     stop,
   )
 

@@ -1,10 +1,8 @@
 import type { IpFamily } from '#net/ip.ts'
-
-import { exec, isProgramMissing } from './exec.ts'
+import { exec } from './exec.ts'
 import { addressFamily } from './netlink/address.ts'
 import { decodeAttributes, readText } from './netlink/attribute.ts'
 import { NetlinkError } from './netlink/error.ts'
-import type { Message } from './netlink/message.ts'
 import { NetlinkSocket } from './netlink/socket.ts'
 
 const NETLINK_NETFILTER = 12
@@ -16,44 +14,52 @@ const EINVAL = 22
 /** NFTA_TABLE_NAME. */
 const TABLE_NAME = 1
 
+/** NFPROTO_… as nft names them (linux/netfilter.h). */
+const FAMILIES: ReadonlyMap<number, string> = new Map([
+  [1, 'inet'],
+  [2, 'ip'],
+  [3, 'arp'],
+  [5, 'netdev'],
+  [7, 'bridge'],
+  [10, 'ip6'],
+])
+const NFPROTO_UNSPEC = 0
+
 /**
  * The names of a family's tables (`ip` or `ip6`), without what is in them. `nft list tables` would read everything that is
  * in them: 0.7 s with 10,000 Services.
  * @throws {NetlinkError} the kernel refused; {@link SystemCallError} no socket could be opened.
  */
 export async function listNftTableNames(family: IpFamily): Promise<readonly string[]> {
-  const tables = await dumpTables(family)
-  return tables.flatMap(({ payload }) => {
-    const attributes = decodeAttributes(payload.subarray(NFGENMSG_BYTES))
-    return readText(attributes, TABLE_NAME) ?? []
-  })
+  return (await dumpTables(addressFamily(family))).map(({ name }) => name)
 }
 
-async function dumpTables(family: IpFamily): Promise<readonly Message[]> {
+/**
+ * All tables of all families, as nft names them: `ip nodeplane`, `bridge nodeplane_cni`.
+ * @throws {NetlinkError} the kernel refused; {@link SystemCallError} no socket could be opened.
+ */
+export async function listNftTables(): Promise<readonly string[]> {
+  return (await dumpTables(NFPROTO_UNSPEC)).map(({ family, name }) => `${family} ${name}`)
+}
+
+async function dumpTables(
+  protocol: number,
+): Promise<readonly { readonly family: string; readonly name: string }[]> {
   using socket = NetlinkSocket.open(undefined, NETLINK_NETFILTER)
   try {
-    return await socket.dump({
-      operation: `list IPv${family} nftables tables`,
+    const tables = await socket.dump({
+      operation: 'list nftables tables',
       type: GETTABLE,
-      payload: Buffer.of(addressFamily(family), 0, 0, 0),
+      payload: Buffer.of(protocol, 0, 0, 0),
+    })
+    return tables.flatMap(({ payload }) => {
+      const name = readText(decodeAttributes(payload.subarray(NFGENMSG_BYTES)), TABLE_NAME)
+      const family = FAMILIES.get(payload[0] ?? NFPROTO_UNSPEC)
+      return name === undefined || family === undefined ? [] : { family, name }
     })
   } catch (error) {
     // What nfnetlink says for a part of it that the kernel was built without.
     if (error instanceof NetlinkError && error.errno === EINVAL) return []
-    throw error
-  }
-}
-
-/**
- * All tables of all families, as nft names them: `ip nodeplane`, `bridge nodeplane_cni`. None where there is no nft.
- * @throws {ExecError} nft failed.
- */
-export async function listNftTables(signal: AbortSignal): Promise<readonly string[]> {
-  try {
-    const { stdout } = await exec('nft', ['list', 'tables'], { signal })
-    return stdout.split('\n').flatMap(line => /^table (.*)$/.exec(line)?.[1] ?? [])
-  } catch (error) {
-    if (isProgramMissing(error)) return []
     throw error
   }
 }

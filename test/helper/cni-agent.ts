@@ -51,6 +51,10 @@ export class CniAgent implements AsyncDisposable {
     return (await fetch(`${HTTP}/readyz`)).text()
   }
 
+  get pid(): number {
+    return this.#child.pid as number
+  }
+
   async kill(signal: NodeJS.Signals): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
     this.#child.kill(signal)

@@ -97,7 +97,7 @@ async function removeServices(
   signal: AbortSignal,
 ): Promise<void> {
   if (!keepKubeProxy) return await cleanupProxy(log, signal)
-  const tables = await listNftTables(signal)
+  const tables = await listNftTables()
   await removeNftTables(
     tables.filter(name => name.endsWith(' nodeplane')),
     signal,
@@ -125,7 +125,7 @@ async function removePods(
   })
   if (keeps) return
   await attempt('tables of the pod network', async () => {
-    const tables = await listNftTables(signal)
+    const tables = await listNftTables()
     await removeNftTables(
       tables.filter(name => / nodeplane_(cni|hostport)$/.test(name)),
       signal,

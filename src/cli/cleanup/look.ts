@@ -33,7 +33,7 @@ export async function look(places: Places, signal: AbortSignal): Promise<Seen> {
   const below = [places.runDir, places.stateDir].flatMap(pathsBelow)
   const installed = installedPaths(places.confDir)
   return {
-    tables: await listNftTables(signal),
+    tables: await listNftTables(),
     chains: await listChains(signal),
     ...(await listNetwork()),
     live: live.map(nameOf),

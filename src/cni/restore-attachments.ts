@@ -16,8 +16,11 @@ const SETTLE_MS = 300
 /** Something may be missed, as an exchange of rules in the legacy iptables for as many others. */
 const LOOK_INTERVAL_MS = 30_000
 
-/** Makes rules of live attachments again, soon after somebody has flushed them, until `stop` is aborted. */
-export async function restoreRules(options: CaretakerOptions, stop: AbortSignal): Promise<void> {
+/** Makes again what live attachments have lost, rules and links, soon after somebody took it, until `stop` is aborted. */
+export async function restoreAttachments(
+  options: CaretakerOptions,
+  stop: AbortSignal,
+): Promise<void> {
   const { plugins, clock, log } = options
   const view = new LiveView(options.journal)
   let changed = Promise.withResolvers<void>()

@@ -30,6 +30,18 @@ export type SyncRunnerOptions = {
   readonly onProgrammed: (revision: number, changed: ReadonlySet<string>) => Promise<void> | void
 }
 
+/** So many Services that changed at once are a storm. A single change never waits. */
+const STORM = 5
+const REST_FACTOR = 2
+const MAX_REST_MS = 50
+
+/**
+ * How long the next sync waits after one of so many Services, milliseconds: each transaction costs a few by itself, so in a
+ * storm of changes fewer and larger ones leave two thirds of a core to others.
+ */
+const restAfter = (services: number, durationMs: number): number =>
+  services < STORM ? 0 : Math.min(durationMs * REST_FACTOR, MAX_REST_MS)
+
 /**
  * Brings one family's changes into the kernel until the signal is aborted. Changes are pulled: those that come while
  * the kernel works are one batch afterwards, and when nothing is under way a change is written at once (kube-proxy
@@ -44,6 +56,8 @@ export class SyncRunner {
   readonly #triggersMs: number[] = []
   #full = true
   #revision = 0
+  /** Before the next sync. */
+  #restMs = 0
   #noLocal = new NoLocalEndpoints()
   /** Are all lists complete? */
   #isSynced = false
@@ -106,6 +120,7 @@ export class SyncRunner {
           if (more !== undefined) await this.#takeIn(more)
         }
         backoff.reset()
+        if (this.#restMs > 0) await clock.sleep(this.#restMs, signal)
       }
     } catch (error) {
       if (!signal.aborted) throw error
@@ -174,6 +189,7 @@ export class SyncRunner {
     const durationMs = clock.monotonic() - start
     const count = full ? undefined : this.#changed.size
     log[full ? 'info' : 'debug']({ durationMs, services: count }, full ? 'programmed' : 'synced')
+    this.#restMs = full ? 0 : restAfter(this.#changed.size, durationMs)
     await this.#succeeded({ full, durationMs })
     return true
   }

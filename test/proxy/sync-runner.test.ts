@@ -8,7 +8,7 @@ import type { Backend, ServiceStates } from '../../src/proxy/backend.ts'
 import { ChangeTracker } from '../../src/proxy/change-tracker.ts'
 import { createProxyMetrics } from '../../src/proxy/metrics.ts'
 import { SyncRunner } from '../../src/proxy/sync-runner.ts'
-import { endpoint, service, slice } from '../helper/cluster.ts'
+import { endpoint, service, servicePort, slice } from '../helper/cluster.ts'
 import { eventually } from '../helper/eventually.ts'
 
 /** A runner on a backend that notes its calls; each call ends when the test lets it. */
@@ -19,9 +19,18 @@ function setUp() {
   const calls: string[] = []
   const programmed: number[] = []
   const waits: number[] = []
-  const state = { hold: false, fail: 0, release: () => {}, lose: (_reason: string) => {} }
+  const state = {
+    hold: false,
+    fail: 0,
+    /** Milliseconds that a call takes by the clock. */
+    tookMs: 0,
+    nowMs: 0,
+    release: () => {},
+    lose: (_reason: string) => {},
+  }
   const call = async (kind: string, states: ServiceStates) => {
     calls.push(`${kind} ${Array.from(states, ([key]) => key).join(' ')}`.trim())
+    state.nowMs += state.tookMs
     if (state.hold) await new Promise<void>(resolve => (state.release = resolve))
     if (state.fail > 0) {
       state.fail--
@@ -46,7 +55,7 @@ function setUp() {
     log: silentLogger(),
     clock: {
       now: () => 5_000_000,
-      monotonic: () => 0,
+      monotonic: () => state.nowMs,
       sleep: async ms => {
         waits.push(ms)
       },
@@ -238,4 +247,27 @@ t.test('it ends when it is aborted', async t => {
   await eventually('a sync', () => programmed.length === 1)
   stop.abort()
   await t.resolves(ended)
+})
+
+t.test('in a storm of changes syncs are apart, single changes never wait', async t => {
+  const { store, state, calls, waits } = setUp()
+  state.tookMs = 10
+  const names = ['a', 'b', 'c', 'd', 'e']
+  for (const name of names) store.set('Service', service({ name }))
+  synced(store)
+  await eventually('the first sync', () => calls.length === 1)
+  t.strictSame(waits, [], 'everything at the start is no storm')
+  const change = (name: string, port: number) =>
+    store.set('Service', service({ name, ports: [servicePort({ port })] }))
+  for (const name of names.slice(1)) change(name, 81)
+  await eventually('four', () => calls.length === 2)
+  t.strictSame(waits, [])
+  for (const name of names) change(name, 82)
+  await eventually('five', () => calls.length === 3)
+  await eventually('a rest of twice as long', () => waits.length === 1)
+  t.equal(waits[0], 20)
+  state.tookMs = 400
+  for (const name of names) change(name, 83)
+  await eventually('five again', () => waits.length === 2)
+  t.equal(waits[1], 50, 'there is a limit')
 })

@@ -5,7 +5,7 @@ import { silentLogger } from '#runtime/log.ts'
 import { loadBackend } from '../../src/proxy/backends.ts'
 import type { ProxyMode } from '../../src/proxy/settings.ts'
 import { changeIptablesShape, loadIptablesShape } from './iptables-shape.ts'
-import { changeKubeShape, loadKubeShape } from './kube-shape.ts'
+import { perEndpointFloor, perServiceFloor } from './kube-shape.ts'
 
 const NEVER = new AbortController().signal
 
@@ -33,7 +33,9 @@ const iptables = (flavour: 'nft' | 'legacy'): Contestant => ({
 })
 
 export const contestants = {
-  nftables: { mode: 'nftables', floor: { load: loadKubeShape, change: changeKubeShape } },
+  nftables: { mode: 'nftables', floor: perEndpointFloor },
+  /** The same beside the shape of late kube-proxies. */
+  'nftables-per-service': { mode: 'nftables', floor: perServiceFloor },
   'iptables-nft': iptables('nft'),
   'iptables-legacy': iptables('legacy'),
   ipvs: { mode: 'ipvs' },

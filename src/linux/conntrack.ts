@@ -12,7 +12,7 @@ import {
   u8Attribute,
   u32Attribute,
 } from './netlink/attribute.ts'
-import { isInvalid, isNotFound } from './netlink/error.ts'
+import { isInvalid, isNotFound, isUnsupported } from './netlink/error.ts'
 import type { Message } from './netlink/message.ts'
 import { NetlinkSocket } from './netlink/socket.ts'
 
@@ -123,7 +123,7 @@ export class Conntrack implements Disposable {
 
   /**
    * Deletes the UDP entries of these paths by what the kernel compares itself: one walk through the buckets for each,
-   * which holds up no packet. Undefined when it cannot: before Linux 6.9, where the request lacks half of a tuple
+   * which holds up no packet. Undefined when it cannot: before Linux 6.11, where the request lacks half of a tuple
    * (EINVAL), and for IPv6 (see {@link encodeUdpQuery}).
    * Gives by how many entries, of any kind, the table was shorter afterwards: the kernel does not tell how many it
    * deleted. @throws {NetlinkError}
@@ -145,7 +145,7 @@ export class Conntrack implements Disposable {
           isSlow: true,
         })
       } catch (error) {
-        if (isInvalid(error)) return undefined
+        if (isInvalid(error) || isUnsupported(error)) return undefined
         throw error
       }
     }

@@ -9,7 +9,7 @@ import {
   IpsetCommand,
   type IpsetEntry,
 } from './ipset-message.ts'
-import { isNotFound, NetlinkError } from './netlink/error.ts'
+import { isInvalid, isNotFound, NetlinkError } from './netlink/error.ts'
 import { Flag } from './netlink/message.ts'
 import { NetlinkSocket } from './netlink/socket.ts'
 
@@ -73,7 +73,7 @@ export class Ipsets implements Disposable {
       await this.#request(`destroy ipset ${set.name}`, IpsetCommand.destroy, encodeName(set))
       return true
     } catch (error) {
-      if (isNotFound(error) || isWithoutIpset(error)) return false
+      if (isNotFound(error) || isInvalid(error)) return false
       throw error
     }
   }
@@ -112,12 +112,6 @@ export class Ipsets implements Disposable {
     }
   }
 }
-
-const EINVAL = 22
-
-/** What nfnetlink says of a subsystem that it does not have. */
-const isWithoutIpset = (error: unknown): boolean =>
-  error instanceof NetlinkError && error.errno === EINVAL
 
 /** IPSET_ERR_…: numbers above those of errno (linux/netfilter/ipset/ip_set.h, ip_set_hash.h). */
 const reasons: Readonly<Record<number, string>> = {

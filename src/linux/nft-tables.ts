@@ -2,7 +2,7 @@ import type { IpFamily } from '#net/ip.ts'
 import { exec } from './exec.ts'
 import { addressFamily } from './netlink/address.ts'
 import { decodeAttributes, readText } from './netlink/attribute.ts'
-import { NetlinkError } from './netlink/error.ts'
+import { isInvalid } from './netlink/error.ts'
 import { NetlinkSocket } from './netlink/socket.ts'
 
 const NETLINK_NETFILTER = 12
@@ -10,7 +10,6 @@ const NETLINK_NETFILTER = 12
 const GETTABLE = (10 << 8) | 1
 /** Bytes of struct nfgenmsg: family u8, version u8 (0), resource id u16 (0). */
 const NFGENMSG_BYTES = 4
-const EINVAL = 22
 /** NFTA_TABLE_NAME. */
 const TABLE_NAME = 1
 
@@ -59,7 +58,7 @@ async function dumpTables(
     })
   } catch (error) {
     // What nfnetlink says for a part of it that the kernel was built without.
-    if (error instanceof NetlinkError && error.errno === EINVAL) return []
+    if (isInvalid(error)) return []
     throw error
   }
 }

@@ -30,7 +30,7 @@ export const isBusy = (error: unknown): boolean => hasErrno(error, 16)
 /** EEXIST: what was to be created is there. */
 export const isExists = (error: unknown): boolean => hasErrno(error, 17)
 
-/** EINVAL: the kernel does not take the request as it is. */
+/** EINVAL: the kernel does not take the request as it is, or has not got that part of nfnetlink. */
 export const isInvalid = (error: unknown): boolean => hasErrno(error, 22)
 
 /** EOPNOTSUPP: the kernel was built without it. */

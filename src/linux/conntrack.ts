@@ -14,9 +14,8 @@ import {
 } from './netlink/attribute.ts'
 import { isInvalid, isNotFound, isUnsupported } from './netlink/error.ts'
 import type { Message } from './netlink/message.ts'
+import { NETLINK_NETFILTER } from './netlink/raw-socket.ts'
 import { NetlinkSocket } from './netlink/socket.ts'
-
-const NETLINK_NETFILTER = 12
 
 /** NFNL_SUBSYS_CTNETLINK in the high byte, IPCTNL_MSG_CT_… in the low one (linux/netfilter/nfnetlink*.h). */
 const CT_GET = (1 << 8) | 1

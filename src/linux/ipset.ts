@@ -11,11 +11,10 @@ import {
 } from './ipset-message.ts'
 import { isInvalid, isNotFound, NetlinkError } from './netlink/error.ts'
 import { Flag } from './netlink/message.ts'
+import { NETLINK_NETFILTER } from './netlink/raw-socket.ts'
 import { NetlinkSocket } from './netlink/socket.ts'
 
 export { entryText, type Ipset, type IpsetEntry, type IpsetType } from './ipset-message.ts'
-
-const NETLINK_NETFILTER = 12
 
 /** Members in one message. */
 const MEMBERS_PER_REQUEST = 500

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs'
 import type { IpFamily } from '#net/ip.ts'
 import { type Iptables, type IptablesFlavour, installedIptables } from './iptables.ts'
 import { listNftTableNames } from './nft-tables.ts'
+import { legacyTables } from './xtables-info.ts'
 
 /** The tables of iptables, which its nft flavour makes in nftables under the same names. */
 const tables: ReadonlySet<string> = new Set(['raw', 'mangle', 'nat', 'filter', 'security'])
@@ -13,18 +13,9 @@ const tables: ReadonlySet<string> = new Set(['raw', 'mangle', 'nat', 'filter', '
  */
 export async function usedIptables(family: IpFamily): Promise<readonly Iptables[]> {
   const used = new Set<IptablesFlavour>()
-  if (hasLegacyTables(family)) used.add('legacy')
+  // What may not be read may hold something.
+  if (legacyTables(family)?.length !== 0) used.add('legacy')
   if ((await listNftTableNames(family)).some(name => tables.has(name))) used.add('nft')
   if (used.size === 0) return []
   return (await installedIptables(family)).filter(({ flavour }) => used.has(flavour))
-}
-
-/** The kernel lists the tables that some iptables has asked for; without the module there is no list. */
-function hasLegacyTables(family: IpFamily): boolean {
-  try {
-    return readFileSync(`/proc/net/ip${family === 4 ? '' : '6'}_tables_names`, 'utf8') !== ''
-  } catch (error) {
-    // What may not be read may hold something.
-    return (error as NodeJS.ErrnoException).code !== 'ENOENT'
-  }
 }

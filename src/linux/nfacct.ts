@@ -1,9 +1,8 @@
 import { decodeAttributes, encodeAttributes, readText, textAttribute } from './netlink/attribute.ts'
 import { isBusy, isExists, isNotFound } from './netlink/error.ts'
 import { Flag } from './netlink/message.ts'
+import { NETLINK_NETFILTER } from './netlink/raw-socket.ts'
 import { NetlinkSocket } from './netlink/socket.ts'
-
-const NETLINK_NETFILTER = 12
 
 /** NFNL_SUBSYS_ACCT in the high byte, NFNL_MSG_ACCT_… in the low one (linux/netfilter/nfnetlink_acct.h). */
 const ACCT_NEW = 7 << 8

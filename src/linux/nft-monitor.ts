@@ -1,8 +1,7 @@
 import { readdirSync } from 'node:fs'
-import type { RawNetlinkSocket } from 'netlink/dist/raw.js'
 import { attachFilter, forceReceiveBuffer, netlinkPort, socketProtocol } from './libc.ts'
 import { watchDrops } from './netlink/drops.ts'
-import { openRawSocket } from './netlink/raw-socket.ts'
+import { NETLINK_NETFILTER, openRawSocket } from './netlink/raw-socket.ts'
 import { encodeSenderFilter, MAX_FILTERED_PORTS } from './netlink/sender-filter.ts'
 import {
   type NftCommit,
@@ -12,7 +11,6 @@ import {
   senderOf,
 } from './nft-events.ts'
 
-const NETLINK_NETFILTER = 12
 /** NFNLGRP_NFTABLES (linux/netfilter/nfnetlink.h). */
 const NFTABLES_GROUP = 7
 /** For the events of some 50,000 elements; the kernel takes the memory only while they wait. */
@@ -36,7 +34,7 @@ export type ForeignChange = {
  */
 export class NftMonitor implements Disposable {
   readonly #interest: NftInterest
-  readonly #socket: RawNetlinkSocket
+  readonly #close: () => void
   readonly #fd: number
   readonly #drops: Disposable
   /** Ports of ours, the latest last. */
@@ -50,15 +48,15 @@ export class NftMonitor implements Disposable {
 
   private constructor(interest: NftInterest) {
     this.#interest = interest
-    const { socket, fd } = openRawSocket(NETLINK_NETFILTER)
-    this.#socket = socket
+    const { socket, fd, close } = openRawSocket(NETLINK_NETFILTER)
+    this.#close = close
     this.#fd = fd
     try {
       forceReceiveBuffer(fd, RECEIVE_BUFFER_BYTES)
       this.#filter(ownPorts())
       socket.addMembership(NFTABLES_GROUP)
     } catch (error) {
-      socket.close()
+      close()
       throw error
     }
     socket.on('message', (bytes, { port }) => {
@@ -98,7 +96,7 @@ export class NftMonitor implements Disposable {
 
   [Symbol.dispose](): void {
     this.#drops[Symbol.dispose]()
-    this.#socket.close()
+    this.#close()
   }
 
   #filter(ports: readonly number[]): void {

@@ -2,6 +2,7 @@ import type { IpFamily } from '#net/ip.ts'
 import { addressFamily } from './netlink/address.ts'
 import { decodeAttributes, encodeAttributes, readText, textAttribute } from './netlink/attribute.ts'
 import type { Message } from './netlink/message.ts'
+import { NETLINK_NETFILTER } from './netlink/raw-socket.ts'
 import { NetlinkSocket } from './netlink/socket.ts'
 import {
   type Bound,
@@ -20,7 +21,6 @@ import type { NftTable } from './nft-listing.ts'
 import { rangesBetween } from './nft-ranges.ts'
 import { listNftTableNames } from './nft-tables.ts'
 
-const NETLINK_NETFILTER = 12
 /** NFNL_SUBSYS_NFTABLES in the high byte, NFT_MSG_GET… in the low one (linux/netfilter/nf_tables.h). */
 const Get = {
   chain: (10 << 8) | 4,

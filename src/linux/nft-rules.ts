@@ -2,9 +2,9 @@ import type { IpFamily } from '#net/ip.ts'
 import { addressFamily } from './netlink/address.ts'
 import { encodeAttributes, textAttribute } from './netlink/attribute.ts'
 import { isNotFound } from './netlink/error.ts'
+import { NETLINK_NETFILTER } from './netlink/raw-socket.ts'
 import { NetlinkSocket } from './netlink/socket.ts'
 
-const NETLINK_NETFILTER = 12
 /** NFNL_SUBSYS_NFTABLES in the high byte, NFT_MSG_GETRULE in the low one (linux/netfilter/nf_tables.h). */
 const GET_RULE = (10 << 8) | 7
 /** NFTA_RULE_… */

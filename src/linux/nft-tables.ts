@@ -3,9 +3,9 @@ import { exec } from './exec.ts'
 import { addressFamily } from './netlink/address.ts'
 import { decodeAttributes, readText } from './netlink/attribute.ts'
 import { isInvalid } from './netlink/error.ts'
+import { NETLINK_NETFILTER } from './netlink/raw-socket.ts'
 import { NetlinkSocket } from './netlink/socket.ts'
 
-const NETLINK_NETFILTER = 12
 /** NFNL_SUBSYS_NFTABLES in the high byte, NFT_MSG_GETTABLE in the low one (linux/netfilter/nf_tables.h). */
 const GETTABLE = (10 << 8) | 1
 /** Bytes of struct nfgenmsg: family u8, version u8 (0), resource id u16 (0). */

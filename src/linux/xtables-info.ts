@@ -1,4 +1,4 @@
-import { closeSync } from 'node:fs'
+import { closeSync, readFileSync } from 'node:fs'
 import type { IpFamily } from '#net/ip.ts'
 import { openFirewallSocket, readSocketOption, SystemCallError } from './libc.ts'
 
@@ -7,6 +7,22 @@ export type XtablesInfo = {
   /** Rules, and two for each chain of a user. */
   readonly entries: number
   readonly bytes: number
+}
+
+/** How often to ask for the sizes of tables, of whose changes nobody tells; it takes the kernel microseconds. */
+export const XTABLES_POLL_MS = 250
+
+/**
+ * The tables of the legacy iptables that some program has asked for in this process's network namespace (asking the kernel
+ * about another one would make it): none without the module, undefined where they may not be read.
+ */
+export function legacyTables(family: IpFamily): readonly string[] | undefined {
+  try {
+    const text = readFileSync(`/proc/net/ip${family === 4 ? '' : '6'}_tables_names`, 'utf8')
+    return text.split('\n').filter(name => name !== '')
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? [] : undefined
+  }
 }
 
 /** Were rules taken out? A rule in place of another of the same number may have another size. */

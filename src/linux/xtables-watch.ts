@@ -1,9 +1,11 @@
-import { readFileSync } from 'node:fs'
 import { type IpFamily, ipFamilies } from '#net/ip.ts'
-import { isSmaller, type XtablesInfo, XtablesSocket } from './xtables-info.ts'
-
-/** How often the sizes of the tables are asked for; it takes the kernel microseconds. */
-const POLL_MS = 250
+import {
+  isSmaller,
+  legacyTables,
+  XTABLES_POLL_MS,
+  type XtablesInfo,
+  XtablesSocket,
+} from './xtables-info.ts'
 
 /**
  * Tells when rules were taken out of these tables of the legacy iptables, of which nobody announces changes: the kernel is
@@ -14,7 +16,7 @@ export function watchXtables(tables: ReadonlySet<string>, onSmaller: () => void)
   const timer = setInterval(() => {
     const found = watches.map(watch => watch.hasShrunk())
     if (found.includes(true)) onSmaller()
-  }, POLL_MS).unref()
+  }, XTABLES_POLL_MS).unref()
   return {
     [Symbol.dispose]() {
       clearInterval(timer)
@@ -44,7 +46,7 @@ class FamilyWatch implements Disposable {
   }
 
   #sizes(): ReadonlyMap<string, XtablesInfo | undefined> {
-    const present = legacyTables(this.#family).filter(table => this.#tables.has(table))
+    const present = (legacyTables(this.#family) ?? []).filter(table => this.#tables.has(table))
     if (present.length === 0) return new Map()
     this.#socket ??= new XtablesSocket(this.#family)
     const socket = this.#socket
@@ -53,16 +55,5 @@ class FamilyWatch implements Disposable {
 
   [Symbol.dispose](): void {
     this.#socket?.[Symbol.dispose]()
-  }
-}
-
-/** Tables of the legacy iptables that some program has asked for in the calling process's network namespace. */
-function legacyTables(family: IpFamily): readonly string[] {
-  try {
-    const text = readFileSync(`/proc/net/ip${family === 4 ? '' : '6'}_tables_names`, 'utf8')
-    return text.split('\n').filter(name => name !== '')
-  } catch {
-    // The kernel's part is not there, or may not be seen: then it cannot be asked either.
-    return []
   }
 }

@@ -155,6 +155,7 @@ export class ConntrackCleanup<Key> {
     signal: AbortSignal,
   ): Promise<number | undefined> {
     if (paths === undefined || paths.length > MAX_PATHS) return undefined
+    if (paths.length === 0) return 0
     return await table.deletePaths(this.#options.family, paths, signal)
   }
 

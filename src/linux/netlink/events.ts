@@ -1,7 +1,7 @@
 import { forceReceiveBuffer } from '../libc.ts'
 import { watchDrops } from './drops.ts'
 import { decodeMessages, type Message } from './message.ts'
-import { openRawSocket } from './raw-socket.ts'
+import { NETLINK_NETFILTER, openRawSocket } from './raw-socket.ts'
 
 /** RTNLGRP_… (linux/rtnetlink.h): what changes of links, addresses, routes and neighbours are announced to. */
 export const RouteGroup = {
@@ -13,9 +13,8 @@ export const RouteGroup = {
   route6: 11,
 } as const
 
-/** NETLINK_ROUTE and NETLINK_NETFILTER (linux/netlink.h), and NFNLGRP_NFTABLES. */
+/** NETLINK_ROUTE (linux/netlink.h), and NFNLGRP_NFTABLES. */
 const NETLINK_ROUTE = 0
-const NETLINK_NETFILTER = 12
 const NFNLGRP_NFTABLES = 7
 
 /** Bytes of events that may wait; the kernel takes the memory only while they do. */
@@ -63,7 +62,7 @@ export function watchNftTable(name: string, onChange: () => void): Disposable {
 }
 
 function watch({ protocol, groups, onDatagram, onLoss }: Watcher): Disposable {
-  const { socket, fd } = openRawSocket(protocol)
+  const { socket, fd, close } = openRawSocket(protocol)
   forceReceiveBuffer(fd, RECEIVE_BUFFER_BYTES)
   socket.on('message', (bytes, { port }) => {
     // Another process may send to our port; only the kernel has port 0.
@@ -82,7 +81,7 @@ function watch({ protocol, groups, onDatagram, onLoss }: Watcher): Disposable {
   return {
     [Symbol.dispose]() {
       drops[Symbol.dispose]()
-      socket.close()
+      close()
     },
   }
 }

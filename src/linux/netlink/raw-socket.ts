@@ -4,7 +4,15 @@ import type { RawNetlinkSocket } from 'netlink/dist/raw.js'
 import { duplicate, netlinkPort, setSocketOption } from '../libc.ts'
 
 /** A socket of the package `netlink`, and its descriptor, which the package keeps to itself. */
-export type OpenedSocket = { readonly socket: RawNetlinkSocket; readonly fd: number }
+export type OpenedSocket = {
+  readonly socket: RawNetlinkSocket
+  readonly fd: number
+  /** To be called in place of the package's own; the kernel may take its time afterwards. */
+  readonly close: () => void
+}
+
+/** Nftables, connections, ipsets (linux/netlink.h). */
+export const NETLINK_NETFILTER = 12
 
 const SOL_NETLINK = 270
 const NETLINK_NO_ENOBUFS = 5
@@ -19,7 +27,11 @@ export function openRawSocket(protocol: number): OpenedSocket {
   try {
     const fd = findDescriptor(before, socket.address().port)
     setSocketOption(fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, 1)
-    return { socket, fd }
+    const close = () => {
+      if (protocol === NETLINK_NETFILTER) closeFromPool(socket, fd)
+      else socket.close()
+    }
+    return { socket, fd, close }
   } catch (error) {
     socket.close()
     throw error
@@ -30,7 +42,7 @@ export function openRawSocket(protocol: number): OpenedSocket {
  * Closes a netfilter socket from a thread of the pool: the kernel has whoever closes one wait until it has freed what nftables
  * transactions of the network namespace took out, 20 to 30 ms (nft_rcv_nl_event).
  */
-export function closeFromPool({ socket, fd }: OpenedSocket): void {
+function closeFromPool(socket: RawNetlinkSocket, fd: number): void {
   const last = duplicate(fd)
   socket.close()
   close(last, () => {})

@@ -5,11 +5,10 @@ import type { NetworkNamespace } from '../namespace.ts'
 import { watchDrops } from './drops.ts'
 import { NetlinkError } from './error.ts'
 import { decodeMessages, encodeMessage, Flag, type Message, outcomeOf } from './message.ts'
-import { closeFromPool, openRawSocket } from './raw-socket.ts'
+import { openRawSocket } from './raw-socket.ts'
 
-/** NETLINK_ROUTE: links, addresses, routes; NETLINK_NETFILTER: nftables, connections, ipsets (linux/netlink.h). */
+/** NETLINK_ROUTE: links, addresses, routes (linux/netlink.h). */
 const NETLINK_ROUTE = 0
-const NETLINK_NETFILTER = 12
 
 const SOL_NETLINK = 270
 const ENOBUFS = 105
@@ -62,8 +61,8 @@ type Pending = {
 
 /** A netlink socket. It belongs for ever to the network namespace it was opened in. */
 export class NetlinkSocket implements Disposable {
-  readonly #protocol: number
   readonly #socket: RawNetlinkSocket
+  readonly #close: () => void
   readonly #fd: number
   readonly #pending = new Map<number, Pending>()
   #sequence = 0
@@ -76,16 +75,16 @@ export class NetlinkSocket implements Disposable {
   #isClosed = false
 
   private constructor(protocol: number) {
-    this.#protocol = protocol
-    const { socket, fd } = openRawSocket(protocol)
+    const { socket, fd, close } = openRawSocket(protocol)
     this.#socket = socket
+    this.#close = close
     this.#fd = fd
     try {
       for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) {
         setSocketOption(this.#fd, SOL_NETLINK, option, 1)
       }
     } catch (error) {
-      this.#socket.close()
+      close()
       throw error
     }
     this.#socket.on('message', (bytes, { port }) => {
@@ -254,10 +253,5 @@ export class NetlinkSocket implements Disposable {
     this.#failAll(ENOTCONN, 'the socket was closed')
     // A descriptor that is closed under a thread may be another file by the time that thread uses it.
     if (!this.#isSending) this.#close()
-  }
-
-  #close(): void {
-    if (this.#protocol === NETLINK_NETFILTER) closeFromPool({ socket: this.#socket, fd: this.#fd })
-    else this.#socket.close()
   }
 }

@@ -1,11 +1,8 @@
 import type { ForeignChange } from '#linux/nft-monitor.ts'
-import { isSmaller, type XtablesInfo } from '#linux/xtables-info.ts'
+import { isSmaller, XTABLES_POLL_MS, type XtablesInfo } from '#linux/xtables-info.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { TableWatch } from '../foreign-changes.ts'
 import { type Table, tables } from './fixed.ts'
-
-/** How often the sizes of the tables are asked for; it takes the kernel microseconds. */
-const POLL_MS = 250
 
 export type LegacyWatchOptions = {
   readonly read: (table: Table) => XtablesInfo | undefined
@@ -49,7 +46,7 @@ export class LegacyWatch implements TableWatch {
   /** What was taken out since the last look. @throws the signal's reason */
   async next(signal: AbortSignal): Promise<ForeignChange> {
     for (;;) {
-      await this.#options.clock.sleep(POLL_MS, signal)
+      await this.#options.clock.sleep(XTABLES_POLL_MS, signal)
       if (this.#writing > 0) continue
       this.#look()
       if (this.#smaller.size === 0) continue

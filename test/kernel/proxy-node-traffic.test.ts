@@ -83,9 +83,18 @@ for (const { title, settings } of detectors) {
         ['fd00:96::1', client.ip6, net.bridgeIp6],
       ] as const) {
         const target = { protocol, host, port: 80 }
-        t.strictSame(await ask(client.namespace, target), [`a ${podIp}`])
-        t.strictSame(await ask(net.node, target), [`a ${nodeIp}`])
-        t.strictSame(await ask(net.outside, target), [`a ${nodeIp}`])
+        for (const [where, from, source] of [
+          ['a pod', client.namespace, podIp],
+          ['the node', net.node, nodeIp],
+          ['outside', net.outside, nodeIp],
+        ] as const) {
+          const answers = await ask(from, target)
+          t.strictSame(
+            answers,
+            [`a ${source}`],
+            `${protocol} ${host} from ${where}: ${answers.join()}`,
+          )
+        }
       }
     }
     await proxy.stop('SIGTERM')

@@ -43,6 +43,165 @@ t.test('a Service as an application manifest has it: API defaults are filled in'
   })
 })
 
+t.test('a Service with everything: each field comes from its place', async t => {
+  const service = objectFromApi('Service', {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: {
+      name: 'web',
+      namespace: 'shop',
+      labels: { 'service.kubernetes.io/service-proxy-name': 'other', app: 'web' },
+    },
+    spec: {
+      type: 'LoadBalancer',
+      clusterIP: '10.96.0.10',
+      clusterIPs: ['10.96.0.10', 'fd00:96::10'],
+      ipFamilies: ['IPv4', 'IPv6'],
+      ipFamilyPolicy: 'RequireDualStack',
+      selector: { app: 'web' },
+      ports: [
+        {
+          name: 'https',
+          protocol: 'SCTP',
+          port: 443,
+          nodePort: 30443,
+          targetPort: 8443,
+          appProtocol: 'kubernetes.io/wss',
+        },
+      ],
+      externalIPs: ['198.51.100.1', 'fd00:e::1'],
+      externalName: 'web.example.org',
+      loadBalancerSourceRanges: ['203.0.113.0/24'],
+      sessionAffinity: 'ClientIP',
+      sessionAffinityConfig: { clientIP: { timeoutSeconds: 120 } },
+      internalTrafficPolicy: 'Local',
+      externalTrafficPolicy: 'Local',
+      healthCheckNodePort: 32100,
+      publishNotReadyAddresses: true,
+    },
+    status: {
+      loadBalancer: {
+        ingress: [
+          { ip: '203.0.113.1', ipMode: 'Proxy', ports: [{ port: 443, protocol: 'TCP' }] },
+          { hostname: 'lb.example.org' },
+        ],
+      },
+    },
+  })
+  t.strictSame(service, {
+    kind: 'Service',
+    metadata: {
+      name: 'web',
+      namespace: 'shop',
+      labels: { 'service.kubernetes.io/service-proxy-name': 'other' },
+    },
+    type: 'LoadBalancer',
+    clusterIP: '10.96.0.10',
+    clusterIPs: ['10.96.0.10', 'fd00:96::10'],
+    ipFamilies: [4, 6],
+    ports: [
+      {
+        name: 'https',
+        protocol: 'SCTP',
+        port: 443,
+        nodePort: 30443,
+        targetPort: 8443,
+        appProtocol: 'kubernetes.io/wss',
+      },
+    ],
+    externalIPs: ['198.51.100.1', 'fd00:e::1'],
+    externalName: 'web.example.org',
+    loadBalancerIngress: [
+      { ip: '203.0.113.1', hostname: undefined, ipMode: 'Proxy' },
+      { ip: undefined, hostname: 'lb.example.org', ipMode: undefined },
+    ],
+    loadBalancerSourceRanges: ['203.0.113.0/24'],
+    affinityTimeoutSeconds: 120,
+    internalTrafficPolicy: 'Local',
+    externalTrafficPolicy: 'Local',
+    healthCheckNodePort: 32100,
+    publishNotReadyAddresses: true,
+    selector: { app: 'web' },
+  })
+})
+
+const clientIP = (timeoutSeconds?: number) => ({ clientIP: { timeoutSeconds } })
+const affinities: readonly { title: string; spec: object; want: number | undefined }[] = [
+  { title: 'without a timeout three hours', spec: { sessionAffinity: 'ClientIP' }, want: 10_800 },
+  {
+    title: 'with an empty configuration three hours',
+    spec: { sessionAffinity: 'ClientIP', sessionAffinityConfig: clientIP() },
+    want: 10_800,
+  },
+  {
+    title: 'None has no timeout, whatever its configuration',
+    spec: { sessionAffinity: 'None', sessionAffinityConfig: clientIP(120) },
+    want: undefined,
+  },
+]
+for (const { title, spec, want } of affinities) {
+  t.test(`session affinity: ${title}`, async t => {
+    const { affinityTimeoutSeconds } = objectFromApi('Service', { metadata: { name: 'a' }, spec })
+    t.equal(affinityTimeoutSeconds, want)
+  })
+}
+
+t.test('an EndpointSlice with everything: each field comes from its place', async t => {
+  const slice = objectFromApi('EndpointSlice', {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: {
+      name: 'web-1',
+      namespace: 'shop',
+      labels: {
+        'kubernetes.io/service-name': 'web',
+        'service.kubernetes.io/headless': '',
+        other: 'x',
+      },
+      annotations: { 'endpoints.kubernetes.io/last-change-trigger-time': '2026-01-02T03:04:05Z' },
+    },
+    addressType: 'IPv6',
+    ports: [{ name: 'dns', protocol: 'UDP', port: 5353, appProtocol: 'dns' }],
+    endpoints: [
+      {
+        addresses: ['fd00::6', 'fd00::7'],
+        conditions: { ready: false, serving: true, terminating: true },
+        hostname: 'web-0',
+        nodeName: 'node-1',
+        targetRef: { kind: 'Pod', namespace: 'shop', name: 'web-0', uid: 'x' },
+        zone: 'a',
+        hints: {
+          forZones: [{ name: 'a' }, { name: 'b' }],
+          forNodes: [{ name: 'node-1' }, { name: 'node-2' }],
+        },
+      },
+    ],
+  })
+  t.strictSame(slice, {
+    kind: 'EndpointSlice',
+    metadata: {
+      name: 'web-1',
+      namespace: 'shop',
+      labels: { 'kubernetes.io/service-name': 'web', 'service.kubernetes.io/headless': '' },
+    },
+    addressType: 'IPv6',
+    ports: [{ name: 'dns', protocol: 'UDP', port: 5353 }],
+    endpoints: [
+      {
+        addresses: ['fd00::6', 'fd00::7'],
+        conditions: { ready: false, serving: true, terminating: true },
+        hostname: 'web-0',
+        nodeName: 'node-1',
+        podName: 'web-0',
+        zone: 'a',
+        zoneHints: ['a', 'b'],
+        nodeHints: ['node-1', 'node-2'],
+      },
+    ],
+    lastChangeTriggerTimeMs: Date.UTC(2026, 0, 2, 3, 4, 5),
+  })
+})
+
 t.test('conditions: nil ready and serving count as true, nil terminating as false', async t => {
   const slice = objectFromApi('EndpointSlice', {
     metadata: {
@@ -120,6 +279,48 @@ t.test('a Node: podCIDRs win over podCIDR', async t => {
   }
   t.strictSame(objectFromApi('Node', dual).podCIDRs, ['10.1.0.0/24', 'fd00:1::/64'])
   t.equal(objectFromApi('Node', base).metadata.namespace, '')
+})
+
+t.test('a Node with everything: each field comes from its place', async t => {
+  const node = objectFromApi('Node', {
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: {
+      name: 'n1',
+      labels: { 'topology.kubernetes.io/zone': 'a', other: 'x' },
+      creationTimestamp: '2026-01-02T03:04:05Z',
+      deletionTimestamp: '2026-02-03T04:05:06Z',
+    },
+    spec: {
+      podCIDR: '10.1.0.0/24',
+      podCIDRs: ['10.1.0.0/24', 'fd00:1::/64'],
+      taints: [{ key: 'ToBeDeletedByClusterAutoscaler', value: '1', effect: 'NoSchedule' }],
+    },
+    status: {
+      addresses: [
+        { type: 'InternalIP', address: '192.0.2.1' },
+        { type: 'Hostname', address: 'n1' },
+      ],
+    },
+  })
+  t.strictSame(node, {
+    kind: 'Node',
+    metadata: {
+      name: 'n1',
+      namespace: '',
+      labels: { 'topology.kubernetes.io/zone': 'a', other: 'x' },
+    },
+    addresses: [
+      { type: 'InternalIP', address: '192.0.2.1' },
+      { type: 'Hostname', address: 'n1' },
+    ],
+    podCIDRs: ['10.1.0.0/24', 'fd00:1::/64'],
+    taints: [{ key: 'ToBeDeletedByClusterAutoscaler', effect: 'NoSchedule' }],
+    createdMs: Date.UTC(2026, 0, 2, 3, 4, 5),
+    deleting: true,
+  })
+  const living = objectFromApi('Node', { metadata: { name: 'n1', deletionTimestamp: null } })
+  t.equal(living.deleting, false)
 })
 
 const wrong: readonly { title: string; object: unknown; field: string }[] = [

@@ -6,17 +6,21 @@ import { SERVICE_NAME_LABEL } from '#cluster/objects.ts'
 import { parseNftTable } from '#linux/nft-listing.ts'
 import type { IpFamily } from '#net/ip.ts'
 import type { ProxySettings } from '../../src/proxy/settings.ts'
+import { changeUnderConnections, serveBeside } from '../helper/changes-under-connections.ts'
 import { endpoint, service, servicePort, slice } from '../helper/cluster.ts'
 import { eventually } from '../helper/eventually.ts'
+import { echoLines } from '../helper/held-connection.ts'
 import { cleanup, killProxies, ProxyProcess } from '../helper/proxy-process.ts'
 import { type TestPod, Topology } from '../helper/topology.ts'
 import { ask, load, serve } from '../helper/traffic.ts'
 
-const net = await Topology.create(4)
+const net = await Topology.create(5)
 t.teardown(() => net[Symbol.asyncDispose]())
 t.afterEach(killProxies)
-const [podA, podB, podC, client] = net.pods as [TestPod, TestPod, TestPod, TestPod]
+const [podA, podB, podC, client, echo] = net.pods as [TestPod, TestPod, TestPod, TestPod, TestPod]
 await Promise.all([
+  echoLines(echo.namespace, 8080),
+  serveBeside(net),
   serve(podA.namespace, 'a', [8080]),
   serve(podB.namespace, 'b', [8080]),
   serve(podC.namespace, 'c', [8080]),
@@ -169,6 +173,13 @@ t.test('a new endpoint is used, a removed one no more', async t => {
     left.filter(name => name !== 'node-addresses'),
     [],
   )
+  await proxy.stop('SIGTERM')
+})
+
+t.test('no change of a Service ends a connection', async t => {
+  const proxy = await start(podA)
+  const { families } = settings
+  await changeUnderConnections(t, { net, client, echo, other: podA, families, proxy })
   await proxy.stop('SIGTERM')
 })
 

@@ -1,11 +1,11 @@
 // How the rules come about: taken over from kube-proxy, repaired, with the lock held, with programs that fail.
-import { once } from 'node:events'
 import { rename, writeFile } from 'node:fs/promises'
-import type { Readable } from 'node:stream'
 import t from 'tap'
 import { portChain } from '../../src/proxy/iptables/names.ts'
 import type { ProxySettings } from '../../src/proxy/settings.ts'
+import { changeUnderConnections, serveBeside } from '../helper/changes-under-connections.ts'
 import { eventually } from '../helper/eventually.ts'
+import { echoLines, holdConnection } from '../helper/held-connection.ts'
 import { environmentOf, restoreRules, savedRules } from '../helper/iptables.ts'
 import { numbered, outcomesOn, settings, slices } from '../helper/numbered-services.ts'
 import { cleanup, killProxies, ProxyProcess } from '../helper/proxy-process.ts'
@@ -17,7 +17,8 @@ t.teardown(() => net[Symbol.asyncDispose]())
 t.afterEach(killProxies)
 const [podA, echo, client] = net.pods as [TestPod, TestPod, TestPod]
 await serve(podA.namespace, 'a', [8080])
-echo.namespace.spawn('ncat', ['-lk', '8080', '-c', 'cat'])
+await echoLines(echo.namespace, 8080)
+await serveBeside(net)
 const outcomes = outcomesOn(net)
 const ipv4 = { ...settings, families: [4], mode: 'iptables', syncPeriodMs: 200 } as const
 const way = (number: number) => ({ number, family: 4, protocol: 'tcp' }) as const
@@ -117,24 +118,25 @@ for (const flavour of ['nft', 'legacy'] as const) {
     )
 
     await restoreRules(net.node, flavour, kubeProxyRules())
-    const talk = client.namespace.spawn('ncat', ['10.96.0.2', '80'])
-    const say = async (text: string) => {
-      talk.stdin?.write(`${text}\n`)
-      return String((await once(talk.stdout as Readable, 'data'))[0])
-    }
-    t.equal(await say('first'), 'first\n')
+    const talk = await holdConnection(client.namespace, '10.96.0.2', 80)
     const clients = () => net.node.exec('cat', [`/proc/net/xt_recent/${endpointChain(1, podA)}`])
     t.strictSame(await answer(1), [`a ${client.ip4}`])
     t.match((await clients()).stdout, `src=${client.ip4}`)
     const successor = await start(env)
     t.match((await clients()).stdout, `src=${client.ip4}`, 'clients are remembered')
-    t.equal(await say('second'), 'second\n', 'an established connection lives on')
+    t.equal(await talk.say('second'), 'second', 'an established connection lives on')
     const kubelets = /KUBE-FIREWALL|KUBE-KUBELET-CANARY/
     const left = (await rules()).filter(rule => !kubelets.test(rule))
     t.strictSame(left.toSorted(), fresh, 'the rules are those of a fresh start')
     t.ok((await rules()).includes('-A KUBE-FIREWALL -m mark --mark 0x8000/0x8000 -j DROP'))
-    talk.stdin?.end()
+    talk.end()
     await successor.stop('SIGTERM')
+  })
+
+  t.test(`${flavour}: no change of a Service ends a connection`, async t => {
+    const proxy = await start(env)
+    await changeUnderConnections(t, { net, client, echo, other: podA, families: [4], proxy })
+    await proxy.stop('SIGTERM')
   })
 
   t.test(`${flavour}: flushed tables are filled again`, async t => {
@@ -174,12 +176,7 @@ for (const flavour of ['nft', 'legacy'] as const) {
     async t => {
       let proxy = await start(env)
       const before = (await rules()).toSorted()
-      const talk = client.namespace.spawn('ncat', ['10.96.0.2', '80'])
-      const say = async (text: string) => {
-        talk.stdin?.write(`${text}\n`)
-        return String((await once(talk.stdout as Readable, 'data'))[0])
-      }
-      t.equal(await say('first'), 'first\n')
+      const talk = await holdConnection(client.namespace, '10.96.0.2', 80)
       const many = Array.from({ length: 50 }, (_, index) => numbered(100 + index))
       for (let round = 0; round < 5; round++) {
         proxy.set(...many, ...slices(1, round % 2 ? [] : [podA, echo]))
@@ -188,8 +185,8 @@ for (const flavour of ['nft', 'legacy'] as const) {
         proxy = await start(env)
       }
       t.strictSame((await rules()).toSorted(), before)
-      t.equal(await say('second'), 'second\n')
-      talk.stdin?.end()
+      t.equal(await talk.say('second'), 'second')
+      talk.end()
       await proxy.stop('SIGTERM')
     },
   )

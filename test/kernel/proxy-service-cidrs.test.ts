@@ -1,10 +1,9 @@
 // What no Service claims in a range of cluster IPs (kube-proxy's cluster-ips-check, nftables mode only).
-import { once } from 'node:events'
-import type { Readable } from 'node:stream'
 import t from 'tap'
 import type { ServiceCIDR } from '#cluster/objects.ts'
 import type { IpFamily } from '#net/ip.ts'
 import { eventually } from '../helper/eventually.ts'
+import { echoLines, holdConnection } from '../helper/held-connection.ts'
 import { numbered, settings, slices } from '../helper/numbered-services.ts'
 import { ProxyProcess } from '../helper/proxy-process.ts'
 import { type TestPod, Topology } from '../helper/topology.ts'
@@ -23,7 +22,7 @@ const unclaimed = { 4: '10.96.9.9', 6: 'fd00:96::9:9' } as const
 await net.outside.ip(`address add ${unclaimed[4]}/32 dev lo`)
 await net.outside.ip(`address add ${unclaimed[6]}/128 dev lo nodad`)
 await net.node.ip('address add 10.96.9.1/32 dev br0')
-net.outside.spawn('ncat', ['-lk', '8080', '-c', 'cat'])
+await echoLines(net.outside, 8080)
 
 const serviceCIDR = (name: string, ...cidrs: readonly string[]): ServiceCIDR => ({
   kind: 'ServiceCIDR',
@@ -54,12 +53,7 @@ t.test('without ServiceCIDRs such packets go where routes lead', async t => {
 })
 
 t.test('with one they are dropped, from pods and from the node; the rest goes on', async t => {
-  const talk = client.namespace.spawn('ncat', [unclaimed[4], '8080'])
-  const say = async (text: string) => {
-    talk.stdin?.write(`${text}\n`)
-    return String((await once(talk.stdout as Readable, 'data'))[0])
-  }
-  t.equal(await say('first'), 'first\n')
+  const talk = await holdConnection(client.namespace, unclaimed[4], 8080)
   proxy.set(serviceCIDR('kubernetes', '10.96.0.0/12', 'fd00:96::/108'))
   await hold(4, ['10.96.0.0/12'])
   await hold(6, ['fd00:96::/108'])
@@ -70,7 +64,7 @@ t.test('with one they are dropped, from pods and from the node; the rest goes on
     askFrom(net.node, 6),
   ])
   t.strictSame(refused, Array(4).fill('TIMEOUT'))
-  t.equal(await say('second'), 'second\n', 'an established connection lives on')
+  t.equal(await talk.say('second'), 'second', 'an established connection lives on')
   for (const host of ['10.96.0.1', 'fd00:96::1']) {
     t.match(await ask(client.namespace, { protocol: 'tcp', host, port: 80 }), [/^a /], host)
   }

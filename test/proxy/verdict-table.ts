@@ -6,6 +6,7 @@ import type { IpAddress, IpFamily } from '#net/ip.ts'
 import { type IpPrefix, parsePrefix } from '#net/prefix.ts'
 import type { ServiceStates } from '../../src/proxy/backend.ts'
 import { ChangeTracker } from '../../src/proxy/change-tracker.ts'
+import type { LocalDetector } from '../../src/proxy/local-detector.ts'
 import { endpoint, service, servicePort, slice } from '../helper/cluster.ts'
 import type { Fate, Packet, Place } from './nftables/interpreter.ts'
 
@@ -18,7 +19,8 @@ export type VerdictBackend = {
   program(options: {
     readonly family: IpFamily
     readonly states: ServiceStates
-    readonly detector: IpPrefix | undefined
+    readonly detector: LocalDetector | undefined
+    readonly masqueradeAll: boolean
     readonly nodeName: string
     readonly nodeIPs: readonly IpAddress[]
   }): Promise<Trace>
@@ -26,6 +28,8 @@ export type VerdictBackend = {
   readonly ownToUnserved: 'accept' | 'reset'
   /** What becomes of connections from outside the source ranges of a Service without endpoints. */
   readonly outsiderToUnserved: 'drop' | 'reset'
+  /** What a policy does with a client that the other policy sent to another endpoint meanwhile. */
+  readonly afterOtherPolicy: 'it stays' | 'it moves'
 }
 
 /** The same network in both families: the address of a thing by its number. */
@@ -38,6 +42,8 @@ const things = {
   pod: '10.244.1.9',
   podElsewhere: '10.244.7.9',
   node: '192.168.50.1',
+  /** An address of this node among those of its pods. */
+  bridge: '10.244.1.1',
   outside: '203.0.113.9',
   clusterIP: '10.96.1.1',
   externalIP: '198.51.100.1',
@@ -47,16 +53,35 @@ const things = {
 }
 const NODE_PORT = 30080
 
+/** Where pods of this node come in; by the other link comes everybody else. */
+const POD_LINK = 'cbr0'
+const OTHER_LINK = 'eth0'
+type By = 'source' | 'interface' | 'interface prefix' | 'nothing'
+const detectorOf = (by: By, family: IpFamily): LocalDetector | undefined => {
+  switch (by) {
+    case 'source':
+      return { by, prefix: parsePrefix(clusterCIDRs[family]) as IpPrefix }
+    case 'interface':
+      return { by, name: POD_LINK, isPrefix: false }
+    case 'interface prefix':
+      return { by: 'interface', name: 'cb', isPrefix: true }
+    default:
+      return undefined
+  }
+}
+
 type Setting = {
   readonly family: IpFamily
   readonly fields: Partial<Service>
   readonly endpoints: readonly ('here' | 'elsewhere')[]
-  readonly hasDetector?: boolean
+  /** How pod traffic is told; by its source when not given. */
+  readonly by?: By
+  readonly masqueradeAll?: boolean
 }
 
 /** The rules for one Service, `web`, TCP 80 and its node port. */
 async function rulesOf(backend: VerdictBackend, setting: Setting): Promise<Trace> {
-  const { family, fields, endpoints, hasDetector = true } = setting
+  const { family, fields, endpoints, by = 'source', masqueradeAll = false } = setting
   const at = addressing[family]
   const place = { nodeName: 'node-1' }
   const tracker = new ChangeTracker(family, place)
@@ -80,26 +105,44 @@ async function rulesOf(backend: VerdictBackend, setting: Setting): Promise<Trace
   return await backend.program({
     family,
     states: [['default/web', tracker.stateOf('default/web')]],
-    detector: hasDetector ? (parsePrefix(clusterCIDRs[family]) as IpPrefix) : undefined,
+    detector: detectorOf(by, family),
+    masqueradeAll,
     nodeName: place.nodeName,
     nodeIPs: [at(things.node) as IpAddress],
   })
 }
 
-type Source = 'pod' | 'podElsewhere' | 'node' | 'outside' | 'vip'
+type Source = 'pod' | 'podElsewhere' | 'node' | 'bridge' | 'outside' | 'vip'
 type To = 'clusterIP' | 'externalIP' | 'vip' | 'nodePort'
 
-/** `here elsewhere`: to one of these; with `masq`: masqueraded; or `drop`, `reset`, `accept` (left alone). */
-function fateOf(trace: Trace, family: IpFamily, source: Source, to: To): string {
+const linkOf = (source: Source): Pick<Packet, 'iifname'> => {
+  if (source === 'pod') return { iifname: POD_LINK }
+  return source === 'podElsewhere' || source === 'outside' ? { iifname: OTHER_LINK } : {}
+}
+
+/**
+ * `here elsewhere`: to one of these; with `masq`: masqueraded; or `drop`, `reset`, `accept` (left alone).
+ * @param choices of which endpoint a connection that may choose takes, a connection for each.
+ */
+function fateOf(
+  trace: Trace,
+  family: IpFamily,
+  source: Source,
+  to: To,
+  choices: readonly number[] = [0, 1],
+): string {
   const at = addressing[family]
   const packet = {
     saddr: at(things[source]),
     daddr: at(to === 'nodePort' ? things.node : things[to]),
     protocol: 'tcp',
     dport: to === 'nodePort' ? NODE_PORT : 80,
+    ...linkOf(source),
+    // By which both endpoints are reached: what the node sends there must not pass for a pod's.
+    oifname: POD_LINK,
   }
-  const local = [at(things.node), ...(source === 'vip' ? [at(things.vip)] : [])]
-  const fates = [0, 1].map(number => trace(packet, { local, random: n => number % n }))
+  const local = [at(things.node), at(things.bridge), ...(source === 'vip' ? [at(things.vip)] : [])]
+  const fates = choices.map(number => trace(packet, { local, random: n => number % n }))
   const words = fates.map(({ verdict, dnat, isMasqueraded }) => {
     const name = Object.entries(things).find(([, ip]) => dnat === `${at(ip)} . 8080`)?.[0]
     return `${name ?? verdict}${isMasqueraded ? ' masq' : ''}`
@@ -111,7 +154,7 @@ const HERE: Setting['endpoints'] = ['here']
 const both = 'elsewhere, here'
 const bothMasq = 'elsewhere masq, here masq'
 const external = ['externalIP', 'vip', 'nodePort'] as const
-const sources = ['pod', 'podElsewhere', 'node', 'outside'] as const
+const sources = ['pod', 'podElsewhere', 'node', 'bridge', 'outside'] as const
 const local = { externalTrafficPolicy: 'Local' } as const
 const internal = { internalTrafficPolicy: 'Local' } as const
 
@@ -119,11 +162,14 @@ type Row = {
   readonly title: string
   readonly fields: Partial<Service>
   readonly endpoints: Setting['endpoints']
-  readonly hasDetector?: boolean
+  /** Those that tell pods of this node; each when not given. */
+  readonly detectors?: readonly By[]
+  readonly masqueradeAll?: boolean
   /** From a pod, the node, outside. */
   readonly clusterIP: readonly [string, string, string]
   readonly external: readonly [string, string, string]
 }
+const everyDetector: readonly By[] = ['source', 'interface', 'interface prefix']
 const all = (text: string) => [text, text, text] as const
 const rows: readonly Row[] = [
   {
@@ -181,30 +227,57 @@ const rows: readonly Row[] = [
     title: 'external policy Local without a detector: pods are like the outside',
     fields: local,
     endpoints: ['elsewhere'],
-    hasDetector: false,
+    detectors: ['nothing'],
     clusterIP: all('elsewhere'),
     external: ['drop', 'elsewhere masq', 'drop'],
   },
+  {
+    title: 'masqueradeAll is for cluster IPs alone',
+    fields: local,
+    endpoints: ['here', 'elsewhere'],
+    masqueradeAll: true,
+    clusterIP: all(bothMasq),
+    external: [both, bothMasq, 'here'],
+  },
+  {
+    title: 'masqueradeAll needs no detector',
+    fields: local,
+    endpoints: ['here', 'elsewhere'],
+    detectors: ['nothing'],
+    masqueradeAll: true,
+    clusterIP: all(bothMasq),
+    external: ['here', bothMasq, 'here'],
+  },
 ]
+
+/** The column of a source: some are pods by their address, not by the link they come in by. */
+function columnOf(source: (typeof sources)[number], by: By): 0 | 1 | 2 {
+  const isInside = by === 'source' || by === 'nothing'
+  if (source === 'podElsewhere') return isInside ? 0 : 2
+  if (source === 'bridge') return by === 'source' ? 0 : 1
+  return ({ pod: 0, node: 1, outside: 2 } as const)[source]
+}
 
 /** The tests of the whole table, in both families. */
 export function testVerdicts(backend: VerdictBackend): void {
   for (const family of [4, 6] as const) {
-    for (const { title, ...row } of rows) {
-      t.test(`IPv${family}: ${title}`, async t => {
-        const rules = await rulesOf(backend, { family, ...row })
-        const column = { pod: 0, podElsewhere: 0, node: 1, outside: 2 }
-        for (const source of sources) {
-          const fate = (to: To) => fateOf(rules, family, source, to)
-          t.equal(fate('clusterIP'), row.clusterIP[column[source]], `${source} to clusterIP`)
-          for (const to of external) {
-            const isOwnToVip = source === 'node' && to !== 'nodePort'
-            const want = row.external[column[source]]
-            const differs = isOwnToVip && row.endpoints.length === 0
-            t.equal(fate(to), differs ? backend.ownToUnserved : want, `${source} to ${to}`)
+    for (const { title, detectors = everyDetector, ...row } of rows) {
+      for (const by of detectors) {
+        t.test(`IPv${family}: ${title}; pods by ${by}`, async t => {
+          const rules = await rulesOf(backend, { family, by, ...row })
+          for (const source of sources) {
+            const fate = (to: To) => fateOf(rules, family, source, to)
+            const column = columnOf(source, by)
+            t.equal(fate('clusterIP'), row.clusterIP[column], `${source} to clusterIP`)
+            for (const to of external) {
+              const isOwn = source === 'node' || source === 'bridge'
+              const differs = isOwn && to !== 'nodePort' && row.endpoints.length === 0
+              const want = differs ? backend.ownToUnserved : row.external[column]
+              t.equal(fate(to), want, `${source} to ${to}`)
+            }
           }
-        }
-      })
+        })
+      }
     }
 
     const at = addressing[family]
@@ -291,6 +364,24 @@ export function testVerdicts(backend: VerdictBackend): void {
       for (const to of external) t.equal(fateOf(rules, family, 'pod', to), `${first} masq`)
       const others = sources.map(source => fateOf(rules, family, source, 'clusterIP'))
       t.notOk(others.some(fate => fate.includes(',')))
+    })
+
+    t.test(`IPv${family}: with affinity and external policy Local`, async t => {
+      const rules = await rulesOf(backend, {
+        family,
+        fields: { affinityTimeoutSeconds: 60, ...local },
+        endpoints: ['here', 'elsewhere'],
+      })
+      const fate = (source: Source, to: To, choice = 0) =>
+        fateOf(rules, family, source, to, [choice])
+      const chosen = fate('pod', 'clusterIP', 1)
+      t.equal(chosen, 'elsewhere')
+      for (const to of external) t.equal(fate('pod', to), chosen, 'a pod stays, on all addresses')
+      t.equal(fate('outside', 'clusterIP', 1), 'elsewhere masq')
+      t.equal(fate('outside', 'clusterIP'), 'elsewhere masq', 'a client outside stays')
+      for (const to of external) t.equal(fate('outside', to), 'here', 'only what is here serves')
+      const after = backend.afterOtherPolicy === 'it stays' ? 'elsewhere masq' : 'here masq'
+      t.equal(fate('outside', 'clusterIP'), after)
     })
   }
 }

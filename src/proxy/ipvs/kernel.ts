@@ -5,12 +5,10 @@ import { familyOf, type IpAddress, type IpFamily } from '#net/ip.ts'
 import { type IpPrefix, prefixContains } from '#net/prefix.ts'
 import { Pace } from '#runtime/pace.ts'
 import { DrainingDestinations } from './draining.ts'
+import { each } from './each.ts'
 import { type Addresses, bind, ensureDummy, findDummy, readAddresses, unbind } from './machine.ts'
 import type { Changes, Difference, KernelServer, KernelState, ServerChange } from './plan.ts'
 import { type Member, memberKey, type SetKind, setKinds, setOf } from './sets.ts'
-
-/** Requests under way at a time. */
-const AT_A_TIME = 64
 
 export type KernelOptions = {
   readonly family: IpFamily
@@ -162,10 +160,3 @@ export class IpvsKernel implements Disposable {
 
 const isWithin = ({ from, count }: Window, index: number, length: number): boolean =>
   (((index - from) % length) + length) % length < count
-
-/** Does the same for each of many things, some at a time. The first error ends it. */
-async function each<T>(all: readonly T[], work: (one: T) => Promise<unknown>): Promise<void> {
-  for (let start = 0; start < all.length; start += AT_A_TIME) {
-    await Promise.all(all.slice(start, start + AT_A_TIME).map(work))
-  }
-}

@@ -86,7 +86,7 @@ class Walk {
   }
 
   #matches(word: string, words: string[]): boolean {
-    const { saddr, protocol } = this.#packet
+    const { saddr, protocol, iifname = '' } = this.#packet
     const value = () => words.shift() as string
     const isLocal = (address: string) => this.#place.local.includes(address)
     switch (word) {
@@ -99,6 +99,10 @@ class Walk {
         return isIn(saddr, value())
       case '-d':
         return isIn(this.daddr, value())
+      case '-i': {
+        const name = value()
+        return name.endsWith('+') ? iifname.startsWith(name.slice(0, -1)) : iifname === name
+      }
       case '-p':
         return value() === protocol
       case '--dport':

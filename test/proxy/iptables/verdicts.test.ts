@@ -8,11 +8,14 @@ testVerdicts({
   ownToUnserved: 'accept',
   // As kube-proxy: there is no firewall then.
   outsiderToUnserved: 'reset',
-  async program({ family, states, detector, nodeIPs }) {
+  // As kube-proxy: an endpoint has one list of clients, whatever the policy.
+  afterOtherPolicy: 'it moves',
+  async program({ family, states, detector, masqueradeAll, nodeIPs }) {
     const iptables = new FakeIptables()
     const backend = backendOn(iptables, {
       family,
-      detector: detector && { by: 'source', prefix: detector },
+      detector,
+      masqueradeAll,
       nodeIPs,
     })
     await backend.replace(states, noSignal)

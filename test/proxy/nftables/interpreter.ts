@@ -11,6 +11,8 @@ export type Packet = {
   readonly dport: number
   /** Where it comes in; this node's own packets come in nowhere. */
   readonly iifname?: string
+  /** Where it leaves, if it does. */
+  readonly oifname?: string
 }
 
 /** Where packets go through the rules. */
@@ -147,10 +149,11 @@ class Walk {
       this.#take(3)
       return this.dnat !== undefined
     }
-    const fib = /^fib (saddr|daddr) type local/.exec(words)?.[1]
-    if (fib === undefined) return undefined
-    this.#take(4)
-    return this.#place.local.includes(fib === 'saddr' ? this.#original.saddr : this.#daddr())
+    const [, side, not] = /^fib (saddr|daddr) type (!=|local)/.exec(words) ?? []
+    if (side === undefined) return undefined
+    this.#take(not === '!=' ? 5 : 4)
+    const address = side === 'saddr' ? this.#original.saddr : this.#daddr()
+    return this.#place.local.includes(address) === (not !== '!=')
   }
 
   #key(): string {
@@ -171,9 +174,11 @@ class Walk {
     }
     if (first === 'jhash') return `hash of ${this.#take(5)[0] === 'saddr' ? saddr : ''}`
     if (first === 'numgen') return String(this.#place.random(Number(this.#take(2)[1])))
-    if (first === 'iifname') {
+    if (first === 'iif' || first === 'iifname' || first === 'oifname') {
       this.#tokens.unshift(second as string)
-      return `"${this.#original.iifname ?? ''}"`
+      const name = this.#original[first === 'oifname' ? first : 'iifname'] ?? ''
+      // The index of none is 0, that of any other does not matter.
+      return first === 'iif' ? String(name.length) : `"${name}"`
     }
     if (second === 'l4proto') return protocol
     if (second === 'priority') return this.#priority

@@ -10,12 +10,14 @@ import { nobodyElse } from './machine.ts'
 testVerdicts({
   ownToUnserved: 'reset',
   outsiderToUnserved: 'drop',
-  async program({ family, states, detector, nodeName, nodeIPs }) {
+  // There is a memory for each policy.
+  afterOtherPolicy: 'it stays',
+  async program({ family, states, detector, masqueradeAll, nodeName, nodeIPs }) {
     const kernel = new FakeKernel()
     const backend = new NftablesBackend({
       table: { family, name: 'np' },
-      detector: detector === undefined ? undefined : { by: 'source', prefix: detector },
-      masqueradeAll: false,
+      detector,
+      masqueradeAll,
       nodePortAddresses: [],
       localhostNodePorts: false,
       dropInvalid: true,

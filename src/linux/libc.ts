@@ -42,7 +42,9 @@ type Libc = {
     length: Uint32Array,
   ): number
   getsockname(fd: number, address: Uint8Array, length: Uint32Array): number
+  recv(fd: number, data: Uint8Array, size: number, flags: number): number
   send: {
+    (fd: number, data: Uint8Array, size: number, flags: number): number
     async(
       fd: number,
       data: Uint8Array,
@@ -76,6 +78,7 @@ function loadLibc(): Libc {
     ),
     getsockname: library.func('int getsockname(int fd, uint8_t *address, uint32_t *length)'),
     send: library.func('intptr_t send(int fd, const uint8_t *data, size_t size, int flags)'),
+    recv: library.func('intptr_t recv(int fd, uint8_t *data, size_t size, int flags)'),
     errno: () => koffi.errno(),
   } as unknown as Libc
   return libc
@@ -222,6 +225,20 @@ export function netlinkPort(fd: number): number | undefined {
   if (result !== 0 || address.readUInt16LE(0) !== AF_NETLINK) return undefined
   return address.readUInt32LE(4)
 }
+
+/** Opens a netlink socket of a protocol (NETLINK_…) in the calling thread's network namespace. @throws {SystemCallError} */
+export const openNetlinkSocket = (protocol: number): number =>
+  checked('socket', loadLibc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol))
+
+const MSG_DONTWAIT = 0x40
+
+/** Sends on a kernel-bound socket, and is back when the kernel has done what was asked. @throws {SystemCallError} */
+export const sendNow = (fd: number, data: Uint8Array): void =>
+  void checked('send', loadLibc().send(fd, data, data.length, 0))
+
+/** Receives one datagram, and gives its bytes; never waits for one. @throws {SystemCallError} */
+export const receiveNow = (fd: number, into: Uint8Array): number =>
+  checked('recv', loadLibc().recv(fd, into, into.length, MSG_DONTWAIT))
 
 /**
  * Sends on a connected or kernel-bound socket from a thread of the pool, so that a call which the kernel

@@ -122,14 +122,16 @@ export class ConntrackCleanup<Key> {
   async #cleanUp(signal: AbortSignal): Promise<{ isDone: boolean; isSmall: boolean }> {
     const { family, nodePortAddresses, open, metrics, log, clock } = this.#options
     const start = clock.monotonic()
-    const own = [...selectedAddresses(nodePortAddresses, family)].filter(ip => !isLoopback(ip))
-    const cleanUp = this.#destinations.begin(new Set(own))
     const isAllSuspect = this.#isAllSuspect
     this.#isAllSuspect = false
-    const queries = isAllSuspect ? EVERYTHING : queriesOf(cleanUp)
+    let cleanUp: CleanUp | undefined
+    let queries = EVERYTHING
     let deleted = 0
     let isDone = true
     try {
+      const own = [...selectedAddresses(nodePortAddresses, family)].filter(ip => !isLoopback(ip))
+      cleanUp = this.#destinations.begin(new Set(own))
+      if (!isAllSuspect) queries = queriesOf(cleanUp)
       this.#table ??= open()
       const paths = isAllSuspect ? undefined : cleanUp.stalePaths
       const byPaths = await this.#deletePaths(this.#table, paths, signal)
@@ -138,7 +140,7 @@ export class ConntrackCleanup<Key> {
     } catch (error) {
       isDone = false
       this.#close()
-      cleanUp.failed()
+      cleanUp?.failed()
       this.#isAllSuspect ||= isAllSuspect
       log.warn({ reason: describeError(error) }, 'UDP conntrack clean-up failed')
     }

@@ -1,5 +1,5 @@
 import { Conntrack } from '#linux/conntrack.ts'
-import type { IpAddress, IpFamily } from '#net/ip.ts'
+import type { IpFamily } from '#net/ip.ts'
 import { Backoff } from '#runtime/backoff.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { Pace } from '#runtime/pace.ts'
@@ -8,7 +8,7 @@ import { ChangeTracker } from './change-tracker.ts'
 import { ConntrackCleanup } from './conntrack-cleanup.ts'
 import { HealthCheckServers } from './health-check/servers.ts'
 import type { FamilyMetrics } from './metrics.ts'
-import { nodePortPrefixes, selectedAddresses } from './node-port-addresses.ts'
+import { healthCheckHosts, nodePortPrefixes } from './node-port-addresses.ts'
 import type { ProxyOptions } from './options.ts'
 import type { OwnPlace } from './place.ts'
 import type { ServiceCIDRs } from './service-cidrs.ts'
@@ -52,7 +52,7 @@ export async function runFamily(options: FamilyOptions, signal: AbortSignal): Pr
   })
   const healthChecks = new HealthCheckServers({
     ...common,
-    hosts: () => healthCheckHosts(options),
+    hosts: () => healthCheckHosts(settings, family),
     isHealthy: options.isHealthy ?? (() => true),
     onEvent: options.onEvent ?? (() => {}),
     backoff: new Backoff(LISTEN_RETRY),
@@ -83,11 +83,4 @@ export async function runFamily(options: FamilyOptions, signal: AbortSignal): Pr
   place.onMove(() => runner.recompute())
   serviceCIDRs.onChange(() => runner.refresh())
   await Promise.all([runner.run(signal), cleanup.run(signal), healthChecks.run(signal)])
-}
-
-/** Where node ports answer, the loopback addresses among them. */
-function healthCheckHosts({ family, settings }: FamilyOptions): readonly IpAddress[] {
-  const prefixes = nodePortPrefixes(settings, family)
-  if (prefixes.length === 0) return [(family === 4 ? '0.0.0.0' : '::') as IpAddress]
-  return [...selectedAddresses(prefixes, family)]
 }

@@ -13,9 +13,10 @@ import {
   listLinks,
   removeLink,
 } from '#linux/netlink/link.ts'
+import { ownAddresses } from '#linux/netlink/own-addresses.ts'
 import { addRoute, listRoutes, removeRoute, replaceRoute } from '#linux/netlink/route.ts'
 import { NetlinkSocket } from '#linux/netlink/socket.ts'
-import type { IpAddress } from '#net/ip.ts'
+import { type IpAddress, isLinkLocal } from '#net/ip.ts'
 import { parseMac } from '#net/mac.ts'
 import { formatPrefix, type IpPrefix, parsePrefix } from '#net/prefix.ts'
 import { eventually } from '../helper/eventually.ts'
@@ -54,6 +55,59 @@ t.test('a netfilter socket is gone soon after its end, which other threads wait 
   t.not(sockets().length, before.length)
   socket[Symbol.dispose]()
   await eventually('its descriptors to be closed', () => sockets().length === before.length)
+})
+
+t.test('own addresses: of links that are up, without carrier or down, but of one link', async t => {
+  await using stack = new AsyncDisposableStack()
+  const { host } = await setup(stack)
+  using namespace = NetworkNamespace.open(host.path)
+  for (const words of [
+    'link add wired type veth peer name peer',
+    'link set peer up',
+    'link set wired up',
+    'address add 192.0.2.1/24 dev wired',
+    'address add 2001:db8::1/64 dev wired nodad',
+    // Its other end is down, as the cable of a switch that is off.
+    'link add plain type veth peer name unplugged',
+    'link set plain up',
+    'address add 192.0.2.2/24 dev plain',
+    'address add 2001:db8::2/64 dev plain nodad',
+    'address add 192.0.2.2/25 dev plain',
+    'link add idle type veth peer name other',
+    'address add 192.0.2.3/32 peer 192.0.2.99 dev idle',
+    'link add services type bridge',
+    'address add 10.96.0.1/32 dev services',
+  ]) {
+    await host.ip(words)
+  }
+  const addresses = (except: string) =>
+    namespace
+      .run(() => ownAddresses(except))
+      .filter(address => !isLinkLocal(address))
+      .sort()
+  const want = [
+    '127.0.0.1',
+    '192.0.2.1',
+    '192.0.2.2',
+    '192.0.2.3',
+    '2001:db8::1',
+    '2001:db8::2',
+    '::1',
+  ]
+  t.strictSame(addresses('services'), want)
+  t.strictSame(addresses('no-such-link'), ['10.96.0.1', ...want])
+})
+
+t.test('own addresses: more than one answer of the kernel holds', async t => {
+  await using stack = new AsyncDisposableStack()
+  const { host } = await setup(stack)
+  using namespace = NetworkNamespace.open(host.path)
+  const numbers = Array.from({ length: 1000 }, (_, index) => index)
+  const input = numbers
+    .map(number => `address add 10.9.${number >> 8}.${number & 255}/32 dev lo\n`)
+    .join('')
+  await host.exec('ip', ['-batch', '-'], { input })
+  t.equal(namespace.run(() => ownAddresses('none')).length, numbers.length + 2)
 })
 
 t.test('a veth pair appears as a port of the bridge and in the pod at once', async t => {

@@ -13,7 +13,7 @@ import type { NetlinkSocket } from './socket.ts'
 
 export const RTM_NEWADDR = 20
 export const RTM_DELADDR = 21
-const RTM_GETADDR = 22
+export const RTM_GETADDR = 22
 
 /** IFA_… (linux/if_addr.h). */
 const Ifa = { address: 1, local: 2, broadcast: 4, flags: 8 } as const
@@ -73,7 +73,7 @@ export function encodeAddress(settings: AddressSettings): Buffer {
 }
 
 /** struct ifaddrmsg (linux/if_addr.h), then attributes. */
-function addressMessage(
+export function addressMessage(
   header: { family?: IpFamily; length?: number; flags?: number; linkIndex: number },
   attributes: readonly Attribute[],
 ): Buffer {

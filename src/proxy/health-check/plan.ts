@@ -1,4 +1,4 @@
-import type { EndpointSlice } from '#cluster/objects.ts'
+import type { EndpointPort, EndpointSlice } from '#cluster/objects.ts'
 import { familyOf, type IpAddress, type IpFamily, parseIpLenient } from '#net/ip.ts'
 import type { HttpAnswer } from '#runtime/http-server.ts'
 
@@ -11,14 +11,16 @@ export type HealthCheck = {
 
 /**
  * How many ready endpoints of this family a node has in a Service's slices, each address once whatever its ports.
- * Terminating endpoints are not ready, so they never count, though they may still get traffic.
+ * Terminating endpoints are not ready, so they never count, though they may still get traffic. Nor do those of a slice
+ * without a port that proxies can use: there are such slices for pods that lack the port a Service names.
  */
 export function countLocalReady(
   slices: Iterable<EndpointSlice>,
   { nodeName, family }: { readonly nodeName: string; readonly family: IpFamily },
 ): number {
   const addresses = new Set<IpAddress>()
-  for (const { endpoints } of slices) {
+  for (const { ports, endpoints } of slices) {
+    if (!ports.some(isUsable)) continue
     for (const endpoint of endpoints) {
       if (!endpoint.conditions.ready || endpoint.nodeName !== nodeName) continue
       const address = parseIpLenient(endpoint.addresses[0] ?? '')
@@ -27,6 +29,8 @@ export function countLocalReady(
   }
   return addresses.size
 }
+
+const isUsable = ({ name, port }: EndpointPort): boolean => name !== undefined && Boolean(port)
 
 /** Servers to be closed and opened, by Service, to get from what is open to what is wanted. */
 export type HealthCheckChanges = {

@@ -2,16 +2,24 @@ import type { EventSink } from '#cluster/events.ts'
 import type { IpAddress, IpFamily } from '#net/ip.ts'
 import type { Backoff } from '#runtime/backoff.ts'
 import type { Clock } from '#runtime/clock.ts'
-import { describeError } from '#runtime/error.ts'
+import { describeError, NodeplaneError } from '#runtime/error.ts'
 import { type HttpServer, startHttpServer } from '#runtime/http-server.ts'
 import type { Logger } from '#runtime/log.ts'
 import type { ChangeTracker } from '../change-tracker.ts'
 import { type HealthCheck, healthCheckChanges, renderHealthCheck } from './plan.ts'
 
+/** There is nowhere to listen. */
+class NoAddressError extends NodeplaneError {
+  readonly code = 'ERR_NO_ADDRESS'
+  constructor() {
+    super('this machine has no address that nodePortAddresses selects; add one there, or to a link')
+  }
+}
+
 export type HealthCheckOptions = {
   readonly family: IpFamily
   readonly tracker: Pick<ChangeTracker, 'healthCheckOf'>
-  /** Where to listen: `0.0.0.0`, `::`, or addresses of this machine. */
+  /** Where to listen: `0.0.0.0`, `::`, or addresses of this machine; none is a failure. */
   readonly hosts: () => readonly IpAddress[]
   /** Does the proxy keep up with the cluster? If not, no node should get traffic by it. */
   readonly isHealthy: () => boolean
@@ -26,8 +34,8 @@ type Opened = { readonly port: number; readonly servers: AsyncDisposableStack }
 
 /**
  * The servers that load balancers ask whether this node has endpoints of a Service (`healthCheckNodePort`), of one
- * family. They follow the rules: a count is told when the rules are in the kernel. A port that is taken is told in an Event
- * and tried again (kube-proxy tries it with the next sync).
+ * family. They follow the rules: a count is told when the rules are in the kernel. A port that is taken, or that has no
+ * address to listen on, is told in an Event and tried again (kube-proxy tries it with the next sync).
  */
 export class HealthCheckServers {
   readonly #options: HealthCheckOptions
@@ -119,7 +127,9 @@ export class HealthCheckServers {
   async #listen(service: string, port: number): Promise<AsyncDisposableStack> {
     const { hosts, family } = this.#options
     await using opened = new AsyncDisposableStack()
-    for (const host of hosts()) {
+    const selected = hosts()
+    if (selected.length === 0) throw new NoAddressError()
+    for (const host of selected) {
       const place = { host, port, ipv6Only: family === 6 }
       opened.use<HttpServer>(await startHttpServer(place, () => this.#answer(service)))
     }

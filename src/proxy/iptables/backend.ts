@@ -142,7 +142,9 @@ export class IptablesBackend implements Backend {
         ? this.#compare(plan, signal).then(result => result?.difference)
         : this.#missingCanary(signal)
       // What cannot be read now is read the next time, or written and then complained of.
-      const reason = (await check.catch(() => undefined)) ?? this.#addressChange()
+      const reason = await check
+        .then(difference => difference ?? this.#addressChange())
+        .catch(() => undefined)
       if (reason !== undefined) lost(reason)
     }
   }

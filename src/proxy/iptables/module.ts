@@ -28,7 +28,7 @@ import { describeRules, diffRules } from './describe.ts'
 import type { FixedOptions } from './fixed.ts'
 import { LegacyWatch } from './legacy-watch.ts'
 import { isLoss } from './loss.ts'
-import { selectedAddresses, wantsLocalhostNodePorts } from './node-port-addresses.ts'
+import { nodePortAddressesOf, wantsLocalhostNodePorts } from './node-port-addresses.ts'
 import type { PortRulesOptions } from './port-rules.ts'
 import { isOwnChain, planRemoval } from './removal.ts'
 import { parseSaved } from './saved.ts'
@@ -75,7 +75,7 @@ async function open(options: BackendOptions): Promise<Backend> {
     ...rules,
     hasLocalhostNodePorts: rules.hasLocalhostNodePorts && canRouteLocalhost(options),
     iptables: sizes === undefined ? programs : watched(programs, sizes),
-    nodePortAddresses: () => selectedAddresses(settings, family),
+    nodePortAddresses: () => nodePortAddressesOf(settings, family),
     metrics: metrics.iptables,
     clock,
     watch: monitor ?? sizes,
@@ -84,7 +84,7 @@ async function open(options: BackendOptions): Promise<Backend> {
 }
 
 function wanted(options: BackendOptions, states: ServiceStates, counts: boolean): WantedRules {
-  const nodePortAddresses = selectedAddresses(options.settings, options.family)
+  const nodePortAddresses = nodePortAddressesOf(options.settings, options.family)
   return wantedRules({ ...ruleOptions(options, counts), nodePortAddresses }, states)
 }
 

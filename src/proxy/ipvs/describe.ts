@@ -3,6 +3,7 @@ import { formatPrefix, hostPrefix } from '#net/prefix.ts'
 import type { Difference, ServiceStates } from '../backend.ts'
 import { ruleDifferences } from '../rule-differences.ts'
 import { plansOf } from './backend.ts'
+import { DUMMY_LINK } from './dummy-link.ts'
 import {
   type IptablesOptions,
   jumpRule,
@@ -11,7 +12,6 @@ import {
   type Table,
   tables,
 } from './iptables-render.ts'
-import { DUMMY_LINK } from './machine.ts'
 import { type Changes, type Facts, IpvsPlan, type KernelState } from './plan.ts'
 import { type PlanContext } from './port-plan.ts'
 import {

@@ -10,9 +10,7 @@ import type { NetlinkSocket } from '#linux/netlink/socket.ts'
 import { type IpAddress, type IpFamily, isLoopback } from '#net/ip.ts'
 import { hostPrefix } from '#net/prefix.ts'
 import { NodeplaneError } from '#runtime/error.ts'
-
-/** The link that holds the addresses of Services (kube-proxy's name), shared by both families. */
-export const DUMMY_LINK = 'kube-ipvs0'
+import { DUMMY_LINK } from './dummy-link.ts'
 
 /** Instead of a link index. */
 const ALL_LINKS = 0

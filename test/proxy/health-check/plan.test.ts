@@ -34,6 +34,27 @@ t.test(
   },
 )
 
+t.test('endpoints of a slice count when one of its ports can be used', async t => {
+  const here = { nodeName: 'node-1', family: 4 } as const
+  const named = (name: string | undefined, port: number | undefined) =>
+    ({ name, protocol: 'TCP', port }) as const
+  for (const [title, ports, want] of [
+    ['none: the pod lacks the port that the Service names', [], 0],
+    ['without a number', [named('', undefined)], 0],
+    ['number 0', [named('', 0)], 0],
+    ['without a name', [named(undefined, 8080)], 0],
+    ['one of several has a number', [named('a', undefined), named('b', 8080)], 1],
+    // kube-proxy does not ask the Service here.
+    ['a name that the Service does not have', [named('other', 8080)], 1],
+  ] as const) {
+    t.equal(
+      countLocalReady([slice({ ports, endpoints: [endpoint('10.0.0.1')] })], here),
+      want,
+      title,
+    )
+  }
+})
+
 t.test('ports are closed before others are opened; a changed one is both', async t => {
   const check = (port: number) => ({ port, localEndpoints: 1 })
   const open = new Map([

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import t from 'tap'
 import type { ClusterEvent } from '#cluster/events.ts'
-import type { IpAddress } from '#net/ip.ts'
+import { formatHostPort, type IpAddress, type IpFamily } from '#net/ip.ts'
 import { Backoff } from '#runtime/backoff.ts'
 import { errnoCode } from '#runtime/error.ts'
 import { silentLogger } from '#runtime/log.ts'
@@ -21,14 +21,14 @@ async function freePort(): Promise<number> {
   return port
 }
 
-function setUp(hosts: readonly string[] = ['127.0.0.1']) {
+function setUp(hosts: readonly string[] = ['127.0.0.1'], family: IpFamily = 4) {
   const checks = new Map<string, HealthCheck>()
   const events: ClusterEvent[] = []
   const stop = new AbortController()
   const clock = new HeldClock()
   const state = { isHealthy: true }
   const servers = new HealthCheckServers({
-    family: 4,
+    family,
     tracker: { healthCheckOf: service => checks.get(service) },
     hosts: () => hosts as readonly IpAddress[],
     isHealthy: () => state.isHealthy,
@@ -42,14 +42,15 @@ function setUp(hosts: readonly string[] = ['127.0.0.1']) {
   return { checks, events, clock, servers, state, stop, ended }
 }
 
-async function ask(port: number, path = '/', method = 'GET') {
-  const response = await fetch(`http://127.0.0.1:${port}${path}`, { method })
+async function ask(port: number, path = '/', method = 'GET', host = '127.0.0.1') {
+  const at = formatHostPort(host as IpAddress, port)
+  const response = await fetch(`http://${at}${path}`, { method })
   const weight = response.headers.get('x-load-balancing-endpoint-weight')
   const types = ['content-type', 'x-content-type-options'].map(name => response.headers.get(name))
   return { status: response.status, weight, types, text: await response.text() }
 }
-const isRefused = async (port: number) =>
-  await ask(port).then(
+const isRefused = async (port: number, host?: string) =>
+  await ask(port, '/', 'GET', host).then(
     () => false,
     error => errnoCode((error as Error).cause) === 'ECONNREFUSED',
   )
@@ -123,6 +124,59 @@ t.test('on all addresses or on none', async t => {
   servers.note(['shop/web'])
   await eventually('a wait', () => clock.sleepers === 1)
   t.ok(await isRefused(port))
+})
+
+t.test('where nothing is selected: one Event, tried again until there is an address', async t => {
+  const hosts: string[] = []
+  const { checks, servers, events, clock } = setUp(hosts)
+  const port = await freePort()
+  checks.set('shop/web', { port, localEndpoints: 1 })
+  servers.note(['shop/web'])
+  await eventually('a wait', () => clock.sleepers === 1)
+  t.match(events, [{ reason: 'FailedToStartServiceHealthcheck', note: /nodePortAddresses/ }])
+  clock.advance(1000)
+  await eventually('the second wait', () => clock.sleepers === 1)
+  hosts.push('127.0.0.1')
+  clock.advance(1000)
+  t.match(await eventually('an answer', () => ask(port)), { status: 200 })
+  t.equal(events.length, 1)
+})
+
+t.test('only the given addresses are listened on', async t => {
+  const { checks, servers } = setUp(['127.0.0.2', '127.0.0.3'])
+  const port = await freePort()
+  checks.set('shop/web', { port, localEndpoints: 1 })
+  servers.note(['shop/web'])
+  for (const host of ['127.0.0.2', '127.0.0.3']) {
+    await eventually(`an answer of ${host}`, () => ask(port, '/', 'GET', host))
+  }
+  t.ok(await isRefused(port))
+})
+
+t.test('both families have the port at once, each with its own count', async t => {
+  const port = await freePort()
+  const families = [
+    { family: 4, all: '0.0.0.0', host: '127.0.0.1', localEndpoints: 1 },
+    { family: 6, all: '::', host: '::1', localEndpoints: 3 },
+  ] as const
+  // The other family would not get the port if IPv6 took both.
+  for (const order of [families, families.toReversed()]) {
+    const started = order.map(({ family, all, localEndpoints }) => {
+      const { checks, servers, events, stop, ended } = setUp([all], family)
+      checks.set('shop/web', { port, localEndpoints })
+      servers.note(['shop/web'])
+      return { events, stop, ended }
+    })
+    for (const { host, localEndpoints } of order) {
+      const answer = await eventually(`of ${host}`, () => ask(port, '/', 'GET', host))
+      t.match(answer, { status: 200, weight: String(localEndpoints) })
+    }
+    for (const { events, stop, ended } of started) {
+      t.strictSame(events, [])
+      stop.abort()
+      await ended
+    }
+  }
 })
 
 t.test('all are closed at the end', async t => {

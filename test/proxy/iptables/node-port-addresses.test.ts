@@ -1,7 +1,7 @@
 import t from 'tap'
 import { type IpPrefix, parsePrefix } from '#net/prefix.ts'
 import {
-  selectedAddresses,
+  nodePortAddressesOf,
   wantsLocalhostNodePorts,
 } from '../../../src/proxy/iptables/node-port-addresses.ts'
 
@@ -31,9 +31,9 @@ t.test(
 )
 
 t.test('the addresses of this machine that are selected', async t => {
-  t.equal(selectedAddresses(selection([]), 4), 'all')
-  t.equal(selectedAddresses(selection(['10.0.0.0/8', '0.0.0.0/0']), 4), 'all')
-  t.equal(selectedAddresses(selection(['10.0.0.0/8']), 6), 'all')
-  t.strictSame(selectedAddresses(selection(['127.0.0.0/8']), 4), ['127.0.0.1'])
-  t.strictSame(selectedAddresses(selection(['240.0.0.0/8']), 4), [])
+  t.equal(nodePortAddressesOf(selection([]), 4), 'all')
+  t.equal(nodePortAddressesOf(selection(['10.0.0.0/8', '0.0.0.0/0']), 4), 'all')
+  t.equal(nodePortAddressesOf(selection(['10.0.0.0/8']), 6), 'all')
+  t.strictSame(nodePortAddressesOf(selection(['127.0.0.0/8']), 4), ['127.0.0.1'])
+  t.strictSame(nodePortAddressesOf(selection(['240.0.0.0/8']), 4), [])
 })

@@ -1,0 +1,73 @@
+import { closeSync } from 'node:fs'
+import type { IpAddress } from '#net/ip.ts'
+import { openNetlinkSocket, receiveNow, sendNow } from '../libc.ts'
+import { addressMessage, decodeAddress, RTM_GETADDR } from './address.ts'
+import { isNotFound, NetlinkError } from './error.ts'
+import { decodeLink, encodeLinkQuery, RTM_GETLINK } from './link-message.ts'
+import { decodeMessages, encodeMessage, Flag, type Message, outcomeOf } from './message.ts'
+
+/** NETLINK_ROUTE (linux/netlink.h) */
+const NETLINK_ROUTE = 0
+/** The kernel puts no more parts of a list than this into one datagram (netlink_recvmsg). */
+const RECEIVE_BYTES = 32_768
+/** How often an interrupted list is read again before giving up. */
+const MAX_ATTEMPTS = 20
+const EINTR = 4
+
+/**
+ * The addresses of the links in the calling thread's network namespace, each once. As the kernel takes them for its own, so
+ * also of links that are down or without carrier, which `os.networkInterfaces()` leaves out (a cable that is unplugged, a
+ * bridge whose ports are). Synchronous: the kernel has the answer when it has been asked, 2 ms for 500 links.
+ * @param exceptLink the name of a link that does not count
+ * @throws {NetlinkError | SystemCallError}
+ */
+export function ownAddresses(exceptLink: string): readonly IpAddress[] {
+  const fd = openNetlinkSocket(NETLINK_ROUTE)
+  try {
+    const except = linkIndexOf(fd, exceptLink)
+    const counted = listAddresses(fd).filter(({ linkIndex }) => linkIndex !== except)
+    return [...new Set(counted.map(({ prefix }) => prefix.address))]
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function linkIndexOf(fd: number, name: string): number | undefined {
+  try {
+    const query = { type: RTM_GETLINK, flags: Flag.ack, payload: encodeLinkQuery({ name }) }
+    const [message] = exchange(fd, { operation: `get link ${name}`, ...query }).parts
+    return message === undefined ? undefined : decodeLink(message.payload).index
+  } catch (error) {
+    if (isNotFound(error)) return undefined
+    throw error
+  }
+}
+
+function listAddresses(fd: number) {
+  const operation = 'list own addresses'
+  const payload = addressMessage({ linkIndex: 0 }, [])
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    const list = exchange(fd, { operation, type: RTM_GETADDR, flags: Flag.dump, payload })
+    if (!list.isInterrupted) return list.parts.map(part => decodeAddress(part.payload))
+  }
+  throw new NetlinkError(operation, EINTR, 'the list kept changing while it was read')
+}
+
+type Request = Pick<Message, 'type' | 'flags' | 'payload'> & { readonly operation: string }
+
+/** Asks, and reads the answer to its end. */
+function exchange(fd: number, { operation, ...request }: Request) {
+  sendNow(fd, encodeMessage({ ...request, flags: request.flags | Flag.request, sequence: 0 }))
+  const parts: Message[] = []
+  let isInterrupted = false
+  for (;;) {
+    const bytes = Buffer.alloc(RECEIVE_BYTES)
+    for (const message of decodeMessages(bytes.subarray(0, receiveNow(fd, bytes)))) {
+      isInterrupted ||= (message.flags & Flag.dumpInterrupted) !== 0
+      const outcome = outcomeOf(message)
+      if (outcome === undefined) parts.push(message)
+      else if (outcome.errno === 0) return { parts, isInterrupted }
+      else throw new NetlinkError(operation, outcome.errno, outcome.sentence)
+    }
+  }
+}

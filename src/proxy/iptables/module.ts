@@ -37,6 +37,7 @@ import { type WantedRules, wantedRules } from './wanted.ts'
 /** Mode iptables: chains in the tables that kube-proxy uses. */
 export const iptables: BackendModule = {
   open,
+  hasLocalhostNodePorts: wantsLocalhostNodePorts,
   cleanup,
   async *describe(options, states) {
     yield* describeRules(wanted(options, states, await hasCounters()), options.family)

@@ -5,6 +5,7 @@ import { ensureSysctl, readSysctl } from '#linux/sysctl.ts'
 import { familyOf, type IpFamily } from '#net/ip.ts'
 import type { Backend, BackendModule, BackendOptions } from '../backend.ts'
 import { localDetector } from '../local-detector.ts'
+import { nodePortPrefixes } from '../node-port-addresses.ts'
 import { DEFAULT_TABLE_NAME, type ProxySettings } from '../settings.ts'
 import { NftablesBackend, recover } from './backend.ts'
 import { cleanup } from './cleanup.ts'
@@ -17,6 +18,7 @@ import type { Table } from './table.ts'
 /** Mode nftables: a table of ours in each family. */
 export const nftables: BackendModule = {
   open,
+  hasLocalhostNodePorts,
   cleanup,
   describe: (options, states) => describeTable(described(options), states),
   async diff(options, states, signal) {
@@ -53,16 +55,19 @@ function described(options: BackendOptions): DescribeOptions {
 }
 
 function layoutOptions({ family, settings }: BackendOptions): LayoutOptions {
-  const nodePortAddresses = settings.nodePortAddresses.filter(prefix => prefix.family === family)
   return {
     table: tableOf(family, settings),
     detector: localDetector(settings, family),
     masqueradeAll: settings.masqueradeAll,
-    nodePortAddresses,
-    localhostNodePorts:
-      settings.localhostNodePorts === true && selectsLoopback(nodePortAddresses, family),
+    nodePortAddresses: nodePortPrefixes(settings, family),
+    localhostNodePorts: hasLocalhostNodePorts(settings, family),
     dropInvalid: !isTcpBeLiberal(),
   }
+}
+
+function hasLocalhostNodePorts(settings: ProxySettings, family: IpFamily): boolean {
+  const prefixes = nodePortPrefixes(settings, family)
+  return settings.localhostNodePorts === true && selectsLoopback(prefixes, family)
 }
 
 /** Connections of 127.0.0.1 may leave by other links; what comes in to it by them is the layout's to drop. */

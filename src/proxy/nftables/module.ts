@@ -1,9 +1,10 @@
 import { NftMonitor } from '#linux/nft-monitor.ts'
 import { readNftCounters, readNftMap, readNftTable } from '#linux/nft-reader.ts'
 import { createNftWriter } from '#linux/nft-writer.ts'
-import { ensureSysctl, readSysctl } from '#linux/sysctl.ts'
+import { ensureSysctl } from '#linux/sysctl.ts'
 import { familyOf, type IpFamily } from '#net/ip.ts'
 import type { Backend, BackendModule, BackendOptions } from '../backend.ts'
+import { dropsInvalid } from '../invalid-segments.ts'
 import { localDetector } from '../local-detector.ts'
 import { nodePortPrefixes } from '../node-port-addresses.ts'
 import { DEFAULT_TABLE_NAME, type ProxySettings } from '../settings.ts'
@@ -62,7 +63,7 @@ function layoutOptions({ family, settings }: BackendOptions): LayoutOptions {
     masqueradeAll: settings.masqueradeAll,
     nodePortAddresses: nodePortPrefixes(settings, family),
     localhostNodePorts: hasLocalhostNodePorts(settings, family),
-    dropInvalid: !isTcpBeLiberal(),
+    dropInvalid: dropsInvalid(settings),
   }
 }
 
@@ -73,16 +74,6 @@ function hasLocalhostNodePorts(settings: ProxySettings, family: IpFamily): boole
 
 /** Connections of 127.0.0.1 may leave by other links; what comes in to it by them is the layout's to drop. */
 const ROUTE_LOCALNET = 'net/ipv4/conf/all/route_localnet'
-
-/** Does conntrack take all segments of a connection for valid? It is asked once, as by kube-proxy. */
-function isTcpBeLiberal(): boolean {
-  try {
-    return readSysctl('net/netfilter/nf_conntrack_tcp_be_liberal') !== '0'
-  } catch {
-    // Conntrack is loaded by the first rule that needs it, and starts out strict.
-    return false
-  }
-}
 
 const ownNode = ({ family, settings }: BackendOptions): OwnNode => ({
   nodeName: settings.nodeName,

@@ -41,9 +41,11 @@ export type ExecOptions = {
   readonly timeoutMs?: number | undefined
   /** Bytes of stdout kept before the program is killed; 256 MiB when not given. */
   readonly maxOutputBytes?: number | undefined
-  /** Called with the program's process id before it can have read anything. */
-  readonly onStart?: ((pid: number) => void) | undefined
+  readonly onStart?: OnStart | undefined
 }
+
+/** Called with the process id of a program before it can have read anything; gives what is to be called at its end. */
+export type OnStart = (pid: number) => (() => void) | undefined
 
 export type ExecResult = { readonly stdout: string; readonly stderr: string }
 
@@ -68,7 +70,7 @@ export function exec(
       timeout: timeoutMs,
       killSignal: 'SIGKILL',
     })
-    if (child.pid !== undefined) options.onStart?.(child.pid)
+    const onEnd = child.pid === undefined ? undefined : options.onStart?.(child.pid)
     const stdout: Buffer[] = []
     const stderr: Buffer[] = []
     let size = 0
@@ -93,6 +95,7 @@ export function exec(
       reject(new ExecError(program, `cannot run: ${cause.message}`, outcome(), { cause }))
     })
     child.on('exit', (_, signal) => {
+      onEnd?.()
       // A program that it has started (modprobe) may hold the pipes for as long as it hangs.
       if (signal === null) return
       child.stdout.destroy()

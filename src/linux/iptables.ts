@@ -1,7 +1,7 @@
 import type { IpFamily } from '#net/ip.ts'
 import { NodeplaneError } from '#runtime/error.ts'
 import { Pace } from '#runtime/pace.ts'
-import { ExecError, type ExecResult, exec, isProgramMissing } from './exec.ts'
+import { ExecError, type ExecResult, exec, isProgramMissing, type OnStart } from './exec.ts'
 
 /** The programs of iptables are missing, too old, or refused something. */
 export class IptablesError extends NodeplaneError {
@@ -48,7 +48,7 @@ type Name = (typeof names)[number]
 
 export type IptablesRunOptions = {
   /** Gets the process id of each program that is to write, before it has done anything. */
-  readonly onWrite?: ((pid: number) => void) | undefined
+  readonly onWrite?: OnStart | undefined
   /** A run that takes longer hangs, and is killed; two minutes when not given. */
   readonly timeoutMs?: number | undefined
 }
@@ -150,7 +150,7 @@ type RunOptions = {
   readonly signal?: AbortSignal
   readonly input?: Uint8Array
   readonly timeoutMs: number
-  readonly onStart?: ((pid: number) => void) | undefined
+  readonly onStart?: OnStart | undefined
 }
 
 async function run(

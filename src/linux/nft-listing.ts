@@ -5,10 +5,31 @@ import type { NftCounter } from './nft-elements.ts'
 
 /** What one table holds. */
 export type NftTable = {
-  /** Rules per chain. */
-  readonly chains: ReadonlyMap<string, number>
+  readonly chains: ReadonlyMap<string, NftChainSummary>
   /** Elements of each map and set, by name: key and value as nft writes them (`10.0.0.1 . tcp . 80`, `goto lb-2`). */
   readonly elements: ReadonlyMap<string, ReadonlyMap<string, string>>
+}
+
+/** A chain, its rules by their number. Handles are numbers that the kernel gives out upwards, in each table for itself. */
+export type NftChainSummary = {
+  readonly handle: number
+  readonly rules: number
+  /** The highest handle of a rule; 0 when there is none. */
+  readonly lastRule: number
+}
+
+/** The summaries of chains of these handles with these rules. */
+export function summarizeChains(
+  chains: ReadonlyMap<string, number>,
+  rules: Iterable<{ readonly chain: string; readonly handle: number }>,
+): ReadonlyMap<string, NftChainSummary> {
+  const summaries = new Map<string, NftChainSummary>()
+  for (const [name, handle] of chains) summaries.set(name, { handle, rules: 0, lastRule: 0 })
+  for (const { chain, handle } of rules) {
+    const { rules = 0, lastRule = 0, ...own } = summaries.get(chain) ?? { handle: 0 }
+    summaries.set(chain, { ...own, rules: rules + 1, lastRule: Math.max(lastRule, handle) })
+  }
+  return summaries
 }
 
 /** A table to be listed. */
@@ -64,16 +85,15 @@ async function list(
  */
 export function parseNftTable(json: string): NftTable {
   const chains = new Map<string, number>()
+  const rules: { chain: string; handle: number }[] = []
   const elements = new Map<string, Map<string, string>>()
   for (const item of itemsOf(json)) {
-    if (item.chain !== undefined) chains.set(item.chain.name, 0)
-    if (item.rule !== undefined) {
-      chains.set(item.rule.chain, (chains.get(item.rule.chain) ?? 0) + 1)
-    }
+    if (item.chain !== undefined) chains.set(item.chain.name, item.chain.handle)
+    if (item.rule !== undefined) rules.push(item.rule)
     const container = item.map ?? item.set
     if (container !== undefined) elements.set(container.name, elementsOf(container.elem ?? []))
   }
-  return { chains, elements }
+  return { chains: summarizeChains(chains, rules), elements }
 }
 
 /** nft 1.0.6 writes half a document for a table with flags. Ours have none, so what cannot be read is not ours. */
@@ -87,8 +107,8 @@ function itemsOf(json: string): readonly Item[] {
 }
 
 type Item = {
-  readonly chain?: { readonly name: string }
-  readonly rule?: { readonly chain: string }
+  readonly chain?: { readonly name: string; readonly handle: number }
+  readonly rule?: { readonly chain: string; readonly handle: number }
   readonly map?: Container
   readonly set?: Container
 }

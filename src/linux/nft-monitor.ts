@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs'
 import { attachFilter, forceReceiveBuffer, netlinkPort, socketProtocol } from './libc.ts'
 import { watchDrops } from './netlink/drops.ts'
 import { NETLINK_NETFILTER, openRawSocket } from './netlink/raw-socket.ts'
-import { encodeSenderFilter, MAX_FILTERED_PORTS } from './netlink/sender-filter.ts'
+import { encodeSenderFilter } from './netlink/sender-filter.ts'
 import {
   type NftCommit,
   type NftEvent,
@@ -37,13 +37,16 @@ export class NftMonitor implements Disposable {
   readonly #close: () => void
   readonly #fd: number
   readonly #drops: Disposable
-  /** Ports of ours, the latest last. */
-  readonly #ignored: number[] = []
+  /** Ports of this process. */
+  #own = ownPorts()
+  /** Ports of children that run. */
+  readonly #children: number[] = []
   /** Of the transaction whose end has not come yet. */
   readonly #open = new Map<NftEvent, number>()
   readonly #seen = new Map<NftEvent, number>()
   readonly #authors = new Set<string>()
   #areEventsLost = false
+  #isClosed = false
   #changed = Promise.withResolvers<void>()
 
   private constructor(interest: NftInterest) {
@@ -53,7 +56,7 @@ export class NftMonitor implements Disposable {
     this.#fd = fd
     try {
       forceReceiveBuffer(fd, RECEIVE_BUFFER_BYTES)
-      this.#filter(ownPorts())
+      this.#filter()
       socket.addMembership(NFTABLES_GROUP)
     } catch (error) {
       close()
@@ -74,10 +77,19 @@ export class NftMonitor implements Disposable {
     return new NftMonitor(interest)
   }
 
-  /** The child process with this id is ours: what it will do is no foreign change. */
-  ignore(pid: number): void {
+  /**
+   * The child process with this id is ours: what it will do is no foreign change. To be told of its end by what this
+   * returns: then a process in another pid namespace may have that number.
+   */
+  ignore(pid: number): () => void {
     // A program's first netlink socket has its process id for a port, unless another socket has it.
-    this.#filter([pid])
+    this.#children.push(pid)
+    this.#filter()
+    return () => {
+      // Its events were held back when they came, as a part of its transactions.
+      this.#children.splice(this.#children.indexOf(pid), 1)
+      this.#filter()
+    }
   }
 
   /** What others did since the last call, as soon as there is something. @throws the signal's reason */
@@ -95,19 +107,23 @@ export class NftMonitor implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#isClosed = true
     this.#drops[Symbol.dispose]()
     this.#close()
   }
 
-  #filter(ports: readonly number[]): void {
-    for (const port of ports) if (!this.#ignored.includes(port)) this.#ignored.push(port)
-    this.#ignored.splice(0, this.#ignored.length - MAX_FILTERED_PORTS)
-    attachFilter(this.#fd, encodeSenderFilter(this.#ignored))
+  #filter(): void {
+    // A child may end later than this is closed.
+    if (!this.#isClosed) attachFilter(this.#fd, encodeSenderFilter(this.#ignored()))
+  }
+
+  #ignored(): readonly number[] {
+    return [...this.#own, ...this.#children]
   }
 
   #receive(bytes: Buffer): void {
     const sender = senderOf(bytes)
-    if (sender === undefined || this.#ignored.includes(sender)) return
+    if (sender === undefined || this.#ignored().includes(sender)) return
     try {
       for (const event of parseNftEvents(bytes, this.#interest)) {
         if (typeof event === 'object') this.#commit(event, sender)
@@ -122,8 +138,10 @@ export class NftMonitor implements Disposable {
     if (this.#open.size === 0) return
     const own = ownPorts()
     // libnftables opens a new socket when a listing was interrupted.
-    if (own.includes(sender)) this.#filter(own)
-    else {
+    if (own.includes(sender)) {
+      this.#own = own
+      this.#filter()
+    } else {
       if (this.#authors.size < MAX_NAMED) this.#authors.add(`${program} (pid ${pid})`)
       for (const [event, count] of this.#open) {
         this.#seen.set(event, (this.#seen.get(event) ?? 0) + count)

@@ -17,7 +17,7 @@ import {
   type NftSet,
   SetAttribute,
 } from './nft-elements.ts'
-import type { NftTable } from './nft-listing.ts'
+import { type NftTable, summarizeChains } from './nft-listing.ts'
 import { rangesBetween } from './nft-ranges.ts'
 import { listNftTableNames } from './nft-tables.ts'
 
@@ -29,8 +29,8 @@ const Get = {
   element: (10 << 8) | 13,
 } as const
 /** NFTA_CHAIN_… and NFTA_RULE_… */
-const ChainAttribute = { table: 1, name: 3 } as const
-const RuleAttribute = { table: 1, chain: 2 } as const
+const ChainAttribute = { table: 1, handle: 2, name: 3 } as const
+const RuleAttribute = { table: 1, chain: 2, handle: 3 } as const
 
 type Place = { readonly family: IpFamily; readonly name: string }
 
@@ -103,6 +103,10 @@ async function visitMap(
   if (set !== undefined) await reader.visit(set, visit)
 }
 
+/** A 64 bit number in network byte order, far below 2 to the 53rd. */
+const readHandle = (value: Buffer | undefined): number =>
+  value === undefined ? 0 : Number(value.readBigUInt64BE())
+
 /** Asks for the parts of one table; in the calling thread's network namespace. */
 class Reader implements Disposable {
   readonly #place: Place
@@ -112,22 +116,23 @@ class Reader implements Disposable {
     this.#place = place
   }
 
-  /** Rules per chain. */
-  async chains(): Promise<Map<string, number>> {
+  async chains(): Promise<NftTable['chains']> {
     const chains = new Map<string, number>()
     // Chains cannot be asked for by table.
     await this.#list({ type: Get.chain, what: 'chains' }, payload => {
       const attributes = decodeAttributes(payload.subarray(NFGENMSG_BYTES))
       if (readText(attributes, ChainAttribute.table) !== this.#place.name) return
-      chains.set(readText(attributes, ChainAttribute.name) ?? '', 0)
+      const name = readText(attributes, ChainAttribute.name) ?? ''
+      chains.set(name, readHandle(attributes.get(ChainAttribute.handle)))
     })
+    const rules: { chain: string; handle: number }[] = []
     const table = textAttribute(RuleAttribute.table, this.#place.name)
     await this.#list({ type: Get.rule, what: 'rules', attributes: [table] }, payload => {
       const attributes = decodeAttributes(payload.subarray(NFGENMSG_BYTES))
       const chain = readText(attributes, RuleAttribute.chain) ?? ''
-      chains.set(chain, (chains.get(chain) ?? 0) + 1)
+      rules.push({ chain, handle: readHandle(attributes.get(RuleAttribute.handle)) })
     })
-    return chains
+    return summarizeChains(chains, rules)
   }
 
   async sets(): Promise<readonly NftSet[]> {

@@ -1,5 +1,5 @@
 import { NodeplaneError } from '#runtime/error.ts'
-import { ExecError, exec } from './exec.ts'
+import { ExecError, exec, type OnStart } from './exec.ts'
 
 /** Commands in nft's language. */
 export type NftText = string | Iterable<string>
@@ -30,7 +30,7 @@ const MAX_QUOTED_LENGTH = 300
 
 export type NftRunOptions = {
   /** Gets the process id of each child before it has done anything. */
-  readonly onStart?: ((pid: number) => void) | undefined
+  readonly onStart?: OnStart | undefined
   /** A run that takes longer hangs, and is killed; {@link NFT_TIMEOUT_MS} when not given. */
   readonly timeoutMs?: number | undefined
 }

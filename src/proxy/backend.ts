@@ -60,6 +60,8 @@ export type BackendOptions = {
 export type BackendModule = {
   /** @throws {NodeplaneError} the machine cannot do it: a program or a kernel feature is missing. */
   open(options: BackendOptions): Promise<Backend>
+  /** Do node ports answer on all loopback addresses of a family? Not there: they never do. */
+  hasLocalhostNodePorts?(settings: ProxySettings, family: IpFamily): boolean
   /**
    * Removes what any earlier run of ours, or of kube-proxy in this mode, left; both families. What is not there, and
    * programs that are not there, are no error. Established connections live on.

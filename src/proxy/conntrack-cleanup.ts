@@ -12,6 +12,7 @@ import {
   type Destination,
   type Flow,
   type FlowPath,
+  type NodePortPlaces,
   UdpDestinations,
 } from './udp-destinations.ts'
 
@@ -38,8 +39,10 @@ export interface FlowTable<Key> extends Disposable {
 export type ConntrackCleanupOptions<Key> = {
   readonly family: IpFamily
   readonly tracker: Pick<ChangeTracker, 'endpointsOf'>
-  /** Addresses of this node in these prefixes answer for node ports; without any prefix all but loopback. */
+  /** Addresses of this node in these prefixes answer for node ports, without any prefix all; loopback ones never by this. */
   readonly nodePortAddresses: readonly IpPrefix[]
+  /** All loopback addresses answer for node ports. */
+  readonly hasLocalhostNodePorts: boolean
   readonly open: () => FlowTable<Key>
   readonly metrics: Pick<FamilyMetrics, 'cleanedUp'>
   readonly log: Logger
@@ -120,7 +123,7 @@ export class ConntrackCleanup<Key> {
   }
 
   async #cleanUp(signal: AbortSignal): Promise<{ isDone: boolean; isSmall: boolean }> {
-    const { family, nodePortAddresses, open, metrics, log, clock } = this.#options
+    const { open, metrics, log, clock } = this.#options
     const start = clock.monotonic()
     const isAllSuspect = this.#isAllSuspect
     this.#isAllSuspect = false
@@ -129,8 +132,7 @@ export class ConntrackCleanup<Key> {
     let deleted = 0
     let isDone = true
     try {
-      const own = [...selectedAddresses(nodePortAddresses, family)].filter(ip => !isLoopback(ip))
-      cleanUp = this.#destinations.begin(new Set(own))
+      cleanUp = this.#destinations.begin(this.#nodePortPlaces())
       if (!isAllSuspect) queries = queriesOf(cleanUp)
       this.#table ??= open()
       const paths = isAllSuspect ? undefined : cleanUp.stalePaths
@@ -148,6 +150,12 @@ export class ConntrackCleanup<Key> {
     metrics.cleanedUp({ durationMs, deleted })
     if (deleted > 0) log.debug({ durationMs, deleted }, 'deleted UDP conntrack entries')
     return { isDone, isSmall: queries !== EVERYTHING }
+  }
+
+  #nodePortPlaces(): NodePortPlaces {
+    const { family, nodePortAddresses, hasLocalhostNodePorts } = this.#options
+    const own = [...selectedAddresses(nodePortAddresses, family)].filter(ip => !isLoopback(ip))
+    return { addresses: new Set(own), hasLoopback: hasLocalhostNodePorts }
   }
 
   /** Undefined when flows have to be listed. */

@@ -47,6 +47,7 @@ export async function runFamily(options: FamilyOptions, signal: AbortSignal): Pr
   const cleanup = new ConntrackCleanup({
     ...common,
     nodePortAddresses: nodePortPrefixes(settings, family),
+    hasLocalhostNodePorts: module.hasLocalhostNodePorts?.(settings, family) ?? false,
     open: () => Conntrack.open(),
     backoff: new Backoff(RETRY),
   })

@@ -33,6 +33,8 @@ export type ProxySettings = {
   readonly tableName?: string | undefined
   /** Are node ports to answer on loopback addresses too, where {@link nodePortAddresses} has them? No when not given. */
   readonly localhostNodePorts?: boolean | undefined
+  /** Conntrack is to take all segments of a TCP connection for valid, if it does not already; no when not given. */
+  readonly tcpBeLiberal?: boolean | undefined
   /** The bit of the packet mark that means "masquerade" (0 to 31), in the modes that need one; 14 when not given. */
   readonly masqueradeBit?: number | undefined
   /** How often what others may have removed is looked for where no event tells, milliseconds; 30 s when not given. */

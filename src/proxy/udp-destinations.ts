@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { formatHostPort, type IpAddress } from '#net/ip.ts'
+import { formatHostPort, type IpAddress, isLoopback } from '#net/ip.ts'
 import type { ServicePortEndpoints } from './change-tracker.ts'
 
 /** A UDP flow: where its first packet was sent, and where its answers come from. */
@@ -12,6 +12,14 @@ export type Flow = {
 
 /** Where packets are sent: a port of an address, or a node port. */
 export type Destination = { readonly address?: IpAddress; readonly port: number }
+
+/** Where node ports answer on this node. */
+export type NodePortPlaces = {
+  /** Loopback addresses do not count among these. */
+  readonly addresses: ReadonlySet<IpAddress>
+  /** Every loopback address as well, of which there are too many to name (127.0.0.0/8). */
+  readonly hasLoopback: boolean
+}
 
 /** Flows of one way through a Service: sent there, answered from there. */
 export type FlowPath = { readonly destination: HostPort; readonly replySource: HostPort }
@@ -26,7 +34,10 @@ export type CleanUp = {
   readonly isStale: (flow: Flow) => boolean
   /** Flows to other destinations than these have not become stale since the clean-up before. */
   readonly destinations: readonly Destination[]
-  /** All paths of flows that have become stale since then; undefined where that cannot be told, as of new destinations. */
+  /**
+   * All paths of flows that have become stale since then; undefined where that cannot be told, as of new destinations and
+   * of node ports on all of 127.0.0.0/8.
+   */
   readonly stalePaths: readonly FlowPath[] | undefined
   /** It did not come to its end: the next one has to know of the same destinations. */
   readonly failed: () => void
@@ -93,7 +104,7 @@ export class UdpDestinations {
    * kube-proxy such flows stay. A node port is one only at addresses of this node; kube-proxy deletes flows to that port
    * of any host.
    */
-  begin(nodeAddresses: ReadonlySet<IpAddress>): CleanUp {
+  begin(node: NodePortPlaces): CleanUp {
     const former = this.#former
     const changed = this.#changed
     this.#former = new Map()
@@ -104,7 +115,7 @@ export class UdpDestinations {
       const vip = formatHostPort(destination, destinationPort)
       const nodePort = String(destinationPort)
       const key = isKnown(vip) ? vip : nodePort
-      if (key === nodePort && !(isKnown(key) && nodeAddresses.has(destination))) return false
+      if (key === nodePort && !(isKnown(key) && isPlace(node, destination))) return false
       const source = formatHostPort(replySource, replySourcePort)
       const current = this.#current.get(key)
       if (current === undefined) return former.get(key)?.has(source) ?? false
@@ -115,14 +126,14 @@ export class UdpDestinations {
       for (const [key, { destination, isNew }] of changed) this.#note(key, destination, isNew)
     }
     const destinations = [...changed.values()].map(({ destination }) => destination)
-    const stalePaths = this.#stalePaths(changed, former, nodeAddresses)
+    const stalePaths = this.#stalePaths(changed, former, node)
     return { isStale, destinations, stalePaths, failed }
   }
 
   #stalePaths(
     changed: ReadonlyMap<string, Changed>,
     former: ReadonlyMap<string, Endpoints>,
-    nodeAddresses: ReadonlySet<IpAddress>,
+    { addresses, hasLoopback }: NodePortPlaces,
   ): readonly FlowPath[] | undefined {
     const paths: FlowPath[] = []
     for (const [key, { destination, isNew }] of changed) {
@@ -132,7 +143,8 @@ export class UdpDestinations {
       const { address, port } = destination
       for (const [text, replySource] of former.get(key) ?? []) {
         if (current.some(endpoints => endpoints.has(text))) continue
-        for (const to of address === undefined ? nodeAddresses : [address]) {
+        if (address === undefined && hasLoopback) return undefined
+        for (const to of address === undefined ? addresses : [address]) {
           paths.push({ destination: { address: to, port }, replySource })
         }
       }
@@ -146,6 +158,9 @@ export class UdpDestinations {
     }
   }
 }
+
+const isPlace = ({ addresses, hasLoopback }: NodePortPlaces, address: IpAddress): boolean =>
+  addresses.has(address) || (hasLoopback && isLoopback(address))
 
 function destinationsOf(ports: readonly ServicePortEndpoints[]): Destinations {
   const places = new Map<string, Place>()

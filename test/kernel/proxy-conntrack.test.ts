@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import t from 'tap'
-import type { ProxySettings } from '../../src/proxy/settings.ts'
+import type { ProxyMode, ProxySettings } from '../../src/proxy/settings.ts'
 import { endpoint, service, servicePort, slice } from '../helper/cluster.ts'
 import { eventually } from '../helper/eventually.ts'
 import type { TestNamespace } from '../helper/namespace.ts'
@@ -165,3 +165,50 @@ t.test('the flows of a deleted Service end', async t => {
   t.ok((await othersNow()).length >= 3)
   await proxy.stop('SIGTERM')
 })
+
+const localhost: readonly {
+  readonly mode: ProxyMode
+  readonly targets: readonly (readonly ['udp4' | 'udp6', string])[]
+}[] = [
+  {
+    mode: 'nftables',
+    targets: [
+      ['udp4', '127.0.0.1'],
+      ['udp4', '127.1.2.3'],
+      ['udp6', '::1'],
+    ],
+  },
+  {
+    mode: 'iptables',
+    targets: [
+      ['udp4', '127.0.0.1'],
+      ['udp4', '127.1.2.3'],
+    ],
+  },
+]
+let sourcePort = 4201
+for (const { mode, targets } of localhost) {
+  t.test(`mode ${mode}: flows to a node port on loopback leave a removed endpoint`, async t => {
+    const proxy = new ProxyProcess(net.node, { ...settings, mode, localhostNodePorts: true })
+    proxy.set(web, ...slicesOf(podA))
+    proxy.sync()
+    await proxy.programmed()
+    const flows = await Promise.all(
+      targets.map(async ([type, host]) => {
+        const ask = await clientOf(net.node, type, sourcePort++)
+        return { host, next: () => ask(`${host} 30080`) }
+      }),
+    )
+    for (const { host, next } of flows) {
+      await eventually(`${host} to reach a`, async () => (await next()).startsWith('a '))
+    }
+    proxy.set(...slicesOf(podB))
+    await proxy.programmed()
+    for (const { host, next } of flows) {
+      await t.resolves(
+        eventually(`${host} to reach b`, async () => (await next()).startsWith('b ')),
+      )
+    }
+    await proxy.stop('SIGTERM')
+  })
+}

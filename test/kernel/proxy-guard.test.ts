@@ -20,12 +20,22 @@ const settings: ProxySettings = {
 }
 const tcp = { protocol: 'tcp', host: '10.96.0.1', port: 80 } as const
 
-const proxy = new ProxyProcess(net.node, settings)
-proxy.set(service({ clusterIP: tcp.host }), slice({ endpoints: [endpoint(podA.ip4)] }))
-proxy.sync()
-await proxy.programmed()
+async function start(): Promise<ProxyProcess> {
+  const proxy = new ProxyProcess(net.node, settings)
+  proxy.set(service({ clusterIP: tcp.host }), slice({ endpoints: [endpoint(podA.ip4)] }))
+  proxy.sync()
+  await proxy.programmed()
+  return proxy
+}
+const proxy = await start()
 
-const nft = (command: string) => net.node.exec('nft', ['-f', '-'], { input: `${command}\n` })
+/** `ID` in a command is the id of the Service, of which there is one: a repair may give it another. */
+async function nft(command: string): Promise<void> {
+  const [, id = ''] = command.includes('ID')
+    ? (/10\.96\.0\.1 \. tcp \. 80[^:]*: ([0-9a-f:]+)/.exec(await table()) ?? [])
+    : []
+  await net.node.exec('nft', ['-f', '-'], { input: `${command.replaceAll('ID', id)}\n` })
+}
 const table = async () =>
   (await net.node.exec('nft', ['-s', 'list', 'table', 'ip', 'nodeplane'])).stdout
 const sorted = (text: string) =>
@@ -34,9 +44,13 @@ const sorted = (text: string) =>
     .map(line => line.trim())
     .sort()
     .join('\n')
-/** The table without counters and what packets write. */
+/** The table without counters, ids and what packets write. */
 const rules = async () =>
-  sorted((await table()).replace(/elements = \{[^}]*\}/g, text => text.replace(/\s+/g, ' ')))
+  sorted(
+    (await table()).replace(/elements = \{[^}]*\}/g, text =>
+      text.replace(/\s+/g, ' ').replace(/\b0:[0-9a-f]+\b/g, 'ID'),
+    ),
+  )
 
 const before = await rules()
 const repaired = () =>
@@ -55,12 +69,12 @@ const faults: readonly { title: string; command: string; says: RegExp }[] = [
   {
     title: 'an element is changed',
     command:
-      'delete element ip nodeplane lb { 0:1 }; add element ip nodeplane lb { 0:1 : goto ignore }',
+      'delete element ip nodeplane lb { ID }; add element ip nodeplane lb { ID : goto ignore }',
     says: /1 element deleted, 1 element added/,
   },
   {
     title: 'an element is added',
-    command: 'add element ip nodeplane vips { 10.0.0.1 . tcp . 80 : 0:1 }',
+    command: 'add element ip nodeplane vips { 10.0.0.1 . tcp . 80 : ID }',
     says: /1 element added/,
   },
   {
@@ -141,3 +155,38 @@ t.test('a stopped proxy leaves its rules', async t => {
   await proxy.stop('SIGTERM')
   t.match(await ask(client.namespace, tcp), [/^a /])
 })
+
+/** The number that the kernel gave to the table: another one is another table. */
+const handle = async () =>
+  /nodeplane \{ # handle (\d+)/.exec(
+    (await net.node.exec('nft', ['-a', 'list', 'table', 'ip', 'nodeplane'])).stdout,
+  )?.[1]
+
+const whileDown: readonly { title: string; command: string; isKept?: true }[] = [
+  { title: 'nothing', command: '', isKept: true },
+  {
+    title: 'a chain that drops all',
+    command:
+      'add chain ip nodeplane block { type filter hook prerouting priority -200; policy drop; }',
+  },
+  {
+    title: 'a rule in the place of another',
+    command: 'flush chain ip nodeplane ignore; add rule ip nodeplane ignore accept',
+  },
+  {
+    title: 'rules in the place of those that balance',
+    command: `flush chain ip nodeplane lb-1; ${'add rule ip nodeplane lb-1 drop; '.repeat(3)}`,
+  },
+]
+for (const { title, command, isKept = false } of whileDown) {
+  t.test(`what others changed while no proxy ran is repaired at the start: ${title}`, async t => {
+    await (await start()).stop('SIGTERM')
+    const first = await handle()
+    await nft(command)
+    const proxy = await start()
+    t.equal(await rules(), before)
+    t.equal((await handle()) === first, isKept)
+    t.match(await ask(client.namespace, tcp), [/^a /])
+    await proxy.stop('SIGTERM')
+  })
+}

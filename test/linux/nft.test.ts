@@ -34,7 +34,7 @@ t.test('a long command is quoted by its head and the place of the fault', async 
   t.ok((line?.length ?? 0) < 400)
 })
 
-t.test('a listing gives rules per chain, and elements as nft writes them', async t => {
+t.test('a listing gives handles and rules per chain, and elements as nft writes them', async t => {
   const table = parseNftTable(
     JSON.stringify({
       nftables: [
@@ -62,18 +62,18 @@ t.test('a listing gives rules per chain, and elements as nft writes them', async
         },
         { set: { name: 'ips', elem: ['10.0.0.1', { concat: ['10.0.0.1', '10.0.0.1'] }] } },
         { set: { name: 'empty' } },
-        { chain: { name: 'a' } },
-        { chain: { name: 'b' } },
-        { rule: { chain: 'a', expr: [] } },
-        { rule: { chain: 'a', expr: [] } },
+        { chain: { name: 'a', handle: 1 } },
+        { chain: { name: 'b', handle: 4 } },
+        { rule: { chain: 'a', handle: 5, expr: [] } },
+        { rule: { chain: 'a', handle: 2, expr: [] } },
       ],
     }),
   )
   t.strictSame(
     [...table.chains],
     [
-      ['a', 2],
-      ['b', 0],
+      ['a', { handle: 1, rules: 2, lastRule: 5 }],
+      ['b', { handle: 4, rules: 0, lastRule: 0 }],
     ],
   )
   t.strictSame(

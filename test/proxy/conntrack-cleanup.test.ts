@@ -44,6 +44,7 @@ function setUp() {
     family: 4,
     tracker,
     nodePortAddresses: [],
+    hasLocalhostNodePorts: false,
     open: () => ({
       async listUdp({ destination }, isWanted) {
         state.listings++

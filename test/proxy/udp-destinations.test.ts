@@ -7,7 +7,7 @@ import { type Flow, UdpDestinations } from '../../src/proxy/udp-destinations.ts'
 import { endpoint, service, servicePort, slice } from '../helper/cluster.ts'
 
 const NODE = '192.168.50.1'
-const own = new Set([parseIp(NODE) as IpAddress])
+const own = { addresses: new Set([parseIp(NODE) as IpAddress]), hasLoopback: false }
 
 type Served = {
   readonly name?: string
@@ -205,6 +205,25 @@ t.test('paths: none when endpoints came only, or came back', async t => {
   t.strictSame(pathsAfter(one, { endpoints: ['10.0.0.1', '10.0.0.2'] }), [])
   t.strictSame(pathsAfter(one, { endpoints: [] }, one), [])
   t.strictSame(pathsAfter(one, undefined, one), [])
+})
+
+t.test('node ports on loopback: flows to any loopback address are stale like others', async t => {
+  const everywhere = { ...own, hasLoopback: true }
+  const destinations = new UdpDestinations()
+  destinations.update('web', portsOf({ endpoints: ['10.0.0.1'] }))
+  destinations.begin(everywhere)
+  destinations.update('web', portsOf({ endpoints: ['10.0.0.2'] }))
+  const { isStale, stalePaths } = destinations.begin(everywhere)
+  t.equal(stalePaths, undefined, 'there are too many to name')
+  for (const ip of ['127.0.0.1', '127.1.2.3']) {
+    t.equal(isStale(flowOf(`${ip}:30053 > 10.0.0.1:5353`)), true, ip)
+    t.equal(isStale(flowOf(`${ip}:30053 > 10.0.0.2:5353`)), false, ip)
+    t.equal(isStale(flowOf(`${ip}:30054 > 10.0.0.1:5353`)), false, `${ip}, another port`)
+  }
+  destinations.update('web', portsOf({ endpoints: ['10.0.0.2', '10.0.0.3'] }))
+  t.strictSame(destinations.begin(everywhere).stalePaths, [], 'nothing to look for, so no list')
+  const { isStale: isStaleElsewhere } = destinations.begin(own)
+  t.equal(isStaleElsewhere(flowOf('127.0.0.1:30053 > 10.0.0.1:5353')), false, 'not served there')
 })
 
 t.test('paths: unknown at a destination that no clean-up has seen', async t => {

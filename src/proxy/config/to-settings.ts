@@ -46,6 +46,7 @@ export function settingsFrom(
     zone: zoneOf(node),
     ignoresExternalIPs: effectiveGates(config.featureGates)[EXTERNAL_IPS_GATE]?.isOn === false,
     localhostNodePorts: config.iptables.localhostNodePorts,
+    tcpBeLiberal: config.conntrack.tcpBeLiberal,
     masqueradeBit: config.iptables.masqueradeBit,
     syncPeriodMs: syncPeriodMs(config),
     ipvs: ipvsSettings(config.ipvs),

@@ -1,13 +1,7 @@
 import { type Iptables, IptablesError, openIptables } from '#linux/iptables.ts'
 import { usedIptables } from '#linux/iptables-tables.ts'
 import { NftMonitor } from '#linux/nft-monitor.ts'
-import {
-  ensureSysctl,
-  interfaceSysctl,
-  readSysctl,
-  SysctlError,
-  sysctlPath,
-} from '#linux/sysctl.ts'
+import { ensureSysctl, interfaceSysctl, SysctlError } from '#linux/sysctl.ts'
 import { XtablesSocket } from '#linux/xtables-info.ts'
 import { familyOf, ipFamilies } from '#net/ip.ts'
 import { describeError } from '#runtime/error.ts'
@@ -20,6 +14,7 @@ import type {
   CleanupOptions,
   ServiceStates,
 } from '../backend.ts'
+import { dropsInvalid } from '../invalid-segments.ts'
 import { localDetector } from '../local-detector.ts'
 import type { ProxyMode } from '../settings.ts'
 import { IptablesBackend } from './backend.ts'
@@ -37,6 +32,7 @@ import { type WantedRules, wantedRules } from './wanted.ts'
 /** Mode iptables: chains in the tables that kube-proxy uses. */
 export const iptables: BackendModule = {
   open,
+  hasLocalhostNodePorts: wantsLocalhostNodePorts,
   cleanup,
   async *describe(options, states) {
     yield* describeRules(wanted(options, states, await hasCounters()), options.family)
@@ -54,7 +50,6 @@ const DEFAULT_MASQUERADE_BIT = 14
 const DEFAULT_CHECK_PERIOD_MS = 30_000
 /** For the lock, which others may hold. */
 const PROBE_TIMEOUT_MS = 30_000
-const LIBERAL = sysctlPath('net', 'netfilter', 'nf_conntrack_tcp_be_liberal')
 const ROUTE_LOCALNET = interfaceSysctl('ipv4', 'all', 'route_localnet')
 
 async function open(options: BackendOptions): Promise<Backend> {
@@ -97,7 +92,7 @@ const ruleOptions = (
   masqueradeAll: settings.masqueradeAll,
   nodeIPs: (settings.nodeIPs ?? []).filter(ip => familyOf(ip) === family),
   masqueradeBit: settings.masqueradeBit ?? DEFAULT_MASQUERADE_BIT,
-  dropsInvalid: !isLiberal(),
+  dropsInvalid: dropsInvalid(settings),
   hasLocalhostNodePorts: wantsLocalhostNodePorts(settings, family),
   hasCounters: counts,
   countsLocalhost: counts && wantsLocalhostNodePorts(settings, family),
@@ -127,17 +122,6 @@ const watched = (programs: Iptables, watch: LegacyWatch): Iptables => ({
     await programs.restore(text, signal)
   },
 })
-
-/** Does conntrack accept TCP segments outside the window, so that none of a Service's is INVALID? */
-function isLiberal(): boolean {
-  try {
-    return readSysctl(LIBERAL) !== '0'
-  } catch (error) {
-    // Without conntrack loaded there is no such file; the kernel's default is no.
-    if (error instanceof SysctlError) return false
-    throw error
-  }
-}
 
 /** Lets packets from 127.0.0.0/8 leave for endpoints. kube-proxy ends when it cannot; we serve all other addresses. */
 function canRouteLocalhost({ log }: BackendOptions): boolean {

@@ -3,7 +3,6 @@ import { NftError, type NftWriter } from '#linux/nft.ts'
 import type { NftTable } from '#linux/nft-listing.ts'
 import type { ForeignChange } from '#linux/nft-monitor.ts'
 import type { readNftCounters } from '#linux/nft-reader.ts'
-import type { IpFamily } from '#net/ip.ts'
 import type { IpPrefix } from '#net/prefix.ts'
 import type { Protocol } from '#net/protocol.ts'
 import type { Clock } from '#runtime/clock.ts'
@@ -11,18 +10,11 @@ import { Pace } from '#runtime/pace.ts'
 import type { Backend, ServiceStates, ServiceTraffic } from '../backend.ts'
 import { guardTable, type TableWatch } from '../foreign-changes.ts'
 import { affinityMaps, rememberedIn, renderForgetting } from './affinity.ts'
-import { type Changes, type Elements, isEmpty } from './element.ts'
+import { type Changes, isEmpty } from './element.ts'
 import { type LayoutOptions, renderLayout } from './layout.ts'
 import { NftPlan } from './plan.ts'
-import type { Recovered } from './recover.ts'
-import {
-  balancedProtocols,
-  chainRules,
-  renderAll,
-  renderLater,
-  renderNow,
-  renderRemoval,
-} from './render.ts'
+import { type Recovered, recover } from './recover.ts'
+import { balancedProtocols, renderAll, renderLater, renderNow, renderRemoval } from './render.ts'
 import { type OwnNode, type PortRules, portRules } from './route.ts'
 import type { Table } from './table.ts'
 import { counting, sumTraffic } from './traffic.ts'
@@ -53,7 +45,7 @@ export class NftablesBackend implements Backend {
   readonly name = 'nftables'
   readonly #options: NftablesOptions
   #plan: NftPlan | undefined
-  /** Somebody touched more than elements. A listing shows how many rules there are, not that they are ours. */
+  /** Somebody touched more than elements. A listing shows chains and rules, not all that can be changed of a table. */
   #isLayoutSuspect = false
 
   constructor(options: NftablesOptions) {
@@ -66,9 +58,9 @@ export class NftablesBackend implements Backend {
     const layout = renderLayout(this.#options)
     const isSuspect = this.#isLayoutSuspect
     this.#isLayoutSuspect = false
-    const listed = await list(table, signal)
-    const kernel = isSuspect ? undefined : recover(table.family, listed, layout)
     try {
+      const listed = await list(table, signal)
+      const kernel = isSuspect ? undefined : recover(table.family, listed, layout)
       if (kernel === undefined) this.#plan = await this.#makeAnew(all, layout.text, signal)
       else this.#plan = await this.#adjust(all, kernel, signal)
     } catch (error) {
@@ -182,26 +174,4 @@ export class NftablesBackend implements Backend {
       }
     }
   }
-}
-
-/** What can be kept of a table: nothing unless its fixed part is what this layout made and nobody has flushed it. */
-export function recover(
-  family: IpFamily,
-  table: NftTable | undefined,
-  layout: { readonly marker: string; readonly rules: ReadonlyMap<string, number> },
-): Recovered | undefined {
-  if (table === undefined || !table.chains.has(layout.marker)) return undefined
-  for (const [chain, rules] of layout.rules) {
-    if (table.chains.get(chain) !== rules) return undefined
-  }
-  const chains = new Set<string>()
-  for (const [chain, rules] of table.chains) {
-    const wanted = chainRules(family, chain).length
-    if (wanted === 0) continue
-    if (rules !== wanted) return undefined
-    chains.add(chain)
-  }
-  const filled = new Set<string>()
-  for (const [name, { size }] of table.elements) if (size > 0) filled.add(name)
-  return { elements: table.elements as Elements, chains, filled }
 }

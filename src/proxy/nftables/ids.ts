@@ -18,6 +18,6 @@ export class IdPool {
   }
 
   release(ids: Iterable<number>): void {
-    this.#free.push(...ids)
+    for (const id of ids) this.#free.push(id)
   }
 }

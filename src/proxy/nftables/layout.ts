@@ -40,7 +40,10 @@ export type LayoutOptions = {
 export type Layout = {
   /** Commands that make it where there is no such table. */
   readonly text: string
-  /** The name of an empty chain in it. A table that has this chain has this layout, so it can be kept. */
+  /**
+   * The name of an empty chain in it. A table that has this chain has this layout, so it can be kept. It is made last, so
+   * rules with a higher handle are somebody else's.
+   */
   readonly marker: string
   /** How many rules each chain has: fewer are there if somebody flushed it. */
   readonly rules: ReadonlyMap<string, number>
@@ -59,8 +62,9 @@ export function renderLayout(options: LayoutOptions): Layout {
   const text = [
     `table ${tableText(options.table)} {`,
     ...body,
-    ...chainText({ name: marker, rules: [] }),
     '}',
+    // In the block chains would come before rules.
+    `add chain ${tableText(options.table)} ${marker}`,
     '',
   ]
   return {

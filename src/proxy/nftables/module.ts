@@ -1,22 +1,26 @@
 import { NftMonitor } from '#linux/nft-monitor.ts'
 import { readNftCounters, readNftMap, readNftTable } from '#linux/nft-reader.ts'
 import { createNftWriter } from '#linux/nft-writer.ts'
-import { ensureSysctl, readSysctl } from '#linux/sysctl.ts'
+import { ensureSysctl } from '#linux/sysctl.ts'
 import { familyOf, type IpFamily } from '#net/ip.ts'
 import type { Backend, BackendModule, BackendOptions } from '../backend.ts'
+import { dropsInvalid } from '../invalid-segments.ts'
 import { localDetector } from '../local-detector.ts'
+import { nodePortPrefixes } from '../node-port-addresses.ts'
 import { DEFAULT_TABLE_NAME, type ProxySettings } from '../settings.ts'
-import { NftablesBackend, recover } from './backend.ts'
+import { NftablesBackend } from './backend.ts'
 import { cleanup } from './cleanup.ts'
 import { type DescribeOptions, describeTable, diffTable } from './describe.ts'
 import { type LayoutOptions, renderLayout } from './layout.ts'
 import { selectsLoopback } from './localhost.ts'
+import { recover } from './recover.ts'
 import type { OwnNode } from './route.ts'
 import type { Table } from './table.ts'
 
 /** Mode nftables: a table of ours in each family. */
 export const nftables: BackendModule = {
   open,
+  hasLocalhostNodePorts,
   cleanup,
   describe: (options, states) => describeTable(described(options), states),
   async diff(options, states, signal) {
@@ -53,30 +57,23 @@ function described(options: BackendOptions): DescribeOptions {
 }
 
 function layoutOptions({ family, settings }: BackendOptions): LayoutOptions {
-  const nodePortAddresses = settings.nodePortAddresses.filter(prefix => prefix.family === family)
   return {
     table: tableOf(family, settings),
     detector: localDetector(settings, family),
     masqueradeAll: settings.masqueradeAll,
-    nodePortAddresses,
-    localhostNodePorts:
-      settings.localhostNodePorts === true && selectsLoopback(nodePortAddresses, family),
-    dropInvalid: !isTcpBeLiberal(),
+    nodePortAddresses: nodePortPrefixes(settings, family),
+    localhostNodePorts: hasLocalhostNodePorts(settings, family),
+    dropInvalid: dropsInvalid(settings),
   }
+}
+
+function hasLocalhostNodePorts(settings: ProxySettings, family: IpFamily): boolean {
+  const prefixes = nodePortPrefixes(settings, family)
+  return settings.localhostNodePorts === true && selectsLoopback(prefixes, family)
 }
 
 /** Connections of 127.0.0.1 may leave by other links; what comes in to it by them is the layout's to drop. */
 const ROUTE_LOCALNET = 'net/ipv4/conf/all/route_localnet'
-
-/** Does conntrack take all segments of a connection for valid? It is asked once, as by kube-proxy. */
-function isTcpBeLiberal(): boolean {
-  try {
-    return readSysctl('net/netfilter/nf_conntrack_tcp_be_liberal') !== '0'
-  } catch {
-    // Conntrack is loaded by the first rule that needs it, and starts out strict.
-    return false
-  }
-}
 
 const ownNode = ({ family, settings }: BackendOptions): OwnNode => ({
   nodeName: settings.nodeName,

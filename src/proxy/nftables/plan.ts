@@ -22,7 +22,7 @@ import {
   type PlacedRoute,
   type PlacedRoutes,
 } from './placed.ts'
-import { type Recovered, recoverIds, recoverSlots } from './recover.ts'
+import { lookedUpIds, type Recovered, recoverIds, recoverSlots } from './recover.ts'
 import type { PortRules, Route } from './route.ts'
 import { placeEndpoints } from './slots.ts'
 
@@ -81,7 +81,9 @@ export class NftPlan {
   ): Promise<{ readonly plan: NftPlan; readonly changes: Changes }> {
     const pace = new Pace()
     const ids = await recoverIds([...rules.values()].flat(), kernel.elements, pace)
-    const plan = new NftPlan(new IdPool(ids.values()))
+    const kept = new Set(ids.values())
+    const left = lookedUpIds(kernel.elements).difference(kept)
+    const plan = new NftPlan(new IdPool([...kept, ...left]))
     const slots = {
       TCP: await recoverSlots(kernel.elements, 'TCP', pace),
       UDP: await recoverSlots(kernel.elements, 'UDP', pace),
@@ -95,7 +97,10 @@ export class NftPlan {
       plan.#shared.dropChanges()
       await pace.breathe()
     }
-    return { plan, changes: await plan.#changesFrom(kernel, pace) }
+    const changes = await plan.#changesFrom(kernel, pace)
+    // As in an update: only the next call may give out what packets can still be on the way to.
+    plan.#ids.release(left)
+    return { plan, changes }
   }
 
   /** The changes for these Services; an empty list of rules removes a Service. */

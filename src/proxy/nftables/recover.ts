@@ -1,7 +1,11 @@
+import type { NftTable } from '#linux/nft-listing.ts'
+import type { IpFamily } from '#net/ip.ts'
 import type { Protocol } from '#net/protocol.ts'
 import type { Pace } from '#runtime/pace.ts'
 import { type Container, type Elements, endpointsOf } from './element.ts'
+import type { Layout } from './layout.ts'
 import { parseId, parseSlotKey } from './name.ts'
+import { chainRules } from './render.ts'
 import type { PortRules } from './route.ts'
 
 /** What an earlier run left in the kernel. */
@@ -11,6 +15,34 @@ export type Recovered = {
   readonly chains: ReadonlySet<string>
   /** The maps and sets that are not empty, also those that packets write. */
   readonly filled: ReadonlySet<string>
+}
+
+/**
+ * What can be kept of a table: nothing unless its chains and rules are those that this layout and {@link chainRules} made.
+ * That they are is told by their handles, which the kernel gives out upwards: what was made later is somebody else's.
+ */
+export function recover(
+  family: IpFamily,
+  table: NftTable | undefined,
+  layout: Pick<Layout, 'marker' | 'rules'>,
+): Recovered | undefined {
+  const marker = table?.chains.get(layout.marker)
+  if (table === undefined || marker === undefined || marker.rules > 0) return undefined
+  for (const name of layout.rules.keys()) if (!table.chains.has(name)) return undefined
+  const chains = new Set<string>()
+  for (const [name, { rules, handle, lastRule }] of table.chains) {
+    if (name === layout.marker) continue
+    const fixed = layout.rules.get(name)
+    const wanted = fixed ?? chainRules(family, name).length
+    // The marker is made after the fixed rules, and the rules of a chain made on demand right after it.
+    const limit = fixed === undefined ? handle + wanted : marker.handle
+    const isOwn = fixed !== undefined || wanted > 0
+    if (!isOwn || rules !== wanted || lastRule > limit) return undefined
+    if (fixed === undefined) chains.add(name)
+  }
+  const filled = new Set<string>()
+  for (const [name, { size }] of table.elements) if (size > 0) filled.add(name)
+  return { elements: table.elements as Elements, chains, filled }
 }
 
 /** The ids by which the kernel knows the routes of these ports, by route key: those that their destinations lead to. */
@@ -28,6 +60,16 @@ export async function recoverIds(
     if (id === undefined || used.has(id) || ids.has(route)) continue
     used.add(id)
     ids.set(route, id)
+  }
+  return ids
+}
+
+/** The ids that packets may be on the way to. */
+export function lookedUpIds(elements: Elements): ReadonlySet<number> {
+  const ids = new Set<number>()
+  for (const key of elements.get('lb')?.keys() ?? []) {
+    const id = parseId(key)
+    if (id !== undefined) ids.add(id)
   }
   return ids
 }

@@ -105,6 +105,7 @@ t.test('the defaults: no detector, node ports on all addresses', async t => {
     zone: undefined,
     ignoresExternalIPs: false,
     localhostNodePorts: true,
+    tcpBeLiberal: false,
     masqueradeBit: 14,
     syncPeriodMs: 30_000,
     ipvs: {
@@ -176,6 +177,11 @@ t.test('pod traffic is told by what the detector says, and by that alone', async
     clusterCIDRs: [],
     podInterface: { name: 'veth', isPrefix: true },
   })
+})
+
+t.test('conntrack.tcpBeLiberal is told to every mode', async t => {
+  const conntrack = { ...defaultConfig().conntrack, tcpBeLiberal: true }
+  for (const mode of modes) t.equal(settings({ conntrack, mode }).tcpBeLiberal, true, mode)
 })
 
 t.test('masqueradeAll is that of the mode', async t => {

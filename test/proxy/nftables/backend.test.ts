@@ -1,7 +1,9 @@
 import t from 'tap'
+import type { ForeignChange } from '#linux/nft-monitor.ts'
+import type { TableWatch } from '../../../src/proxy/foreign-changes.ts'
 import { endpoint, service, servicePort, slice } from '../../helper/cluster.ts'
-import { Machine } from './machine.ts'
-import { meaningOf } from './meaning.ts'
+import { FakeKernel } from './fake-kernel.ts'
+import { backendOn, Machine, noSignal } from './machine.ts'
 
 /** A kernel with `default/web` on these endpoints, and what the next writes are. */
 async function running(addresses: readonly string[]) {
@@ -115,14 +117,87 @@ t.test('a restart keeps ids and slots, and writes only what changed meanwhile', 
   ])
 })
 
-t.test('a table whose rules were flushed is made anew', async t => {
+const foreign: readonly {
+  readonly title: string
+  readonly change: (kernel: FakeKernel) => void
+}[] = [
+  { title: 'whose rules were flushed', change: kernel => kernel.flushRules('ip np') },
+  {
+    title: 'with a chain of somebody else',
+    change: kernel => kernel.apply('add chain ip np block\nadd rule ip np block drop\n'),
+  },
+  {
+    title: 'with a chain of somebody else that is named like a marker',
+    change: kernel => kernel.apply('add chain ip np layout-0\n'),
+  },
+  {
+    title: 'with another rule in the place of one',
+    change: kernel => kernel.replaceRule('ip np', 'ignore', 'accept'),
+  },
+  {
+    title: 'with another rule in the place of one that balances',
+    change: kernel => kernel.replaceRule('ip np', 'lb-1', 'accept'),
+  },
+  {
+    title: 'with a rule in its marker',
+    change: kernel => {
+      const marker = kernel
+        .list('ip np')
+        ?.chains.keys()
+        .find(name => name.startsWith('layout-'))
+      kernel.apply(`add rule ip np ${marker} drop\n`)
+    },
+  },
+]
+for (const { title, change } of foreign) {
+  t.test(`a restart makes a table ${title} anew`, async t => {
+    const { machine } = await running(['10.0.0.1'])
+    const before = machine.kernel.ruleset('ip np')
+    change(machine.kernel)
+    machine.restart()
+    await machine.sync()
+    t.strictSame(machine.kernel.ruleset('ip np'), before)
+  })
+}
+
+t.test('a failed listing does not make a suspect table trusted', async t => {
+  const kernel = new FakeKernel()
+  const others: ForeignChange[] = []
+  const watch: TableWatch = {
+    next: async () => others.pop() ?? (await new Promise<never>(() => {})),
+    [Symbol.dispose]: () => {},
+  }
+  const { backend, faults } = backendOn(kernel, watch)
+  await backend.replace([], noSignal)
+  const transactions = kernel.log.length
+  others.push({ reason: 'nft (pid 17): 1 rule added', isElementsOnly: false })
+  void backend.guard(() => {}, noSignal)
+  await new Promise(resolve => setImmediate(resolve))
+  faults.failListing = true
+  await t.rejects(backend.replace([], noSignal), { code: 'ERR_NFT' })
+  faults.failListing = false
+  await backend.replace([], noSignal)
+  t.equal(kernel.log.length, transactions + 1, 'it is made anew')
+  await backend.replace([], noSignal)
+  t.equal(kernel.log.length, transactions + 1, 'once')
+})
+
+t.test('a restart gives no id out that packets may be on the way to', async t => {
   const { machine } = await running(['10.0.0.1'])
-  const before = meaningOf(machine.kernel.list('ip np'))
-  machine.kernel.flushRules('ip np')
+  machine.store.set('Service', service({ name: 'gone', clusterIP: '10.96.0.11' }))
+  await machine.sync()
+  machine.kernel.log.length = 0
+  machine.store.delete('Service', 'default/gone')
+  machine.store.set('Service', service({ name: 'new', clusterIP: '10.96.0.12' }))
   machine.restart()
   await machine.sync()
-  t.ok((machine.kernel.list('ip np')?.chains.get('services') ?? 0) > 0)
-  t.strictSame(meaningOf(machine.kernel.list('ip np')), before)
+  const idOf = (ip: string) =>
+    machine.kernel.list('ip np')?.elements.get('vips')?.get(`${ip} . tcp . 80`)
+  t.equal(idOf('10.96.0.12'), '0:3', 'not 0:2, which the other had')
+  t.strictSame(machine.kernel.log.at(-1), 'delete element ip np lb { 0:2 }\n')
+  machine.store.set('Service', service({ name: 'next', clusterIP: '10.96.0.13' }))
+  await machine.sync()
+  t.equal(idOf('10.96.0.13'), '0:2', 'now it is free')
 })
 
 t.test('of two Services on one address and port the one whose name sorts first has it', async t => {

@@ -10,12 +10,31 @@ export type Ruleset = {
   readonly containers: Map<string, Map<string, string>>
 }
 
+type Chain = { readonly handle: number; readonly rules: { handle: number; text: string }[] }
+type Table = {
+  readonly chains: Map<string, Chain>
+  readonly containers: Map<string, Map<string, string>>
+  lastHandle: number
+}
+
+const emptyTable = (): Table => ({ chains: new Map(), containers: new Map(), lastHandle: 0 })
+
+function addChain(table: Table, name: string): Chain {
+  const chain = table.chains.get(name) ?? { handle: ++table.lastHandle, rules: [] }
+  table.chains.set(name, chain)
+  return chain
+}
+
+function addRule(table: Table, chain: Chain | undefined, text: string): void {
+  chain?.rules.push({ handle: ++table.lastHandle, text })
+}
+
 /**
  * A kernel that understands the nft commands we write, keeps what they make, and refuses what a kernel would: nothing
  * of a refused text is applied.
  */
 export class FakeKernel {
-  #tables = new Map<string, Ruleset>()
+  #tables = new Map<string, Table>()
   /** The transactions that were applied. */
   readonly log: string[] = []
 
@@ -37,7 +56,12 @@ export class FakeKernel {
   list(table: string): NftTable | undefined {
     const found = this.#tables.get(table)
     if (found === undefined) return undefined
-    const chains = new Map([...found.chains].map(([name, rules]) => [name, rules.length]))
+    const chains = new Map(
+      Array.from(found.chains, ([name, { handle, rules }]) => {
+        const lastRule = Math.max(0, ...rules.map(rule => rule.handle))
+        return [name, { handle, rules: rules.length, lastRule }]
+      }),
+    )
     return { chains, elements: structuredClone(found.containers) }
   }
 
@@ -45,7 +69,11 @@ export class FakeKernel {
   ruleset(table: string): Ruleset {
     const found = this.#tables.get(table)
     assert(found, `no table ${table}`)
-    return structuredClone(found)
+    const chains = Array.from(
+      found.chains,
+      ([name, { rules }]) => [name, rules.map(({ text }) => text)] as const,
+    )
+    return { chains: new Map(chains), containers: structuredClone(found.containers) }
   }
 
   /** A client's connection to some endpoint of a route with affinity: the kernel remembers it. */
@@ -65,17 +93,24 @@ export class FakeKernel {
 
   /** `nft flush table`, as somebody else might do. */
   flushRules(table: string): void {
-    for (const rules of this.#tables.get(table)?.chains.values() ?? []) rules.length = 0
+    for (const { rules } of this.#tables.get(table)?.chains.values() ?? []) rules.length = 0
+  }
+
+  /** What somebody else puts in the place of a chain's last rule. */
+  replaceRule(table: string, chain: string, text: string): void {
+    const found = this.#tables.get(table)
+    found?.chains.get(chain)?.rules.pop()
+    if (found !== undefined) addRule(found, found.chains.get(chain), text)
   }
 }
 
 /** `table ip x {` … `}`, one declaration or rule a line; gives the index of its last line. */
-function declare(tables: Map<string, Ruleset>, lines: readonly string[], start: number): number {
+function declare(tables: Map<string, Table>, lines: readonly string[], start: number): number {
   const name = /^table (\S+ \S+) \{$/.exec(lines[start] as string)?.[1]
   assert(name, `not a table: ${lines[start]}`)
-  const table = tables.get(name) ?? { chains: new Map(), containers: new Map() }
+  const table = tables.get(name) ?? emptyTable()
   tables.set(name, table)
-  let chain: string[] | undefined
+  let chain: Chain | undefined
   for (let index = start + 1; index < lines.length; index++) {
     const line = lines[index] as string
     const container = /^(?:map|set) (\S+) \{ .* \}$/.exec(line)?.[1]
@@ -83,19 +118,19 @@ function declare(tables: Map<string, Ruleset>, lines: readonly string[], start: 
     if (line === '}' && chain === undefined) return index
     if (line === '}') chain = undefined
     else if (container !== undefined) table.containers.set(container, new Map())
-    else if (opened !== undefined) table.chains.set(opened, (chain = []))
-    else if (!line.startsWith('type ')) chain?.push(line)
+    else if (opened !== undefined) chain = addChain(table, opened)
+    else if (!line.startsWith('type ')) addRule(table, chain, line)
   }
   throw new Error('the table does not end')
 }
 
-function command(tables: Map<string, Ruleset>, line: string): void {
+function command(tables: Map<string, Table>, line: string): void {
   const [, verb, noun, name = '', rest = ''] =
     /^(add|delete) (table|chain|rule|element) (\S+ \S+) ?(.*)$/.exec(line) ?? []
   assert(verb, `not understood: ${line}`)
   if (noun === 'table') {
     if (verb === 'delete') assert(tables.delete(name), `no table: ${line}`)
-    else tables.set(name, tables.get(name) ?? { chains: new Map(), containers: new Map() })
+    else tables.set(name, tables.get(name) ?? emptyTable())
     return
   }
   const table = tables.get(name)
@@ -104,12 +139,12 @@ function command(tables: Map<string, Ruleset>, line: string): void {
   const [chain = '', ...rule] = rest.split(' ')
   if (noun === 'rule') {
     assert(table.chains.has(chain), `no chain: ${line}`)
-    table.chains.get(chain)?.push(rule.join(' '))
+    addRule(table, table.chains.get(chain), rule.join(' '))
   } else if (verb === 'delete') assert(table.chains.delete(chain), `no chain: ${line}`)
-  else if (!table.chains.has(chain)) table.chains.set(chain, [])
+  else addChain(table, chain)
 }
 
-function element(table: Ruleset, verb: string, rest: string, line: string): void {
+function element(table: Table, verb: string, rest: string, line: string): void {
   const [, name = '', list = ''] = /^(\S+) \{ (.*) \}$/.exec(rest) ?? []
   const container = table.containers.get(name)
   assert(container, `no map or set: ${line}`)
@@ -146,7 +181,7 @@ function checkOverlap(keys: Iterable<string>, added: string): void {
   }
 }
 
-function checkVerdicts(table: Ruleset): void {
+function checkVerdicts(table: Table): void {
   for (const container of table.containers.values()) {
     for (const value of container.values()) {
       const target = /^goto (\S+)$/.exec(value)?.[1]

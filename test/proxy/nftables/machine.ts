@@ -18,9 +18,9 @@ export const nobodyElse: TableWatch = {
   [Symbol.dispose]: () => {},
 }
 
-/** A backend on a fake kernel whose n-th write from now fails when `failAfter` is n. */
-export function backendOn(kernel: FakeKernel) {
-  const faults = { failAfter: Number.POSITIVE_INFINITY }
+/** A backend on a fake kernel whose n-th write from now fails when `failAfter` is n, and each listing on demand. */
+export function backendOn(kernel: FakeKernel, watch = nobodyElse) {
+  const faults = { failAfter: Number.POSITIVE_INFINITY, failListing: false }
   const backend = new NftablesBackend({
     table,
     detector: undefined,
@@ -30,7 +30,10 @@ export function backendOn(kernel: FakeKernel) {
     dropInvalid: true,
     serviceCIDRs: () => [],
     node: { nodeName: place.nodeName, nodeIPs: ['192.0.2.1' as IpAddress] },
-    list: async () => kernel.list('ip np'),
+    list: async () => {
+      if (faults.failListing) throw new NftError('injected', undefined)
+      return kernel.list('ip np')
+    },
     listMap: async (_, map) => kernel.list('ip np')?.elements.get(map) ?? new Map<string, string>(),
     writer: {
       apply: async text => {
@@ -40,7 +43,7 @@ export function backendOn(kernel: FakeKernel) {
       [Symbol.dispose]: () => {},
     },
     listCounters: async () => new Map(),
-    watch: nobodyElse,
+    watch,
     clock: systemClock,
   })
   return { backend, faults }

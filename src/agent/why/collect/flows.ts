@@ -13,7 +13,10 @@ export async function flowFactsFor(
   if (state?.protocol !== 'UDP' || reached === undefined || reached.by === 'pod') return undefined
   const destinations = new UdpDestinations()
   destinations.update(state.service, [{ ...state, endpoints: state.allEndpoints }])
-  const { isStale } = destinations.begin(new Set([reached.address]))
+  const { isStale } = destinations.begin({
+    addresses: new Set([reached.address]),
+    hasLoopback: false,
+  })
   const stale = new Set<string>()
   let total = 0
   try {

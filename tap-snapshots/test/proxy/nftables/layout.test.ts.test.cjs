@@ -115,9 +115,8 @@ type filter hook output priority 0; policy accept;
 ct state new ip daddr @service-cidrs drop
 ct status dnat jump count
 }
-chain layout-7315fd2eb64f0330 {
 }
-}
+add chain ip nodeplane layout-7315fd2eb64f0330
 
 `
 
@@ -243,8 +242,7 @@ chain localhost-input {
 type filter hook input priority 0; policy accept;
 iifname != "lo" ct direction reply ct original ip6 saddr ::1 ip6 daddr set ::1
 }
-chain layout-35229f64fd5c34a1 {
 }
-}
+add chain ip6 nodeplane layout-35229f64fd5c34a1
 
 `

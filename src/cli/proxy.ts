@@ -46,7 +46,7 @@ export function runProxyCommand(
   { io, isDiff }: { readonly io: CommandIo; readonly isDiff: boolean },
 ): Promise<number> {
   keepHeapSmall()
-  return runCommand<Options>(command, args, io, async options => {
+  return runCommand<Options>(command, withDashes(args, command), io, async options => {
     const given = givenFlags(command)
     const loaded = await load(options, given)
     for (const warning of [...loaded.warnings, ...optionWarnings(options)]) {
@@ -185,18 +185,26 @@ export function withProxyOptions(command: Command): Command {
 }
 
 function optionOf({ name, kind, fields }: FieldFlag): Option {
-  const dashes = name.length === 1 ? '-' : '--'
+  // pflag has the one-letter flag, `v`, under both forms.
+  const names = name.length === 1 ? `-${name}, --${name}` : `--${name}`
   const value = kind === 'boolean' ? '[bool]' : `<${kind}>`
-  return new Option(`${dashes}${name} ${value}`, fields.join(', ')).argParser((text, before) =>
+  return new Option(`${names} ${value}`, fields.join(', ')).argParser((text, before) =>
     parseFlag(kind, text, before),
   )
 }
 
+/** The arguments with `--cluster_cidr` as `--cluster-cidr`: kube-proxy takes both (component-base, WordSepNormalizeFunc). */
+function withDashes(args: readonly string[], { options }: Command): readonly string[] {
+  return args.map(arg => {
+    const [name = ''] = arg.split('=', 1)
+    const long = name.replaceAll('_', '-')
+    return options.some(option => option.long === long) ? long + arg.slice(name.length) : arg
+  })
+}
+
 function givenFlags(command: Command): GivenFlags {
   return fieldFlags.flatMap(flag => {
-    const option = command.options.find(({ long, short }) =>
-      [`--${flag.name}`, `-${flag.name}`].includes(long ?? short ?? ''),
-    )
+    const option = command.options.find(({ long }) => long === `--${flag.name}`)
     const value: unknown = command.getOptionValue(option?.attributeName() ?? flag.name)
     return value === undefined ? [] : [{ flag, value }]
   })

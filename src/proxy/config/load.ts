@@ -33,7 +33,8 @@ export type Ports = {
  * @param file name for messages.
  * @throws {ConfigError} with every problem, each with line and field.
  */
-export function configFromFile(text: string, file: string, given: GivenFlags = []): LoadedConfig {
+export function configFromFile(text: string, file: string, flags: GivenFlags = []): LoadedConfig {
+  const given = sayingSomething(flags)
   const { value, unknownFields } = parseConfig(createSchema('is the default'), text, file)
   if (unknownFields.length > 0) {
     throw new ConfigError(
@@ -59,8 +60,8 @@ export function configFromFile(text: string, file: string, given: GivenFlags = [
  * The configuration that flags alone make.
  * @throws {ConfigError} with every problem, each with its flag.
  */
-export function configFromFlags(given: GivenFlags, ports: Ports = {}): LoadedConfig {
-  refuseBlankHostname(given)
+export function configFromFlags(flags: GivenFlags, ports: Ports = {}): LoadedConfig {
+  const given = sayingSomething(flags)
   const raw: Record<string, unknown> = { apiVersion: API_VERSION, kind: KIND }
   for (const { flag, value } of given) for (const field of flag.fields) setAt(raw, field, value)
   raw['healthzBindAddress'] = withPort(raw['healthzBindAddress'], ports.healthzPort, HEALTHZ_PORT)
@@ -85,7 +86,6 @@ export function configFromFlags(given: GivenFlags, ports: Ports = {}): LoadedCon
 
 /** Flags over a configuration from a file; the vmodule lists are joined, the flags' first. */
 function withFlags(config: ProxyConfig, given: GivenFlags): ProxyConfig {
-  refuseBlankHostname(given)
   const raw = structuredClone(config) as unknown as Record<string, unknown>
   for (const { flag, value } of given) {
     for (const field of flag.fields) {
@@ -100,13 +100,18 @@ function withFlags(config: ProxyConfig, given: GivenFlags): ProxyConfig {
   )
 }
 
-/** In a file an empty name means the host's own; a flag that was given must say something. */
-function refuseBlankHostname(given: GivenFlags): void {
-  const blank = given.some(
-    ({ flag, value }) =>
-      flag.name === 'hostname-override' && typeof value === 'string' && value.trim() === '',
-  )
-  if (blank) throw new ConfigError([{ field: '--hostname-override', message: 'must not be empty' }])
+/**
+ * The flags without an empty `--hostname-override=`, which is as none: templates write it where there is no name to give.
+ * @throws {ConfigError} it is blank, but not empty (kube-proxy, processHostnameOverrideFlag).
+ */
+function sayingSomething(given: GivenFlags): GivenFlags {
+  return given.filter(({ flag, value }) => {
+    if (flag.name !== 'hostname-override' || typeof value !== 'string') return true
+    if (value !== '' && value.trim() === '') {
+      throw new ConfigError([{ field: '--hostname-override', message: 'must not be blank' }])
+    }
+    return value !== ''
+  })
 }
 
 function ignoredFlag({ name, fields }: FieldFlag): ConfigProblem {

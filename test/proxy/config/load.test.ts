@@ -138,7 +138,7 @@ t.test('problems name the flag', async t => {
   t.match(problems(['iptables-sync-period=0'])[0], /^--iptables-sync-period: 0s is not above 0/)
   t.match(problems(['nodeport-addresses=primary,x'])[0], /^--nodeport-addresses: 'primary' must/)
   t.match(problems(['v=-1'])[0], /^-v: /)
-  t.match(problems(['hostname-override= '])[0], /^--hostname-override: must not be empty/)
+  t.match(problems(['hostname-override= '])[0], /^--hostname-override: must not be blank/)
   t.equal(problems(['proxy-mode=x', 'oom-score-adj=5000']).length, 2)
 })
 

@@ -76,7 +76,7 @@ t.test('docs/proxy-config.md has every field and flag, with its state', async t 
   const flagsOf = (field: string) =>
     fieldFlags
       .filter(({ fields }) => fields.includes(field))
-      .map(({ name }) => (name === 'v' ? '`-v`' : `\`--${name}\``))
+      .map(({ name }) => (name === 'v' ? '`-v`, `--v`' : `\`--${name}\``))
       .join(', ')
   for (const [field, entry] of Object.entries(support)) {
     const row = `| \`${field}\` | ${flagsOf(field)} | ${words(entry)} | ${entry.note ?? ''} |`

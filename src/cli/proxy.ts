@@ -11,8 +11,8 @@ import {
 } from '#proxy/config/load.ts'
 import type { ProxyConfig } from '#proxy/config/schema.ts'
 import { nodeNameFrom } from '#proxy/config/to-settings.ts'
+import { initOnly } from '#proxy/init-only.ts'
 import { cleanupProxy } from '#proxy/main.ts'
-import { tuneOnly } from '#proxy/tune.ts'
 import { ConfigError, type ConfigProblem, describeError, formatProblem } from '#runtime/error.ts'
 import { createLogger, type Logger, type LogLevel } from '#runtime/log.ts'
 import { keepHeapSmall } from '#runtime/memory.ts'
@@ -90,7 +90,7 @@ async function act(options: Task, { config, file, read }: Loaded, io: CommandIo)
   }
   const log = await logger(config, io)
   if (options.initOnly) {
-    tuneOnly(config, log)
+    await initOnly(config, nodeName, log)
     return EXIT_OK
   }
   const common = { config, nodeName, objects, log }
@@ -172,7 +172,7 @@ export function withProxyOptions(command: Command): Command {
     .option('--manifests <dir>', 'objects from YAML and JSON files instead of an API server')
     .option('--write-config-to <file>', 'write the effective configuration, and exit')
     .option('--cleanup [bool]', 'remove all rules, and exit', parseBoolean)
-    .option('--init-only [bool]', 'apply the conntrack settings, and exit', parseBoolean)
+    .option('--init-only [bool]', 'write the kernel settings, and exit', parseBoolean)
     .option('--dry-run [bool]', 'print what would be written, and exit', parseBoolean)
     .option('--master <url>', "the API server's address, instead of the kubeconfig's")
     .option('--healthz-port <port>', 'deprecated: see --healthz-bind-address', portNumber)

@@ -1,13 +1,7 @@
 import { type Iptables, IptablesError, openIptables } from '#linux/iptables.ts'
 import { usedIptables } from '#linux/iptables-tables.ts'
 import { NftMonitor } from '#linux/nft-monitor.ts'
-import {
-  ensureSysctl,
-  interfaceSysctl,
-  readSysctl,
-  SysctlError,
-  sysctlPath,
-} from '#linux/sysctl.ts'
+import { readSysctl, SysctlError, sysctlPath } from '#linux/sysctl.ts'
 import { XtablesSocket } from '#linux/xtables-info.ts'
 import { familyOf, ipFamilies } from '#net/ip.ts'
 import { describeError } from '#runtime/error.ts'
@@ -18,9 +12,11 @@ import type {
   BackendModule,
   BackendOptions,
   CleanupOptions,
+  PrepareKernelOptions,
   ServiceStates,
 } from '../backend.ts'
 import { localDetector } from '../local-detector.ts'
+import { isLocalhostRouted, routeLocalhost } from '../route-localnet.ts'
 import type { ProxyMode } from '../settings.ts'
 import { IptablesBackend } from './backend.ts'
 import { ensureCounters, hasCounters, packetsOf, removeCounters } from './counters.ts'
@@ -36,17 +32,28 @@ import { type WantedRules, wantedRules } from './wanted.ts'
 
 /** Mode iptables: chains in the tables that kube-proxy uses. */
 export const iptables: BackendModule = {
+  async prepareKernel(options) {
+    hasLocalhostNodePorts(options, () => routeLocalhost(options.log))
+  },
   open,
   cleanup,
   async *describe(options, states) {
-    yield* describeRules(wanted(options, states, await hasCounters()), options.family)
+    const rules = ruleOptions(options, {
+      counts: await hasCounters(),
+      hasLocalhostNodePorts: hasLocalhostNodePorts(options, () => true),
+    })
+    yield* describeRules(wanted(options, states, rules), options.family)
   },
   async diff(options, states, signal) {
     const { family } = options
     const text = await (await openIptables(family)).save(signal)
     // No chain is to be kept as a digest only.
     const saved = await parseSaved(text, () => false, new Pace())
-    return diffRules(wanted(options, states, await hasCounters()), saved, family)
+    const rules = ruleOptions(options, {
+      counts: await hasCounters(),
+      hasLocalhostNodePorts: hasLocalhostNodePorts(options, isLocalhostRouted),
+    })
+    return diffRules(wanted(options, states, rules), saved, family)
   },
 }
 
@@ -55,7 +62,6 @@ const DEFAULT_CHECK_PERIOD_MS = 30_000
 /** For the lock, which others may hold. */
 const PROBE_TIMEOUT_MS = 30_000
 const LIBERAL = sysctlPath('net', 'netfilter', 'nf_conntrack_tcp_be_liberal')
-const ROUTE_LOCALNET = interfaceSysctl('ipv4', 'all', 'route_localnet')
 
 async function open(options: BackendOptions): Promise<Backend> {
   const { family, settings, metrics, log, clock } = options
@@ -70,10 +76,9 @@ async function open(options: BackendOptions): Promise<Backend> {
   log.info({ flavour, version }, 'using iptables')
   const counts = await ensureCounters(programs, AbortSignal.timeout(PROBE_TIMEOUT_MS))
   if (counts) metrics.iptables.countPackets(packetsOf)
-  const rules = ruleOptions(options, counts)
+  const hasLocalhost = hasLocalhostNodePorts(options, () => routeLocalhost(log))
   return new IptablesBackend({
-    ...rules,
-    hasLocalhostNodePorts: rules.hasLocalhostNodePorts && canRouteLocalhost(options),
+    ...ruleOptions(options, { counts, hasLocalhostNodePorts: hasLocalhost }),
     iptables: sizes === undefined ? programs : watched(programs, sizes),
     nodePortAddresses: () => selectedAddresses(settings, family),
     metrics: metrics.iptables,
@@ -83,24 +88,36 @@ async function open(options: BackendOptions): Promise<Backend> {
   })
 }
 
-function wanted(options: BackendOptions, states: ServiceStates, counts: boolean): WantedRules {
-  const nodePortAddresses = selectedAddresses(options.settings, options.family)
-  return wantedRules({ ...ruleOptions(options, counts), nodePortAddresses }, states)
+type RuleOptions = PortRulesOptions & FixedOptions
+
+function wanted(
+  { family, settings }: BackendOptions,
+  states: ServiceStates,
+  rules: RuleOptions,
+): WantedRules {
+  const nodePortAddresses = selectedAddresses(settings, family)
+  return wantedRules({ ...rules, nodePortAddresses }, states)
 }
 
+const hasLocalhostNodePorts = (
+  { family, settings }: PrepareKernelOptions,
+  canRoute: () => boolean,
+): boolean => wantsLocalhostNodePorts(settings, family) && canRoute()
+
+/** What the settings and the machine say; `counts`: there are counters of packets. */
 const ruleOptions = (
   { family, settings }: BackendOptions,
-  counts: boolean,
-): PortRulesOptions & FixedOptions => ({
+  { counts, hasLocalhostNodePorts }: { counts: boolean; hasLocalhostNodePorts: boolean },
+): RuleOptions => ({
   family,
   detector: localDetector(settings, family),
   masqueradeAll: settings.masqueradeAll,
   nodeIPs: (settings.nodeIPs ?? []).filter(ip => familyOf(ip) === family),
   masqueradeBit: settings.masqueradeBit ?? DEFAULT_MASQUERADE_BIT,
   dropsInvalid: !isLiberal(),
-  hasLocalhostNodePorts: wantsLocalhostNodePorts(settings, family),
+  hasLocalhostNodePorts,
   hasCounters: counts,
-  countsLocalhost: counts && wantsLocalhostNodePorts(settings, family),
+  countsLocalhost: counts && hasLocalhostNodePorts,
 })
 
 /** Without a watch chains that are lost are found periodically. */
@@ -136,20 +153,6 @@ function isLiberal(): boolean {
     // Without conntrack loaded there is no such file; the kernel's default is no.
     if (error instanceof SysctlError) return false
     throw error
-  }
-}
-
-/** Lets packets from 127.0.0.0/8 leave for endpoints. kube-proxy ends when it cannot; we serve all other addresses. */
-function canRouteLocalhost({ log }: BackendOptions): boolean {
-  try {
-    if (ensureSysctl(ROUTE_LOCALNET, '1')) {
-      log.info('set route_localnet so that node ports answer on localhost')
-    }
-    return true
-  } catch (error) {
-    if (!(error instanceof SysctlError)) throw error
-    log.warn({ reason: describeError(error) }, 'node ports will not answer on localhost')
-    return false
   }
 }
 

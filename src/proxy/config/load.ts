@@ -77,11 +77,22 @@ export function configFromFlags(flags: GivenFlags, ports: Ports = {}): LoadedCon
     ...(ports.healthzPort === 0 ? { healthzBindAddress: '' } : {}),
     ...(ports.metricsPort === 0 ? { metricsBindAddress: '' } : {}),
   }
-  const warnings = supportWarnings(config)
+  return { config, warnings: flagWarnings(config, given) }
+}
+
+/** A flag that sets a field of several sections is told of once, and only when it has its effect in none of them. */
+function flagWarnings(config: ProxyConfig, given: GivenFlags): readonly ConfigProblem[] {
+  const problems = supportWarnings(config)
+  const unused = new Set(problems.map(({ field }) => field))
+  return problems.flatMap(({ field = '', message }) => {
     // Nobody who set no mode needs to hear of modes.
-    .filter(({ field }) => field !== 'mode' || config.mode !== '')
-    .map(problem => ({ ...problem, field: flagOf(parsePath(problem.field ?? ''), given) }))
-  return { config, warnings }
+    if (field === 'mode' && config.mode === '') return []
+    const path = parsePath(field)
+    const { fields = [field] } = flagFor(path, given) ?? {}
+    const isTold =
+      fields.length > 1 && (field !== fields[0] || !fields.every(name => unused.has(name)))
+    return isTold ? [] : [{ field: flagOf(path, given), message }]
+  })
 }
 
 /** Flags over a configuration from a file; the vmodule lists are joined, the flags' first. */
@@ -121,9 +132,13 @@ function ignoredFlag({ name, fields }: FieldFlag): ConfigProblem {
 
 /** The flag that set a field, else the field. */
 function flagOf(path: readonly PropertyKey[], given: GivenFlags): string {
+  const flag = flagFor(path, given)
+  return flag === undefined ? formatPath(path) : `${flag.name === 'v' ? '-' : '--'}${flag.name}`
+}
+
+function flagFor(path: readonly PropertyKey[], given: GivenFlags): FieldFlag | undefined {
   const field = formatPath(path)
-  const found = given.find(({ flag }) => flag.fields.some(name => field.startsWith(name)))
-  return found === undefined ? field : `${found.flag.name === 'v' ? '-' : '--'}${found.flag.name}`
+  return given.find(({ flag }) => flag.fields.some(name => field.startsWith(name)))?.flag
 }
 
 /** An address without port gets the one of the deprecated flag; no address at all is left to the default. */

@@ -11,8 +11,8 @@ import {
 } from '#proxy/config/load.ts'
 import type { ProxyConfig } from '#proxy/config/schema.ts'
 import { nodeNameFrom } from '#proxy/config/to-settings.ts'
+import { initOnly } from '#proxy/init-only.ts'
 import { cleanupProxy } from '#proxy/main.ts'
-import { tuneOnly } from '#proxy/tune.ts'
 import { ConfigError, type ConfigProblem, describeError, formatProblem } from '#runtime/error.ts'
 import { createLogger, type Logger, type LogLevel } from '#runtime/log.ts'
 import { keepHeapSmall } from '#runtime/memory.ts'
@@ -46,7 +46,7 @@ export function runProxyCommand(
   { io, isDiff }: { readonly io: CommandIo; readonly isDiff: boolean },
 ): Promise<number> {
   keepHeapSmall()
-  return runCommand<Options>(command, args, io, async options => {
+  return runCommand<Options>(command, withDashes(args, command), io, async options => {
     const given = givenFlags(command)
     const loaded = await load(options, given)
     for (const warning of [...loaded.warnings, ...optionWarnings(options)]) {
@@ -90,7 +90,7 @@ async function act(options: Task, { config, file, read }: Loaded, io: CommandIo)
   }
   const log = await logger(config, io)
   if (options.initOnly) {
-    tuneOnly(config, log)
+    await initOnly(config, nodeName, log)
     return EXIT_OK
   }
   const common = { config, nodeName, objects, log }
@@ -172,7 +172,7 @@ export function withProxyOptions(command: Command): Command {
     .option('--manifests <dir>', 'objects from YAML and JSON files instead of an API server')
     .option('--write-config-to <file>', 'write the effective configuration, and exit')
     .option('--cleanup [bool]', 'remove all rules, and exit', parseBoolean)
-    .option('--init-only [bool]', 'apply the conntrack settings, and exit', parseBoolean)
+    .option('--init-only [bool]', 'write the kernel settings, and exit', parseBoolean)
     .option('--dry-run [bool]', 'print what would be written, and exit', parseBoolean)
     .option('--master <url>', "the API server's address, instead of the kubeconfig's")
     .option('--healthz-port <port>', 'deprecated: see --healthz-bind-address', portNumber)
@@ -185,18 +185,26 @@ export function withProxyOptions(command: Command): Command {
 }
 
 function optionOf({ name, kind, fields }: FieldFlag): Option {
-  const dashes = name.length === 1 ? '-' : '--'
+  // pflag has the one-letter flag, `v`, under both forms.
+  const names = name.length === 1 ? `-${name}, --${name}` : `--${name}`
   const value = kind === 'boolean' ? '[bool]' : `<${kind}>`
-  return new Option(`${dashes}${name} ${value}`, fields.join(', ')).argParser((text, before) =>
+  return new Option(`${names} ${value}`, fields.join(', ')).argParser((text, before) =>
     parseFlag(kind, text, before),
   )
 }
 
+/** The arguments with `--cluster_cidr` as `--cluster-cidr`: kube-proxy takes both (component-base, WordSepNormalizeFunc). */
+function withDashes(args: readonly string[], { options }: Command): readonly string[] {
+  return args.map(arg => {
+    const [name = ''] = arg.split('=', 1)
+    const long = name.replaceAll('_', '-')
+    return options.some(option => option.long === long) ? long + arg.slice(name.length) : arg
+  })
+}
+
 function givenFlags(command: Command): GivenFlags {
   return fieldFlags.flatMap(flag => {
-    const option = command.options.find(({ long, short }) =>
-      [`--${flag.name}`, `-${flag.name}`].includes(long ?? short ?? ''),
-    )
+    const option = command.options.find(({ long }) => long === `--${flag.name}`)
     const value: unknown = command.getOptionValue(option?.attributeName() ?? flag.name)
     return value === undefined ? [] : [{ flag, value }]
   })

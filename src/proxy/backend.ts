@@ -56,8 +56,17 @@ export type BackendOptions = {
   readonly serviceCIDRs: () => readonly IpPrefix[]
 }
 
+/** Of what a backend is made with, what is known without a cluster. */
+export type PrepareKernelOptions = Pick<BackendOptions, 'family' | 'settings' | 'log'>
+
 /** A kernel mechanism: how to program it, and how to remove everything of it. */
 export type BackendModule = {
+  /**
+   * Sets the sysctls that the mode needs, each only where another value is set: all for which {@link open} would need a
+   * /proc/sys that can be written, so that who cannot write there can run it afterwards (`--init-only`).
+   * @throws {NodeplaneError} the mode cannot do without what could not be set.
+   */
+  prepareKernel(options: PrepareKernelOptions): Promise<void>
   /** @throws {NodeplaneError} the machine cannot do it: a program or a kernel feature is missing. */
   open(options: BackendOptions): Promise<Backend>
   /** Do node ports answer on all loopback addresses of a family? Not there: they never do. */

@@ -73,7 +73,7 @@ async function ownNode(
 const hasPodCIDRs = (node: Node | undefined): boolean => (node?.podCIDRs.length ?? 0) > 0
 
 /** The machine's addresses that others can reach, in the order of its links. */
-const addressesInUse = (): readonly IpAddress[] =>
+export const addressesInUse = (): readonly IpAddress[] =>
   hostAddresses()
     .filter(({ address, isOnLoopback }) => !isOnLoopback && !isLinkLocal(address))
     .map(({ address }) => address)

@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os'
+import { cpus } from 'node:os'
 import { raiseConntrackBuckets } from '#linux/conntrack-buckets.ts'
 import { setOomScoreAdj } from '#linux/own-process.ts'
 import { ensureSysctl } from '#linux/sysctl.ts'
@@ -22,7 +22,8 @@ export type Machine = {
 }
 
 const thisMachine: Machine = {
-  cpus: availableParallelism(),
+  // The node's: availableParallelism() heeds the container's CPU limit, but the table is for all of the node's connections.
+  cpus: cpus().length,
   apply(target) {
     if ('buckets' in target) raiseConntrackBuckets(target.buckets)
     else ensureSysctl(target.sysctl, target.value)

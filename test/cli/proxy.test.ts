@@ -15,6 +15,7 @@ const call = async (...args: readonly string[]) => {
 
 const directory = t.testdir({
   'kp.yaml': `${CONFIG}clusterCIDR: 10.0.0.0/8\n`,
+  'named.yaml': `${CONFIG}hostnameOverride: node-a\n`,
   'wrong.yaml': `${CONFIG}modes: x\n`,
 })
 
@@ -61,9 +62,15 @@ t.test('flags in every form', async t => {
   ])
 })
 
-t.test('-v and its number may stand together or apart', async t => {
-  t.equal((await effective('-v4')).config.logging.verbosity, 4)
-  t.equal((await effective('-v', '5')).config.logging.verbosity, 5)
+t.test('-v and --v, their number together or apart', async t => {
+  for (const args of [['-v4'], ['-v=4'], ['-v', '4'], ['--v=4'], ['--v', '4']]) {
+    t.equal((await effective(...args)).config.logging.verbosity, 4, args.join(' '))
+  }
+})
+
+t.test('an underscore in the name of a flag is a dash, in its value it is none', async t => {
+  const { config } = await effective('--cluster_cidr=10.0.0.0/8', '--hostname_override', 'a_b')
+  t.match(config, { clusterCIDR: '10.0.0.0/8', hostnameOverride: 'a_b' })
 })
 
 t.test('--config: the file counts, ignored flags are named', async t => {
@@ -77,6 +84,28 @@ t.test('--config: the file counts, ignored flags are named', async t => {
   t.match(config, { clusterCIDR: '10.0.0.0/8', hostnameOverride: 'node-b' })
   t.match(stderr, /--cluster-cidr: ignored because of --config; the file has clusterCIDR/)
   t.match(stderr, /--healthz-port: ignored because of --config/)
+})
+
+t.test('--hostname-override= without a name is as none, with a file too', async t => {
+  t.equal((await effective('--hostname-override=')).config.hostnameOverride, '')
+  const named = `${directory}/named.yaml`
+  const { config } = await effective('--config', named, '--hostname-override=')
+  t.equal(config.hostnameOverride, 'node-a')
+})
+
+t.test('without --config the deprecated ports count', async t => {
+  const addresses = ['--healthz-bind-address=192.0.2.1', '--metrics-bind-address=::1']
+  const { config, stderr } = await effective(...addresses, '--healthz-port=80', '--metrics-port=81')
+  t.match(config, { healthzBindAddress: '192.0.2.1:80', metricsBindAddress: '[::1]:81' })
+  t.equal(stderr, '')
+})
+
+t.test('flags that do nothing are taken, and said to do nothing', async t => {
+  const { stderr } = await effective('--boot-id-file=/a,/b', '--machine-id-file', '/c')
+  t.strictSame(stderr.trimEnd().split('\n'), [
+    'nodeplane: warning: --boot-id-file: has no effect',
+    'nodeplane: warning: --machine-id-file: has no effect',
+  ])
 })
 
 t.test('--init-only checks the configuration and applies kernel settings, here none', async t => {
@@ -102,12 +131,16 @@ const refused: readonly { args: readonly string[]; says: RegExp }[] = [
     says: /--feature-gates: cannot be set to false: it is locked to true/,
   },
   { args: ['--vmodule=a'], says: /'a' is not PATTERN=LEVEL/ },
-  { args: ['--hostname-override= '], says: /--hostname-override: must not be empty/ },
+  { args: ['--hostname-override= '], says: /--hostname-override: must not be blank/ },
   { args: ['--config=/nowhere'], says: /^nodeplane: --config: cannot be read: ENOENT/ },
   {
     args: ['--manifests=/tmp', '--kubeconfig=/x'],
     says: /manifests: '.tmp' contradicts kubeconfig/,
   },
+  { args: ['--manifests=/tmp', '--master=http://x'], says: /manifests: '.tmp' contradicts / },
+  { args: ['--cleanup', '--cluster-cidr=x'], says: /--cluster-cidr: 'x' is not a CIDR/ },
+  { args: ['--init-only', '--cluster-cidr=x'], says: /--cluster-cidr: 'x' is not a CIDR/ },
+  { args: ['--cluster_modus=x'], says: /unknown option '--cluster_modus=x'/ },
   { args: ['--write-config-to=/nowhere/x'], says: /--write-config-to: cannot be written: ENOENT/ },
   { args: ['--kubeconfig=/nowhere'], says: /\/nowhere/ },
 ]

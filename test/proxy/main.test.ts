@@ -19,6 +19,7 @@ function setUp(stuck: readonly IpFamily[] = []) {
   const cleanups: Partial<Record<ProxyMode, CleanupOptions>> = {}
   const events: ClusterEvent[] = []
   const moduleOf = (mode: ProxyMode): BackendModule => ({
+    async prepareKernel() {},
     async open({ family }) {
       const call = async (kind: string) => {
         if (stuck.includes(family)) await Promise.withResolvers<void>().promise

@@ -42,6 +42,7 @@ t.test(
   async t => {
     const calls: [ProxyMode, CleanupOptions][] = []
     const load = async (mode: ProxyMode): Promise<BackendModule> => ({
+      async prepareKernel() {},
       open: () => Promise.reject(new Error('not here')),
       async cleanup(options) {
         calls.push([mode, options])

@@ -59,6 +59,14 @@ await t.test('start', async t => {
     t.strictSame(['conf/all/arp_ignore', 'conf/all/arp_announce'].map(sysctl), ['1', '2'])
   })
 
+  await t.test('an init container can set the sysctls', async t => {
+    const paths = ['vs/conntrack', 'vs/expire_nodest_conn', 'ip_forward', 'conf/all/arp_ignore']
+    for (const path of paths) writeFileSync(`/proc/sys/net/ipv4/${path}`, '0')
+    const strict = { ...settings, ipvs: { strictARP: true } }
+    await ipvs.prepareKernel({ family: 4, settings: strict, log })
+    t.strictSame(paths.map(sysctl), ['1', '1', '1', '1'])
+  })
+
   await t.test('virtual servers of others stay only where they are excluded', async t => {
     for (const server of ['192.0.2.1:80', '192.0.3.1:80'])
       await run(`ipvsadm -A -t ${server} -s rr`)

@@ -33,7 +33,8 @@ export type Ports = {
  * @param file name for messages.
  * @throws {ConfigError} with every problem, each with line and field.
  */
-export function configFromFile(text: string, file: string, given: GivenFlags = []): LoadedConfig {
+export function configFromFile(text: string, file: string, flags: GivenFlags = []): LoadedConfig {
+  const given = sayingSomething(flags)
   const { value, unknownFields } = parseConfig(createSchema('is the default'), text, file)
   if (unknownFields.length > 0) {
     throw new ConfigError(
@@ -59,8 +60,8 @@ export function configFromFile(text: string, file: string, given: GivenFlags = [
  * The configuration that flags alone make.
  * @throws {ConfigError} with every problem, each with its flag.
  */
-export function configFromFlags(given: GivenFlags, ports: Ports = {}): LoadedConfig {
-  refuseBlankHostname(given)
+export function configFromFlags(flags: GivenFlags, ports: Ports = {}): LoadedConfig {
+  const given = sayingSomething(flags)
   const raw: Record<string, unknown> = { apiVersion: API_VERSION, kind: KIND }
   for (const { flag, value } of given) for (const field of flag.fields) setAt(raw, field, value)
   raw['healthzBindAddress'] = withPort(raw['healthzBindAddress'], ports.healthzPort, HEALTHZ_PORT)
@@ -76,16 +77,26 @@ export function configFromFlags(given: GivenFlags, ports: Ports = {}): LoadedCon
     ...(ports.healthzPort === 0 ? { healthzBindAddress: '' } : {}),
     ...(ports.metricsPort === 0 ? { metricsBindAddress: '' } : {}),
   }
-  const warnings = supportWarnings(config)
+  return { config, warnings: flagWarnings(config, given) }
+}
+
+/** A flag that sets a field of several sections is told of once, and only when it has its effect in none of them. */
+function flagWarnings(config: ProxyConfig, given: GivenFlags): readonly ConfigProblem[] {
+  const problems = supportWarnings(config)
+  const unused = new Set(problems.map(({ field }) => field))
+  return problems.flatMap(({ field = '', message }) => {
     // Nobody who set no mode needs to hear of modes.
-    .filter(({ field }) => field !== 'mode' || config.mode !== '')
-    .map(problem => ({ ...problem, field: flagOf(parsePath(problem.field ?? ''), given) }))
-  return { config, warnings }
+    if (field === 'mode' && config.mode === '') return []
+    const path = parsePath(field)
+    const { fields = [field] } = flagFor(path, given) ?? {}
+    const isTold =
+      fields.length > 1 && (field !== fields[0] || !fields.every(name => unused.has(name)))
+    return isTold ? [] : [{ field: flagOf(path, given), message }]
+  })
 }
 
 /** Flags over a configuration from a file; the vmodule lists are joined, the flags' first. */
 function withFlags(config: ProxyConfig, given: GivenFlags): ProxyConfig {
-  refuseBlankHostname(given)
   const raw = structuredClone(config) as unknown as Record<string, unknown>
   for (const { flag, value } of given) {
     for (const field of flag.fields) {
@@ -100,13 +111,18 @@ function withFlags(config: ProxyConfig, given: GivenFlags): ProxyConfig {
   )
 }
 
-/** In a file an empty name means the host's own; a flag that was given must say something. */
-function refuseBlankHostname(given: GivenFlags): void {
-  const blank = given.some(
-    ({ flag, value }) =>
-      flag.name === 'hostname-override' && typeof value === 'string' && value.trim() === '',
-  )
-  if (blank) throw new ConfigError([{ field: '--hostname-override', message: 'must not be empty' }])
+/**
+ * The flags without an empty `--hostname-override=`, which is as none: templates write it where there is no name to give.
+ * @throws {ConfigError} it is blank, but not empty (kube-proxy, processHostnameOverrideFlag).
+ */
+function sayingSomething(given: GivenFlags): GivenFlags {
+  return given.filter(({ flag, value }) => {
+    if (flag.name !== 'hostname-override' || typeof value !== 'string') return true
+    if (value !== '' && value.trim() === '') {
+      throw new ConfigError([{ field: '--hostname-override', message: 'must not be blank' }])
+    }
+    return value !== ''
+  })
 }
 
 function ignoredFlag({ name, fields }: FieldFlag): ConfigProblem {
@@ -116,9 +132,13 @@ function ignoredFlag({ name, fields }: FieldFlag): ConfigProblem {
 
 /** The flag that set a field, else the field. */
 function flagOf(path: readonly PropertyKey[], given: GivenFlags): string {
+  const flag = flagFor(path, given)
+  return flag === undefined ? formatPath(path) : `${flag.name === 'v' ? '-' : '--'}${flag.name}`
+}
+
+function flagFor(path: readonly PropertyKey[], given: GivenFlags): FieldFlag | undefined {
   const field = formatPath(path)
-  const found = given.find(({ flag }) => flag.fields.some(name => field.startsWith(name)))
-  return found === undefined ? field : `${found.flag.name === 'v' ? '-' : '--'}${found.flag.name}`
+  return given.find(({ flag }) => flag.fields.some(name => field.startsWith(name)))?.flag
 }
 
 /** An address without port gets the one of the deprecated flag; no address at all is left to the default. */

@@ -12,16 +12,24 @@ import { defaultConfig, type ProxyConfig } from './schema.ts'
  * with the reason. A field that it does not act on is warned about when it is set to anything but its default.
  */
 export type Support =
-  | { readonly state: 'works'; readonly note?: string; readonly modes?: readonly ProxyMode[] }
+  | {
+      readonly state: 'works'
+      readonly note?: string
+      /** The modes that run with it. */
+      readonly modes?: readonly ProxyMode[]
+      /** It is of a section that is read when one of these was asked for, whatever mode runs; who asks for none means iptables. */
+      readonly asked?: readonly ProxyMode[]
+    }
   | { readonly state: 'unused'; readonly note: string }
 
 const works: Support = { state: 'works' }
 const windows: Support = { state: 'unused', note: 'for Windows' }
 const eager: Support = { state: 'unused', note: 'a change is written at once' }
-const patience: Support = {
+const patience = (asked: ProxyMode): Support => ({
   state: 'works',
+  asked: [asked],
   note: 'rules are looked at this often where no event tells of changes; /livez allows a change twice this',
-}
+})
 const ipvs: Support = { state: 'works', modes: ['ipvs'] }
 const json: Support = { state: 'unused', note: 'objects are read as JSON' }
 const conntrack: Support = { state: 'works', note: 'see Kernel settings' }
@@ -51,15 +59,15 @@ export const support: Readonly<Record<string, Support>> = {
   showHiddenMetricsForVersion: { state: 'unused', note: 'no metric is hidden' },
   mode: { state: 'works', note: 'none means nftables, with a warning: kube-proxy takes iptables' },
   'iptables.masqueradeBit': { state: 'works', modes: ['iptables', 'ipvs'] },
-  'iptables.masqueradeAll': { state: 'works', note: 'in every mode but nftables' },
+  'iptables.masqueradeAll': { state: 'works', asked: ['iptables', 'ipvs'] },
   'iptables.localhostNodePorts': {
     state: 'works',
     modes: ['iptables', 'nftables'],
     note: 'where nodePortAddresses has loopback addresses',
   },
-  'iptables.syncPeriod': patience,
+  'iptables.syncPeriod': patience('iptables'),
   'iptables.minSyncPeriod': eager,
-  'ipvs.syncPeriod': patience,
+  'ipvs.syncPeriod': patience('ipvs'),
   'ipvs.minSyncPeriod': eager,
   'ipvs.scheduler': ipvs,
   'ipvs.excludeCIDRs': ipvs,
@@ -68,8 +76,8 @@ export const support: Readonly<Record<string, Support>> = {
   'ipvs.tcpFinTimeout': ipvs,
   'ipvs.udpTimeout': ipvs,
   'nftables.masqueradeBit': { state: 'unused', note: 'nftables mode marks no packets' },
-  'nftables.masqueradeAll': { state: 'works', note: 'in mode nftables' },
-  'nftables.syncPeriod': patience,
+  'nftables.masqueradeAll': { state: 'works', asked: ['nftables'] },
+  'nftables.syncPeriod': patience('nftables'),
   'nftables.minSyncPeriod': eager,
   'winkernel.networkName': windows,
   'winkernel.sourceVip': windows,
@@ -108,7 +116,7 @@ export function supportWarnings(
     ...modeWarnings(config, mode),
     ...gateWarnings(config),
     ...Object.entries(support).flatMap(([field, support]) => {
-      const why = whyUnused(support, mode)
+      const why = whyUnused(support, { mode, asked: config.mode })
       const value = valueAt(config, field)
       if (why === undefined || isDeepStrictEqual(value, valueAt(defaults, field))) return []
       return [{ field, message: `${JSON.stringify(value)} has no effect (${why})` }]
@@ -116,10 +124,15 @@ export function supportWarnings(
   ]
 }
 
-function whyUnused(support: Support, mode: ProxyMode): string | undefined {
+function whyUnused(
+  support: Support,
+  { mode, asked }: { readonly mode: ProxyMode; readonly asked: string },
+): string | undefined {
   if (support.state === 'unused') return support.note
-  const { modes = [mode] } = support
-  return modes.includes(mode) ? undefined : `works in mode ${modes.join(' and ')}`
+  if (support.modes?.includes(mode) === false) return `works in mode ${support.modes.join(' and ')}`
+  if (support.asked?.some(name => name === (asked || 'iptables')) !== false) return undefined
+  const none = asked === '' ? '; without a mode the section iptables counts' : ''
+  return `works with mode: ${support.asked.join(' and ')}${none}`
 }
 
 function* modeWarnings({ mode }: ProxyConfig, effective: ProxyMode): Generator<ConfigProblem> {

@@ -1,7 +1,6 @@
 import { type Iptables, IptablesError, openIptables } from '#linux/iptables.ts'
 import { usedIptables } from '#linux/iptables-tables.ts'
 import { NftMonitor } from '#linux/nft-monitor.ts'
-import { ensureSysctl, interfaceSysctl, SysctlError } from '#linux/sysctl.ts'
 import { XtablesSocket } from '#linux/xtables-info.ts'
 import { familyOf, ipFamilies } from '#net/ip.ts'
 import { describeError } from '#runtime/error.ts'
@@ -12,10 +11,12 @@ import type {
   BackendModule,
   BackendOptions,
   CleanupOptions,
+  PrepareKernelOptions,
   ServiceStates,
 } from '../backend.ts'
 import { dropsInvalid } from '../invalid-segments.ts'
 import { localDetector } from '../local-detector.ts'
+import { isLocalhostRouted, routeLocalhost } from '../route-localnet.ts'
 import type { ProxyMode } from '../settings.ts'
 import { IptablesBackend } from './backend.ts'
 import { ensureCounters, hasCounters, packetsOf, removeCounters } from './counters.ts'
@@ -31,18 +32,29 @@ import { type WantedRules, wantedRules } from './wanted.ts'
 
 /** Mode iptables: chains in the tables that kube-proxy uses. */
 export const iptables: BackendModule = {
+  async prepareKernel(options) {
+    routesLocalhost(options, () => routeLocalhost(options.log))
+  },
   open,
   hasLocalhostNodePorts: wantsLocalhostNodePorts,
   cleanup,
   async *describe(options, states) {
-    yield* describeRules(wanted(options, states, await hasCounters()), options.family)
+    const rules = ruleOptions(options, {
+      counts: await hasCounters(),
+      hasLocalhostNodePorts: routesLocalhost(options, () => true),
+    })
+    yield* describeRules(wanted(options, states, rules), options.family)
   },
   async diff(options, states, signal) {
     const { family } = options
     const text = await (await openIptables(family)).save(signal)
     // No chain is to be kept as a digest only.
     const saved = await parseSaved(text, () => false, new Pace())
-    return diffRules(wanted(options, states, await hasCounters()), saved, family)
+    const rules = ruleOptions(options, {
+      counts: await hasCounters(),
+      hasLocalhostNodePorts: routesLocalhost(options, isLocalhostRouted),
+    })
+    return diffRules(wanted(options, states, rules), saved, family)
   },
 }
 
@@ -50,7 +62,6 @@ const DEFAULT_MASQUERADE_BIT = 14
 const DEFAULT_CHECK_PERIOD_MS = 30_000
 /** For the lock, which others may hold. */
 const PROBE_TIMEOUT_MS = 30_000
-const ROUTE_LOCALNET = interfaceSysctl('ipv4', 'all', 'route_localnet')
 
 async function open(options: BackendOptions): Promise<Backend> {
   const { family, settings, metrics, log, clock } = options
@@ -65,10 +76,9 @@ async function open(options: BackendOptions): Promise<Backend> {
   log.info({ flavour, version }, 'using iptables')
   const counts = await ensureCounters(programs, AbortSignal.timeout(PROBE_TIMEOUT_MS))
   if (counts) metrics.iptables.countPackets(packetsOf)
-  const rules = ruleOptions(options, counts)
+  const hasLocalhost = routesLocalhost(options, () => routeLocalhost(log))
   return new IptablesBackend({
-    ...rules,
-    hasLocalhostNodePorts: rules.hasLocalhostNodePorts && canRouteLocalhost(options),
+    ...ruleOptions(options, { counts, hasLocalhostNodePorts: hasLocalhost }),
     iptables: sizes === undefined ? programs : watched(programs, sizes),
     nodePortAddresses: () => nodePortAddressesOf(settings, family),
     metrics: metrics.iptables,
@@ -78,24 +88,36 @@ async function open(options: BackendOptions): Promise<Backend> {
   })
 }
 
-function wanted(options: BackendOptions, states: ServiceStates, counts: boolean): WantedRules {
-  const nodePortAddresses = nodePortAddressesOf(options.settings, options.family)
-  return wantedRules({ ...ruleOptions(options, counts), nodePortAddresses }, states)
+type RuleOptions = PortRulesOptions & FixedOptions
+
+function wanted(
+  { family, settings }: BackendOptions,
+  states: ServiceStates,
+  rules: RuleOptions,
+): WantedRules {
+  const nodePortAddresses = nodePortAddressesOf(settings, family)
+  return wantedRules({ ...rules, nodePortAddresses }, states)
 }
 
+const routesLocalhost = (
+  { family, settings }: PrepareKernelOptions,
+  canRoute: () => boolean,
+): boolean => wantsLocalhostNodePorts(settings, family) && canRoute()
+
+/** What the settings and the machine say; `counts`: there are counters of packets. */
 const ruleOptions = (
   { family, settings }: BackendOptions,
-  counts: boolean,
-): PortRulesOptions & FixedOptions => ({
+  { counts, hasLocalhostNodePorts }: { counts: boolean; hasLocalhostNodePorts: boolean },
+): RuleOptions => ({
   family,
   detector: localDetector(settings, family),
   masqueradeAll: settings.masqueradeAll,
   nodeIPs: (settings.nodeIPs ?? []).filter(ip => familyOf(ip) === family),
   masqueradeBit: settings.masqueradeBit ?? DEFAULT_MASQUERADE_BIT,
   dropsInvalid: dropsInvalid(settings),
-  hasLocalhostNodePorts: wantsLocalhostNodePorts(settings, family),
+  hasLocalhostNodePorts,
   hasCounters: counts,
-  countsLocalhost: counts && wantsLocalhostNodePorts(settings, family),
+  countsLocalhost: counts && hasLocalhostNodePorts,
 })
 
 /** Without a watch chains that are lost are found periodically. */
@@ -122,20 +144,6 @@ const watched = (programs: Iptables, watch: LegacyWatch): Iptables => ({
     await programs.restore(text, signal)
   },
 })
-
-/** Lets packets from 127.0.0.0/8 leave for endpoints. kube-proxy ends when it cannot; we serve all other addresses. */
-function canRouteLocalhost({ log }: BackendOptions): boolean {
-  try {
-    if (ensureSysctl(ROUTE_LOCALNET, '1')) {
-      log.info('set route_localnet so that node ports answer on localhost')
-    }
-    return true
-  } catch (error) {
-    if (!(error instanceof SysctlError)) throw error
-    log.warn({ reason: describeError(error) }, 'node ports will not answer on localhost')
-    return false
-  }
-}
 
 /**
  * Chains and jumps bear the same names as kube-proxy's, which cannot be told from ours: we take them over. When this mode

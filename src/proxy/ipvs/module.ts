@@ -1,6 +1,6 @@
 import { release } from 'node:os'
 import { openIptables } from '#linux/iptables.ts'
-import type { Ipvs } from '#linux/ipvs.ts'
+import { Ipvs } from '#linux/ipvs.ts'
 import { isNotFound } from '#linux/netlink/error.ts'
 import { NetlinkSocket } from '#linux/netlink/socket.ts'
 import { ensureSysctl } from '#linux/sysctl.ts'
@@ -8,7 +8,7 @@ import { familyOf, type IpAddress, type IpFamily } from '#net/ip.ts'
 import { describeError, NodeplaneError } from '#runtime/error.ts'
 import type { Backend, BackendModule, BackendOptions } from '../backend.ts'
 import { localDetector } from '../local-detector.ts'
-import type { IpvsSettings } from '../settings.ts'
+import type { IpvsSettings, ProxySettings } from '../settings.ts'
 import { IpvsBackend, planContext } from './backend.ts'
 import { cleanup } from './cleanup.ts'
 import { type DescribeOptions, describeIpvs, diffIpvs } from './describe.ts'
@@ -22,6 +22,11 @@ import { wantedSysctls } from './sysctls.ts'
 
 /** Mode ipvs: Services become virtual servers of the kernel's IPVS. */
 export const ipvs: BackendModule = {
+  async prepareKernel({ settings }) {
+    // This loads IPVS, which brings its sysctls.
+    using _ = await Ipvs.open()
+    setSysctls(settings)
+  },
   open,
   cleanup,
   drain: signal => drain(signal),
@@ -55,12 +60,11 @@ const DEFAULT_MASQUERADE_BIT = 14
 
 async function open(options: BackendOptions): Promise<Backend> {
   const { family, settings, log, clock } = options
-  const { strictARP = false } = settings.ipvs ?? {}
   await using opened = new AsyncDisposableStack()
   const kernel = opened.use(await IpvsKernel.open(kernelOptions(options)))
   const node = nodeOptions(options)
   await probeScheduler(kernel.ipvs, node.node.scheduler, family)
-  for (const [path, value] of wantedSysctls(release(), strictARP)) ensureSysctl(path, value)
+  setSysctls(settings)
   await setTimeouts(kernel.ipvs, settings.ipvs).catch((error: unknown) => {
     log.warn({ reason: describeError(error) }, 'the IPVS time-outs stay as they are')
   })
@@ -122,6 +126,10 @@ async function probeScheduler(ipvs: Ipvs, scheduler: string, family: IpFamily): 
     throw isNotFound(cause) ? new SchedulerError(scheduler, { cause }) : cause
   }
   await ipvs.removeServer(probe)
+}
+
+function setSysctls({ ipvs: { strictARP = false } = {} }: ProxySettings): void {
+  for (const [path, value] of wantedSysctls(release(), strictARP)) ensureSysctl(path, value)
 }
 
 async function setTimeouts(ipvs: Ipvs, settings: IpvsSettings = {}): Promise<void> {

@@ -1,12 +1,12 @@
 import { NftMonitor } from '#linux/nft-monitor.ts'
 import { readNftCounters, readNftMap, readNftTable } from '#linux/nft-reader.ts'
 import { createNftWriter } from '#linux/nft-writer.ts'
-import { ensureSysctl } from '#linux/sysctl.ts'
 import { familyOf, type IpFamily } from '#net/ip.ts'
-import type { Backend, BackendModule, BackendOptions } from '../backend.ts'
+import type { Backend, BackendModule, BackendOptions, PrepareKernelOptions } from '../backend.ts'
 import { dropsInvalid } from '../invalid-segments.ts'
 import { localDetector } from '../local-detector.ts'
 import { nodePortPrefixes } from '../node-port-addresses.ts'
+import { isLocalhostRouted, routeLocalhost } from '../route-localnet.ts'
 import { DEFAULT_TABLE_NAME, type ProxySettings } from '../settings.ts'
 import { NftablesBackend } from './backend.ts'
 import { cleanup } from './cleanup.ts'
@@ -19,12 +19,15 @@ import type { Table } from './table.ts'
 
 /** Mode nftables: a table of ours in each family. */
 export const nftables: BackendModule = {
+  async prepareKernel(options) {
+    withKernel(layoutOptions(options), () => routeLocalhost(options.log))
+  },
   open,
   hasLocalhostNodePorts,
   cleanup,
-  describe: (options, states) => describeTable(described(options), states),
+  describe: (options, states) => describeTable(described(options, layoutOptions(options)), states),
   async diff(options, states, signal) {
-    const wanted = described(options)
+    const wanted = described(options, withKernel(layoutOptions(options), isLocalhostRouted))
     const { table } = wanted.options
     const listed = await readNftTable(table, signal)
     return await diffTable(wanted, states, recover(table.family, listed, wanted.layout))
@@ -32,8 +35,7 @@ export const nftables: BackendModule = {
 }
 
 async function open(options: BackendOptions): Promise<Backend> {
-  const layout = layoutOptions(options)
-  if (layout.localhostNodePorts && options.family === 4) ensureSysctl(ROUTE_LOCALNET, '1')
+  const layout = withKernel(layoutOptions(options), () => routeLocalhost(options.log))
   const { family, name } = layout.table
   const { programTimeoutMs: timeoutMs } = options.settings
   const watch = NftMonitor.open({ family, concerns: (_, { table }) => table === name })
@@ -50,13 +52,18 @@ async function open(options: BackendOptions): Promise<Backend> {
   })
 }
 
-function described(options: BackendOptions): DescribeOptions {
-  const layout = layoutOptions(options)
+function described(options: BackendOptions, layout: LayoutOptions): DescribeOptions {
   const serviceCIDRs = options.serviceCIDRs()
   return { options: layout, layout: renderLayout(layout), node: ownNode(options), serviceCIDRs }
 }
 
-function layoutOptions({ family, settings }: BackendOptions): LayoutOptions {
+/** Without node ports on loopback where the kernel does not route them; in IPv6 nothing needs to be set. */
+const withKernel = (layout: LayoutOptions, canRoute: () => boolean): LayoutOptions => ({
+  ...layout,
+  localhostNodePorts: layout.localhostNodePorts && (layout.table.family === 6 || canRoute()),
+})
+
+function layoutOptions({ family, settings }: PrepareKernelOptions): LayoutOptions {
   return {
     table: tableOf(family, settings),
     detector: localDetector(settings, family),
@@ -71,9 +78,6 @@ function hasLocalhostNodePorts(settings: ProxySettings, family: IpFamily): boole
   const prefixes = nodePortPrefixes(settings, family)
   return settings.localhostNodePorts === true && selectsLoopback(prefixes, family)
 }
-
-/** Connections of 127.0.0.1 may leave by other links; what comes in to it by them is the layout's to drop. */
-const ROUTE_LOCALNET = 'net/ipv4/conf/all/route_localnet'
 
 const ownNode = ({ family, settings }: BackendOptions): OwnNode => ({
   nodeName: settings.nodeName,

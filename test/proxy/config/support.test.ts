@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { fieldFlags, otherFlags } from '../../../src/proxy/config/flags.ts'
-import { defaultConfig } from '../../../src/proxy/config/schema.ts'
+import { defaultConfig, type ProxyConfig } from '../../../src/proxy/config/schema.ts'
 import { type Support, support, supportWarnings } from '../../../src/proxy/config/support.ts'
 
 /** Paths of what is no object, or an empty one. */
@@ -65,18 +65,54 @@ t.test('a field of another mode has no effect, and that is told', async t => {
   t.strictSame(supportWarnings({ ...set, mode: 'ipvs' }, ['ipvs']), [])
 })
 
+const sections: readonly {
+  mode: ProxyConfig['mode']
+  read: readonly string[]
+  why: RegExp
+}[] = [
+  { mode: '', read: ['iptables.masqueradeAll', 'iptables.syncPeriod'], why: /; without a mode / },
+  { mode: 'iptables', read: ['iptables.masqueradeAll', 'iptables.syncPeriod'], why: /\(works / },
+  { mode: 'ipvs', read: ['iptables.masqueradeAll', 'ipvs.syncPeriod'], why: /\(works / },
+  { mode: 'nftables', read: ['nftables.masqueradeAll', 'nftables.syncPeriod'], why: /\(works / },
+]
+for (const { mode, read, why } of sections) {
+  t.test(`mode '${mode}': a section that is not read is told, field by field`, async t => {
+    const changed = { masqueradeAll: true, syncPeriod: '10s' }
+    const config = defaultConfig()
+    const warnings = supportWarnings({
+      ...config,
+      mode,
+      iptables: { ...config.iptables, ...changed },
+      ipvs: { ...config.ipvs, syncPeriod: '10s' },
+      nftables: { ...config.nftables, ...changed },
+    }).filter(({ field }) => field !== 'mode')
+    const all = ['iptables', 'ipvs', 'nftables'].flatMap(section =>
+      section === 'ipvs'
+        ? ['ipvs.syncPeriod']
+        : [`${section}.masqueradeAll`, `${section}.syncPeriod`],
+    )
+    t.strictSame(
+      warnings.map(({ field }) => field),
+      all.filter(field => !read.includes(field)),
+    )
+    for (const { message } of warnings) t.match(message, why)
+  })
+}
+
 t.test('docs/proxy-config.md has every field and flag, with its state', async t => {
   const page = await readFile(new URL('../../../docs/proxy-config.md', import.meta.url), 'utf8')
-  const words = (support: Support) =>
-    support.state === 'unused'
-      ? 'no effect: warning'
-      : support.modes === undefined
-        ? 'works'
-        : `works in ${support.modes.join(', ')}; elsewhere warning`
+  const words = (support: Support) => {
+    if (support.state === 'unused') return 'no effect: warning'
+    const { modes, asked } = support
+    if (modes !== undefined) return `works in ${modes.join(', ')}; elsewhere warning`
+    if (asked === undefined) return 'works'
+    const names = asked.map(name => (name === 'iptables' ? 'iptables or none' : name))
+    return `works with \`mode\` ${names.join(', ')}; else warning`
+  }
   const flagsOf = (field: string) =>
     fieldFlags
       .filter(({ fields }) => fields.includes(field))
-      .map(({ name }) => (name === 'v' ? '`-v`' : `\`--${name}\``))
+      .map(({ name }) => (name === 'v' ? '`-v`, `--v`' : `\`--${name}\``))
       .join(', ')
   for (const [field, entry] of Object.entries(support)) {
     const row = `| \`${field}\` | ${flagsOf(field)} | ${words(entry)} | ${entry.note ?? ''} |`

@@ -1,5 +1,5 @@
 import assert from 'node:assert'
-import { type IpAddress, type IpFamily, isLoopback } from '#net/ip.ts'
+import type { IpAddress, IpFamily } from '#net/ip.ts'
 import { type IpPrefix, prefixContains } from '#net/prefix.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { describeError } from '#runtime/error.ts'
@@ -136,7 +136,7 @@ export class IpvsBackend implements Backend {
 /** What plans depend on, on a machine with these addresses. */
 export function planContext(
   { family, node, nodePortAddresses }: Pick<IpvsOptions, 'family' | 'node' | 'nodePortAddresses'>,
-  { machine }: Addresses,
+  { machine }: Pick<Addresses, 'machine'>,
 ): PlanContext {
   const isSelected = (ip: IpAddress) =>
     nodePortAddresses.length === 0 || nodePortAddresses.some(prefix => prefixContains(prefix, ip))
@@ -144,7 +144,7 @@ export function planContext(
     ...node,
     family,
     machineAddresses: machine,
-    nodePortAddresses: [...machine].filter(ip => isSelected(ip) && !isLoopback(ip)),
+    nodePortAddresses: [...machine].filter(isSelected),
   }
 }
 

@@ -7,7 +7,7 @@ import {
   ipToBytes,
 } from '#net/ip.ts'
 import { type IpPrefix, networkOf } from '#net/prefix.ts'
-import type { Protocol } from '#net/protocol.ts'
+import { type Protocol, protocolNumbers } from '#net/protocol.ts'
 import { addressFamily } from './netlink/address.ts'
 import {
   type Attribute,
@@ -94,13 +94,9 @@ export type IpsetEntry = {
   readonly to?: IpPrefix | undefined
 }
 
-/** IPPROTO_… */
-const protocolNumbers = { TCP: 6, UDP: 17, SCTP: 132 } as const satisfies Record<Protocol, number>
-const protocols = new Map<number | undefined, Protocol>([
-  [6, 'TCP'],
-  [17, 'UDP'],
-  [132, 'SCTP'],
-])
+const protocols = new Map<number | undefined, Protocol>(
+  Object.entries(protocolNumbers).map(([name, number]) => [number, name as Protocol]),
+)
 
 /** A member as `ipset list` prints it; equal members have equal texts. */
 export function entryText({ ip, protocol, port, to }: IpsetEntry): string {

@@ -77,7 +77,7 @@ export class Ipsets implements Disposable {
     }
   }
 
-  /** Those that are in the set already stay. @throws {NetlinkError} the set is full, or not there. */
+  /** Those that are in the set already stay. @throws {NetlinkError} the set is full ({@link isSetFull}), or not there. */
   async add(set: Pick<Ipset, 'name'>, entries: readonly IpsetEntry[]): Promise<void> {
     await this.#change(`add to ipset ${set.name}`, IpsetCommand.add, set, entries)
   }
@@ -112,13 +112,20 @@ export class Ipsets implements Disposable {
   }
 }
 
+/** IPSET_ERR_HASH_FULL */
+const SET_FULL = 4352
+
+/** Has a set as many members as it takes? */
+export const isSetFull = (error: unknown): boolean =>
+  error instanceof NetlinkError && error.errno === SET_FULL
+
 /** IPSET_ERR_…: numbers above those of errno (linux/netfilter/ipset/ip_set.h, ip_set_hash.h). */
 const reasons: Readonly<Record<number, string>> = {
   4097: 'the kernel does not understand the request',
   4098: 'the kernel has no such set type',
   4099: 'there are too many sets',
   4100: 'the set is in use by a rule',
-  4352: 'the set is full',
+  [SET_FULL]: 'the set is full',
 }
 
 function explained(error: NetlinkError): NetlinkError {

@@ -6,7 +6,7 @@ import {
   ipFromBytes,
   ipToBytes,
 } from '#net/ip.ts'
-import type { Protocol } from '#net/protocol.ts'
+import { type Protocol, protocolNumbers } from '#net/protocol.ts'
 import { addressFamily } from './netlink/address.ts'
 import {
   type Attribute,
@@ -117,13 +117,9 @@ export type IpvsTimeouts = {
   readonly udp: number
 }
 
-/** IPPROTO_… */
-const protocolNumbers = { TCP: 6, UDP: 17, SCTP: 132 } as const satisfies Record<Protocol, number>
-const protocols = new Map<number | undefined, Protocol>([
-  [6, 'TCP'],
-  [17, 'UDP'],
-  [132, 'SCTP'],
-])
+const protocols = new Map<number | undefined, Protocol>(
+  Object.entries(protocolNumbers).map(([name, number]) => [number, name as Protocol]),
+)
 
 /** The attributes that name a virtual server. */
 export const encodeServerId = (server: ServerId): Buffer => encodeAttributes([serviceOf(server)])

@@ -1,6 +1,12 @@
 /** A transport protocol as Kubernetes names it. */
 export type Protocol = 'TCP' | 'UDP' | 'SCTP'
 
+/** The numbers by which IP knows them (IPPROTO_…). */
+export const protocolNumbers = { TCP: 6, UDP: 17, SCTP: 132 } as const satisfies Record<
+  Protocol,
+  number
+>
+
 /** Is this one of the transport protocols of Kubernetes? */
 export const isProtocol = (text: unknown): text is Protocol =>
   text === 'TCP' || text === 'UDP' || text === 'SCTP'

@@ -1,4 +1,6 @@
 import type { Wanted } from '#cluster/source.ts'
+import { Backoff } from '#runtime/backoff.ts'
+import { type Clock, systemClock } from '#runtime/clock.ts'
 import { describeError } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
 import { type Part, runTogether, untilAborted } from '#runtime/run-together.ts'
@@ -28,7 +30,7 @@ export const wantedByProxy: Wanted = {
  * removed.
  */
 export async function runProxy(options: ProxyOptions, signal: AbortSignal): Promise<void> {
-  const { settings, metrics, store, backends = builtIn } = options
+  const { settings, metrics, store, backends = builtIn, clock = systemClock } = options
   const { mode = 'nftables' } = settings
   const log = options.log.child({ component: 'proxy' })
   const place = new OwnPlace(settings)
@@ -54,22 +56,39 @@ export async function runProxy(options: ProxyOptions, signal: AbortSignal): Prom
       signal => warnOfServices({ store, log }, signal),
       async signal => {
         await Promise.race([programmed.promise, untilAborted(signal)])
-        if (!signal.aborted) await takeOver(mode, { ...backends, log }, signal)
+        if (!signal.aborted) await takeOver(mode, { ...backends, log, clock }, signal)
       },
     ],
     signal,
   )
 }
 
-/** A failure leaves rules that do what ours do, so it is only told. */
-async function takeOver(mode: ProxyMode, modes: Modes, signal: AbortSignal): Promise<void> {
+/** Waits after a failure to drain. */
+const DRAIN_RETRY = { initialMs: 1_000, maxMs: 60_000 }
+
+/**
+ * What the clean-up leaves does what ours does, so its failure is only told. What was to drain refuses connections: until it
+ * is gone it is tried again.
+ */
+async function takeOver(
+  mode: ProxyMode,
+  { clock, ...modes }: Modes & { readonly clock: Clock },
+  signal: AbortSignal,
+): Promise<void> {
   const leftovers = leftoversBeside(mode, modes.modes)
-  for (const step of [removeLeftovers, drainLeftovers]) {
+  const tell = (error: unknown) => {
+    if (!signal.aborted) modes.log.error({ reason: describeError(error) }, 'clean-up failed')
+  }
+  await removeLeftovers(leftovers, modes, signal).catch(tell)
+  const backoff = new Backoff(DRAIN_RETRY)
+  for (let told = ''; !signal.aborted; ) {
     try {
-      await step(leftovers, modes, signal)
+      return await drainLeftovers(leftovers, modes, signal)
     } catch (error) {
-      if (!signal.aborted) modes.log.error({ reason: describeError(error) }, 'clean-up failed')
+      if (describeError(error) !== told) tell(error)
+      told = describeError(error)
     }
+    await clock.sleep(backoff.next(), signal)
   }
 }
 

@@ -47,7 +47,7 @@ export type ProxyMode = 'iptables' | 'ipvs' | 'nftables'
 export type IpvsSettings = {
   /** `rr` when not given. */
   readonly scheduler?: string | undefined
-  /** Virtual servers in these are left alone, whoever made them. */
+  /** Virtual servers in these that no Service wants are left alone, whoever made them. */
   readonly excludeCIDRs?: readonly IpPrefix[] | undefined
   readonly strictARP?: boolean | undefined
   /** Seconds; 0 or absent keeps the kernel's. */

@@ -1,9 +1,11 @@
+import { pino } from 'pino'
 import t from 'tap'
 import type { ClusterEvent } from '#cluster/events.ts'
 import type { Node } from '#cluster/objects.ts'
 import { Store } from '#cluster/store.ts'
 import type { IpFamily } from '#net/ip.ts'
-import { silentLogger } from '#runtime/log.ts'
+import { type Clock, systemClock } from '#runtime/clock.ts'
+import { type Logger, silentLogger } from '#runtime/log.ts'
 import { createMetrics } from '#runtime/metrics.ts'
 import type { BackendModule, CleanupOptions } from '../../src/proxy/backend.ts'
 import { runProxy } from '../../src/proxy/main.ts'
@@ -11,8 +13,16 @@ import type { ProxyMode } from '../../src/proxy/settings.ts'
 import { service } from '../helper/cluster.ts'
 import { eventually } from '../helper/eventually.ts'
 
-/** A proxy on backends that note what is done; a family in `stuck` never ends its writing. */
-function setUp(stuck: readonly IpFamily[] = []) {
+type Fakes = {
+  /** Families that never end their writing. */
+  readonly stuck?: readonly IpFamily[]
+  readonly drain?: BackendModule['drain']
+  readonly clock?: Clock
+  readonly log?: Logger
+}
+
+/** A proxy on backends that note what is done. */
+function setUp({ stuck = [], drain, clock, log = silentLogger() }: Fakes = {}) {
   const store = new Store()
   const stop = new AbortController()
   const calls: string[] = []
@@ -36,6 +46,7 @@ function setUp(stuck: readonly IpFamily[] = []) {
       cleanups[mode] = options
       if (mode === 'ipvs') throw new Error('stuck')
     },
+    ...(mode === 'ipvs' && drain !== undefined ? { drain } : {}),
   })
   const ended = runProxy(
     {
@@ -48,7 +59,8 @@ function setUp(stuck: readonly IpFamily[] = []) {
         masqueradeAll: false,
         nodePortAddresses: [],
       },
-      log: silentLogger(),
+      log,
+      clock,
       metrics: createMetrics(),
       onEvent: event => events.push(event),
       backends: { modes: ['ipvs', 'iptables', 'nftables'], load: async mode => moduleOf(mode) },
@@ -77,6 +89,34 @@ t.test('other modes are cleaned up after the own work, whatever becomes of one',
   await t.resolves(ended)
 })
 
+t.test('a drain that fails is tried again, with waits that grow, until it ends', async t => {
+  let tries = 0
+  const waitsMs: number[] = []
+  const said: { reason: string }[] = []
+  const { sync, stop, ended } = setUp({
+    async drain() {
+      tries++
+      if (tries < 4) throw new Error('ENOBUFS')
+    },
+    clock: { ...systemClock, sleep: async ms => void waitsMs.push(ms) },
+    log: pino({ level: 'error' }, { write: line => void said.push(JSON.parse(line) as never) }),
+  })
+  sync()
+  await eventually('the drain to end', () => tries === 4)
+  await new Promise(resolve => setImmediate(resolve))
+  t.equal(tries, 4)
+  t.strictSame(
+    said.map(({ reason }) => reason),
+    ['rules are left over: ipvs: stuck', 'ENOBUFS'],
+    'a reason is told once',
+  )
+  // Each is between half of and the whole of twice the one before.
+  const grows = [500, 1000, 2000].every((least, index) => (waitsMs[index] ?? 0) >= least)
+  t.ok(waitsMs.length === 3 && grows, waitsMs.join())
+  stop.abort()
+  await t.resolves(ended)
+})
+
 t.test('another zone of the own Node has everything compared', async t => {
   const { store, calls, sync } = setUp()
   const inZone = (zone: string): Node => ({
@@ -95,7 +135,7 @@ t.test('another zone of the own Node has everything compared', async t => {
 })
 
 t.test('a family that hangs does not hold the other, but nothing is cleaned up', async t => {
-  const { store, calls, cleanups, sync } = setUp([6])
+  const { store, calls, cleanups, sync } = setUp({ stuck: [6] })
   sync()
   await eventually('the first rules', () => calls.length === 1)
   for (let round = 2; round < 5; round++) {

@@ -1,28 +1,24 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import t from 'tap'
+import type { IpAddress } from '#net/ip.ts'
 import { parsePrefix } from '#net/prefix.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { createLogger } from '#runtime/log.ts'
 import { createMetrics } from '#runtime/metrics.ts'
 import { ipvs } from '../../src/proxy/ipvs/module.ts'
 import { createProxyMetrics } from '../../src/proxy/metrics.ts'
-import type { IpvsSettings } from '../../src/proxy/settings.ts'
+import type { IpvsSettings, ProxySettings } from '../../src/proxy/settings.ts'
+import { servicePort } from '../helper/cluster.ts'
 import { numbered, slices } from '../helper/numbered-services.ts'
 import { statesOf } from '../proxy/ipvs/states.ts'
-import { client, destinationsOf, podA, podB, run, settings, target } from './fixture.ts'
+import { client, destinationsOf, net, podA, podB, run, settings, target } from './fixture.ts'
 import { RunningProxy } from './proxy.ts'
 
 const log = await createLogger('fatal', false)
 const metrics = createProxyMetrics(createMetrics(), 'ipvs')(4)
+const common = { metrics, log, clock: systemClock, serviceCIDRs: () => [] }
 const open = (options: IpvsSettings) =>
-  ipvs.open({
-    family: 4,
-    settings: { ...settings, ipvs: options },
-    metrics,
-    log,
-    clock: systemClock,
-    serviceCIDRs: () => [],
-  })
+  ipvs.open({ family: 4, settings: { ...settings, ipvs: options }, ...common })
 const sysctl = (path: string) => readFileSync(`/proc/sys/net/ipv4/${path}`, 'utf8').trim()
 
 const schedulers = 'rr wrr lc wlc lblc lblcr sh dh sed nq fo ovf mh'.split(' ')
@@ -76,6 +72,47 @@ await t.test('start', async t => {
     await run('ipvsadm -C')
   })
 
+  await t.test('a Service whose server is excluded is served; it stays when that goes', async t => {
+    const excludeCIDRs = [parsePrefix('10.96.0.0/24') as never]
+    const excluding: ProxySettings = { ...settings, families: [4], ipvs: { excludeCIDRs } }
+    const service = [numbered(1), ...slices(1, [podA])]
+    await using proxy = await RunningProxy.start(excluding, service)
+    await proxy.set(...slices(1, [podA], [podB]))
+    t.equal((await destinationsOf('-t 10.96.0.1:80')).length, 2)
+    await proxy.delete('Service', 'default/s1')
+    const servers = async () => (await run('ipvsadm -Sn')).match(/(?<=^-A -. )\S+/gm)
+    // By TCP and by UDP.
+    const kept = ['10.96.0.1:80', '10.96.0.1:80']
+    t.strictSame(await servers(), kept, 'after a change')
+    await using _ = await RunningProxy.start(excluding, [])
+    t.strictSame(await servers(), kept, 'after a start')
+    await run('ipvsadm -C')
+  })
+
+  await t.test('nothing differs after a start, whatever the Services use', async t => {
+    const ranges = [`${net.nodeIp4}/32`, `${net.nodeIp6}/128`]
+    const objects = [
+      // Their ranges leave the node out, and name it.
+      numbered(5, { loadBalancerSourceRanges: ['192.0.2.0/24', '2001:db8::/64'] }),
+      numbered(6, { loadBalancerSourceRanges: ranges }),
+      numbered(7, { externalTrafficPolicy: 'Local', healthCheckNodePort: 32_000 }),
+      numbered(8, {
+        ports: [servicePort({ name: 'S', protocol: 'SCTP', nodePort: 30_008 })],
+        affinityTimeoutSeconds: 100,
+      }),
+      ...[5, 6, 7].flatMap(number => slices(number, [podA], [podB])),
+    ]
+    const nodeIPs = [net.nodeIp4, net.nodeIp6] as IpAddress[]
+    const named = { ...settings, nodeIPs }
+    await using _ = await RunningProxy.start(named, objects)
+    t.match(await run('iptables-save'), /-A KUBE-IPVS-OUT-FILTER -s 203\.0\.113\.5\/32 .*-j DROP/)
+    for (const family of [4, 6] as const) {
+      const inspected = { family, settings: named, ...common }
+      const states = statesOf(objects, family)
+      t.strictSame(await ipvs.diff?.(inspected, states, AbortSignal.timeout(120_000)), [])
+    }
+  })
+
   await t.test("kube-proxy's state is taken over", async t => {
     // What kube-proxy 1.36 leaves when it is stopped, with one endpoint that has gone since, and a Service.
     const commands = [
@@ -104,14 +141,7 @@ await t.test('start', async t => {
   })
 
   await t.test('what differs is named, and the description makes what is wanted', async t => {
-    const inspected = {
-      family: 4,
-      settings,
-      metrics,
-      log,
-      clock: systemClock,
-      serviceCIDRs: () => [],
-    } as const
+    const inspected = { family: 4, settings, ...common } as const
     const states = statesOf([numbered(1), ...slices(1, [podA], [podB])])
     const signal = AbortSignal.timeout(120_000)
     const differences = async () =>

@@ -1,9 +1,10 @@
-import { type Iptables, IptablesError, openIptables } from '#linux/iptables.ts'
+import { type Iptables, openIptables } from '#linux/iptables.ts'
 import { usedIptables } from '#linux/iptables-tables.ts'
 import { NftMonitor } from '#linux/nft-monitor.ts'
 import { XtablesSocket } from '#linux/xtables-info.ts'
 import { familyOf, ipFamilies } from '#net/ip.ts'
 import { describeError } from '#runtime/error.ts'
+import { Failures } from '#runtime/failures.ts'
 import type { Logger } from '#runtime/log.ts'
 import { Pace } from '#runtime/pace.ts'
 import type {
@@ -17,7 +18,6 @@ import type {
 import { dropsInvalid } from '../invalid-segments.ts'
 import { localDetector } from '../local-detector.ts'
 import { isLocalhostRouted, routeLocalhost } from '../route-localnet.ts'
-import type { ProxyMode } from '../settings.ts'
 import { IptablesBackend } from './backend.ts'
 import { ensureCounters, hasCounters, packetsOf, removeCounters } from './counters.ts'
 import { describeRules, diffRules } from './describe.ts'
@@ -27,7 +27,8 @@ import { isLoss } from './loss.ts'
 import { nodePortAddressesOf, wantsLocalhostNodePorts } from './node-port-addresses.ts'
 import type { PortRulesOptions } from './port-rules.ts'
 import { isOwnChain, planRemoval } from './removal.ts'
-import { parseSaved } from './saved.ts'
+import { removeChains } from './remove-chains.ts'
+import { parseSaved, type Saved } from './saved.ts'
 import { type WantedRules, wantedRules } from './wanted.ts'
 
 /** Mode iptables: chains in the tables that kube-proxy uses. */
@@ -155,39 +156,20 @@ async function cleanup(
   signal: AbortSignal,
 ): Promise<void> {
   const user = foreignOnly ? 'iptables' : inUse
-  const errors: unknown[] = []
-  const failures: string[] = []
+  const failures = new Failures(signal)
   for (const family of ipFamilies) {
     for (const programs of await usedIptables(family)) {
       const { flavour } = programs
-      try {
+      await failures.collect(async () => {
         // Mode nftables has nothing in common with this one.
         const mayUse = user === 'iptables' || user === 'ipvs'
         const isUsed = mayUse && (await openIptables(family)).flavour === flavour
-        if (!(isUsed && user === 'iptables')) {
-          await removeFrom(programs, isUsed ? user : undefined, signal)
-        }
-      } catch (error) {
-        if (signal.aborted) throw error
-        errors.push(error)
-        failures.push(`IPv${family} ${flavour}: ${describeError(error)}`)
-      }
+        if (isUsed && user === 'iptables') return
+        const plan = (saved: Saved) => planRemoval(saved, isUsed ? user : undefined)
+        await removeChains(programs, { isOurs: isOwnChain, plan }, signal)
+      }, `IPv${family} ${flavour}`)
     }
   }
   if (user !== 'iptables') await removeCounters()
-  if (errors.length > 0) throw new AggregateError(errors, failures.join('; '))
-}
-
-async function removeFrom(
-  programs: Iptables,
-  user: ProxyMode | undefined,
-  signal: AbortSignal,
-): Promise<void> {
-  const saved = await parseSaved(await programs.save(signal), isOwnChain, new Pace())
-  const { text, inUse } = planRemoval(saved, user)
-  await programs.restore([text], signal)
-  if (inUse.length > 0) {
-    const names = inUse.join(', ')
-    throw new IptablesError('iptables', `rules of others lead to these chains: ${names}`)
-  }
+  failures.throw()
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert'
-import { type IpAddress, type IpFamily, isLoopback } from '#net/ip.ts'
+import type { IpAddress, IpFamily } from '#net/ip.ts'
 import { type IpPrefix, prefixContains } from '#net/prefix.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { describeError } from '#runtime/error.ts'
@@ -8,18 +8,23 @@ import { Pace } from '#runtime/pace.ts'
 import type { Backend, ServiceStates } from '../backend.ts'
 import type { DrainingDestinations } from './draining.ts'
 import type { Firewall } from './firewall.ts'
+import { FullSets } from './full-sets.ts'
 import type { IpvsKernel } from './kernel.ts'
 import type { Addresses } from './machine.ts'
 import { type Changes, IpvsPlan, type KernelState } from './plan.ts'
 import { type PlanContext, type PortPlan, portPlan } from './port-plan.ts'
+import { setName } from './sets.ts'
+
+/** The part of {@link IpvsKernel} that is used here. */
+export type Kernel = Omit<IpvsKernel, 'ipvs'>
 
 export type IpvsOptions = {
   readonly family: IpFamily
   readonly node: Pick<PlanContext, 'nodeName' | 'nodeIPs' | 'scheduler'>
   /** Local addresses that answer on node ports; all when there is none. */
   readonly nodePortAddresses: readonly IpPrefix[]
-  readonly kernel: IpvsKernel
-  readonly firewall: Firewall
+  readonly kernel: Kernel
+  readonly firewall: Pick<Firewall, 'write' | 'isIntact'>
   /** How often the kernel is compared with the plan, milliseconds. */
   readonly periodMs: number
   readonly clock: Clock
@@ -42,8 +47,14 @@ export class IpvsBackend implements Backend {
   /** Where in the list of virtual servers the guard's next look at destinations begins. */
   #lookFrom = 0
 
+  readonly #fullSets: FullSets
+
   constructor(options: IpvsOptions) {
     this.#options = options
+    const { family, log } = options
+    this.#fullSets = new FullSets(set => {
+      log.error({ set: setName(set, family) }, 'the ipset is full: it lacks members')
+    })
   }
 
   replace(all: ServiceStates, signal: AbortSignal): Promise<void> {
@@ -107,7 +118,8 @@ export class IpvsBackend implements Backend {
     const window = { from: this.#lookFrom, count: LOOKED_AT_IN_A_PERIOD }
     const state = await kernel.read(key => plan.hasServer(key), window)
     this.#lookFrom = (window.from + window.count) % Math.max(1, state.servers.size)
-    const changes = await plan.changesFrom(withoutDraining(state, kernel.draining))
+    const { members, ...rest } = await plan.changesFrom(withoutDraining(state, kernel.draining))
+    const changes = { ...rest, members: { ...members, add: this.#fullSets.addable(members.add) } }
     const reason = describeChanges(changes)
     if (reason !== undefined) return reason
     return (await firewall.isIntact(signal)) ? undefined : 'iptables rules'
@@ -116,14 +128,16 @@ export class IpvsBackend implements Backend {
   /** An address comes last and goes first: while it is on the link, all that its connections need is there. */
   async #write(plan: IpvsPlan, changes: Changes, signal: AbortSignal): Promise<void> {
     const { kernel, firewall } = this.#options
-    await kernel.addMembers(changes.members.add)
+    const { add, remove } = changes.members
+    this.#fullSets.noteAdded(add, await kernel.addMembers(add))
     await kernel.changeServers(changes.servers)
     const facts = plan.takeFacts()
     if (facts !== undefined) await firewall.write(facts, signal)
     signal.throwIfAborted()
     await kernel.changeAddresses(changes.addresses)
     await kernel.removeServers(changes.removedServers)
-    await kernel.removeMembers(changes.members.remove)
+    await kernel.removeMembers(remove)
+    this.#fullSets.noteRemoved(remove)
   }
 
   async #exclusive<T>(work: () => Promise<T>): Promise<T> {
@@ -136,7 +150,7 @@ export class IpvsBackend implements Backend {
 /** What plans depend on, on a machine with these addresses. */
 export function planContext(
   { family, node, nodePortAddresses }: Pick<IpvsOptions, 'family' | 'node' | 'nodePortAddresses'>,
-  { machine }: Addresses,
+  { machine }: Pick<Addresses, 'machine'>,
 ): PlanContext {
   const isSelected = (ip: IpAddress) =>
     nodePortAddresses.length === 0 || nodePortAddresses.some(prefix => prefixContains(prefix, ip))
@@ -144,7 +158,7 @@ export function planContext(
     ...node,
     family,
     machineAddresses: machine,
-    nodePortAddresses: [...machine].filter(ip => isSelected(ip) && !isLoopback(ip)),
+    nodePortAddresses: [...machine].filter(isSelected),
   }
 }
 

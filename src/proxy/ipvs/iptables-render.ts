@@ -1,5 +1,6 @@
 import type { IpFamily } from '#net/ip.ts'
-import { formatPrefix } from '#net/prefix.ts'
+import { formatPrefix, hostPrefix } from '#net/prefix.ts'
+import { protocolNumbers } from '#net/protocol.ts'
 import type { LocalDetector } from '../local-detector.ts'
 import { sharedChains, sharedTargets } from '../shared-chains.ts'
 import type { Facts } from './plan.ts'
@@ -101,7 +102,7 @@ const chainNames: Readonly<Record<Table, readonly string[]>> = {
 export const ownChains = (table: Table, onlyOurs = false): readonly string[] =>
   chainNames[table].filter(chain => !(onlyOurs && sharedChains.has(`${table} ${chain}`)))
 
-/** Rules by chain, without the `-A CHAIN` before each; a chain that is empty is there. */
+/** Rules by chain, without the `-A CHAIN` before each, as iptables-save prints them; a chain that is empty is there. */
 export type Chains = Readonly<Record<string, readonly string[]>>
 
 /** The chains of each table. Pure: equal facts give equal rules. */
@@ -225,7 +226,7 @@ function filterChains(options: IptablesOptions, facts: Facts): Chains {
     ],
     'KUBE-IPVS-OUT-FILTER': facts.barred.map(
       ({ protocol, address, port }) =>
-        `-s ${address} -m ipvs --vaddr ${address} --vproto ${protocol.toLowerCase()} --vport ${port} -j DROP`,
+        `-s ${formatPrefix(hostPrefix(address))} -m ipvs --vproto ${protocolNumbers[protocol]} --vaddr ${address} --vport ${port} -j DROP`,
     ),
   }
 }

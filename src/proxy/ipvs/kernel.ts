@@ -1,4 +1,4 @@
-import { Ipsets } from '#linux/ipset.ts'
+import { Ipsets, isSetFull } from '#linux/ipset.ts'
 import { destinationKey, Ipvs, type ServerId, serverKey, type VirtualServer } from '#linux/ipvs.ts'
 import { NetlinkSocket } from '#linux/netlink/socket.ts'
 import { familyOf, type IpAddress, type IpFamily } from '#net/ip.ts'
@@ -83,11 +83,21 @@ export class IpvsKernel implements Disposable {
     return { servers, addresses: (await this.addresses()).dummy, members }
   }
 
-  /** Before anything can be reached: the sets tell the rules which connections to masquerade. @throws {NetlinkError} */
-  async addMembers(members: readonly Member[]): Promise<void> {
-    await this.#eachSet(members, (set, entries) =>
-      this.#sets.add(setOf(set, this.#options.family), entries),
-    )
+  /**
+   * Before anything can be reached: the sets tell the rules which connections to masquerade. Gives the sets that were too
+   * full for all. @throws {NetlinkError}
+   */
+  async addMembers(members: readonly Member[]): Promise<ReadonlySet<SetKind>> {
+    const full = new Set<SetKind>()
+    await this.#eachSet(members, async (set, entries) => {
+      try {
+        await this.#sets.add(setOf(set, this.#options.family), entries)
+      } catch (error) {
+        if (!isSetFull(error)) throw error
+        full.add(set)
+      }
+    })
+    return full
   }
 
   async removeMembers(members: readonly Member[]): Promise<void> {
@@ -101,9 +111,10 @@ export class IpvsKernel implements Disposable {
     await each(changes, change => this.#changeServer(change))
   }
 
-  /** @throws {NetlinkError} */
+  /** Those that are excluded stay, as they are. @throws {NetlinkError} */
   async removeServers(servers: readonly ServerId[]): Promise<void> {
-    await each(servers, async server => {
+    const removable = servers.filter(server => !this.#isExcluded(server))
+    await each(removable, async server => {
       await this.#ipvs.removeServer(server)
       this.draining.forget(server)
     })

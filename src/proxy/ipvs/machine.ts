@@ -7,7 +7,7 @@ import {
 import { isExists } from '#linux/netlink/error.ts'
 import { createDummy, findLink } from '#linux/netlink/link.ts'
 import type { NetlinkSocket } from '#linux/netlink/socket.ts'
-import { type IpAddress, type IpFamily, isLoopback } from '#net/ip.ts'
+import { type IpAddress, type IpFamily, isLinkLocal, isLoopback } from '#net/ip.ts'
 import { hostPrefix } from '#net/prefix.ts'
 import { NodeplaneError } from '#runtime/error.ts'
 import { DUMMY_LINK } from './dummy-link.ts'
@@ -46,24 +46,33 @@ export async function ensureDummy(socket: NetlinkSocket): Promise<number> {
 export type Addresses = {
   /** Of Services. */
   readonly dummy: ReadonlySet<IpAddress>
-  /** Of all other links, loopback and link-local ones left out. */
+  /** Of all other links: all but loopback ones and IPv6's link-local ones (kube-proxy), whatever their scope. */
   readonly machine: ReadonlySet<IpAddress>
 }
 
 /** The addresses of one family on this machine. @throws {NetlinkError} */
-export async function readAddresses(
+export const readAddresses = async (
   socket: NetlinkSocket,
   family: IpFamily,
   dummyIndex: number | undefined,
-): Promise<Addresses> {
-  const all = (await listAddresses(socket, ALL_LINKS)).filter(
-    ({ prefix, isGlobal }) => prefix.family === family && isGlobal && !isLoopback(prefix.address),
-  )
-  const of = (list: readonly LinkAddress[]) => new Set(list.map(({ prefix }) => prefix.address))
-  const { dummy = [], machine = [] } = Object.groupBy(all, ({ linkIndex }) =>
-    linkIndex === dummyIndex ? 'dummy' : 'machine',
-  )
-  return { dummy: of(dummy), machine: of(machine) }
+): Promise<Addresses> => addressesFrom(await listAddresses(socket, ALL_LINKS), family, dummyIndex)
+
+/** Those of one family, by what they are for. Pure. */
+export function addressesFrom(
+  list: readonly Pick<LinkAddress, 'linkIndex' | 'prefix'>[],
+  family: IpFamily,
+  dummyIndex: number | undefined,
+): Addresses {
+  const dummy = new Set<IpAddress>()
+  const machine = new Set<IpAddress>()
+  for (const { linkIndex, prefix } of list) {
+    const { address } = prefix
+    if (prefix.family !== family || isLoopback(address)) continue
+    if (family === 6 && isLinkLocal(address)) continue
+    const kind = linkIndex === dummyIndex ? dummy : machine
+    kind.add(address)
+  }
+  return { dummy, machine }
 }
 
 export const bind = (socket: NetlinkSocket, linkIndex: number, ip: IpAddress) =>

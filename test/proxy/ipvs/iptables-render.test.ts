@@ -121,12 +121,34 @@ t.test('the mark is the configured bit', async t => {
   t.strictSame(marking, ['-j MARK --set-xmark 0x80000000/0x80000000'])
 })
 
-t.test('the node may not use load balancers whose ranges leave it out', async t => {
-  const barred = [{ protocol: 'UDP', address: '203.0.113.1' as IpAddress, port: 53 } as const]
-  t.strictSame(rulesOf('filter', 'KUBE-IPVS-OUT-FILTER', { sets: new Set(), barred }), [
-    '-s 203.0.113.1 -m ipvs --vaddr 203.0.113.1 --vproto udp --vport 53 -j DROP',
-  ])
-})
+// In the words of iptables-save 1.8: `proxy diff` compares with them.
+const barredRules = [
+  {
+    family: 4,
+    server: { protocol: 'TCP', address: '203.0.113.1', port: 80 },
+    rule: '-s 203.0.113.1/32 -m ipvs --vproto 6 --vaddr 203.0.113.1 --vport 80 -j DROP',
+  },
+  {
+    family: 4,
+    server: { protocol: 'SCTP', address: '203.0.113.1', port: 80 },
+    rule: '-s 203.0.113.1/32 -m ipvs --vproto 132 --vaddr 203.0.113.1 --vport 80 -j DROP',
+  },
+  {
+    family: 6,
+    server: { protocol: 'UDP', address: 'fd00:f::1', port: 53 },
+    rule: '-s fd00:f::1/128 -m ipvs --vproto 17 --vaddr fd00:f::1 --vport 53 -j DROP',
+  },
+] as const
+for (const { family, server, rule } of barredRules) {
+  t.test(
+    `the node may not use ${server.protocol} ${server.address}: its ranges leave it out`,
+    async t => {
+      const barred = [{ ...server, address: server.address as IpAddress }]
+      const given = { sets: new Set<never>(), barred }
+      t.strictSame(rulesOf('filter', 'KUBE-IPVS-OUT-FILTER', given, { family }), [rule])
+    },
+  )
+}
 
 t.test('IPv6 has sets of its own, with names that the kernel takes', async t => {
   t.equal(setName('CLUSTER-IP', 6), 'KUBE-6-CLUSTER-IP')
@@ -138,6 +160,43 @@ t.test('IPv6 has sets of its own, with names that the kernel takes', async t => 
   }
   const [loopback] = rulesOf('nat', 'KUBE-SERVICES', facts(), { family: 6 })
   t.equal(loopback, '-s ::1/128 -j RETURN')
+})
+
+// kube-proxy (pkg/proxy/ipvs/proxier.go, iptablesJumpChain): each is put at the head of its chain in this order.
+const wantedJumps = [
+  ['nat', 'OUTPUT', 'KUBE-SERVICES', 'kubernetes service portals'],
+  ['nat', 'PREROUTING', 'KUBE-SERVICES', 'kubernetes service portals'],
+  ['nat', 'POSTROUTING', 'KUBE-POSTROUTING', 'kubernetes postrouting rules'],
+  ['filter', 'FORWARD', 'KUBE-FORWARD', 'kubernetes forwarding rules'],
+  ['filter', 'INPUT', 'KUBE-NODE-PORT', 'kubernetes health check rules'],
+  ['filter', 'INPUT', 'KUBE-PROXY-FIREWALL', 'kube-proxy firewall rules'],
+  ['filter', 'FORWARD', 'KUBE-PROXY-FIREWALL', 'kube-proxy firewall rules'],
+  ['filter', 'INPUT', 'KUBE-IPVS-FILTER', 'kubernetes ipvs access filter'],
+  ['filter', 'OUTPUT', 'KUBE-IPVS-OUT-FILTER', 'kubernetes ipvs access filter'],
+]
+
+t.test('jumps: from where, to where, in which order', async t => {
+  t.strictSame(
+    jumps.map(({ table, from, to, comment }) => [table, from, to, comment]),
+    wantedJumps,
+  )
+  t.equal(
+    jumpRule(jumps[3] as (typeof jumps)[0]),
+    'FORWARD -m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD',
+  )
+})
+
+t.test('masqueraded and established connections are forwarded, health checks let in', async t => {
+  // No set decides about these.
+  for (const given of [facts(), facts(...setKinds)]) {
+    t.strictSame(rulesOf('filter', 'KUBE-FORWARD', given), [
+      '-m comment --comment "kubernetes forwarding rules" -m mark --mark 0x4000/0x4000 -j ACCEPT',
+      '-m comment --comment "kubernetes forwarding conntrack rule" -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
+    ])
+    t.strictSame(rulesOf('filter', 'KUBE-NODE-PORT', given), [
+      `-p tcp -m comment --comment "Kubernetes health check node port" ${set('HEALTH-CHECK-NODE-PORT', 'dst')} -j ACCEPT`,
+    ])
+  }
 })
 
 t.test('every jump leads to a chain that is written, and every chain is reached', async t => {

@@ -30,7 +30,7 @@ t.test(
   'AllowServiceExternalIPs: false leaves out externalIPs, also for the UDP clean-up',
   async t => {
     const config = { ...defaultConfig(), featureGates: { AllowServiceExternalIPs: false } }
-    const settings = settingsFrom(config, { nodeName: 'n', node: undefined, machineIPs: [] })
+    const settings = settingsFrom(config, { nodeName: 'n', node: undefined })
     const fields = { externalIPs: ['198.51.100.1'], ports: [servicePort({ protocol: 'UDP' })] }
     for (const [options, want] of [
       [{}, ['198.51.100.1']],

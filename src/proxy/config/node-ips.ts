@@ -10,17 +10,14 @@ const loopback: Readonly<Record<IpFamily, IpAddress>> = {
 /**
  * The node's addresses, one of each family, the primary first (kube-proxy, cmd/kube-proxy/app/server.go, detectNodeIPs):
  * a bind address that is specified, then the Node's InternalIPs, then its ExternalIPs, then the loopback addresses.
- * @param fallback addresses in use where the Node object has none; kube-proxy would go straight to loopback.
  */
 export function nodeIPs(
   node: Node | undefined,
   bindAddress: IpAddress,
-  fallback: readonly IpAddress[] = [],
 ): readonly [primary: IpAddress, secondary: IpAddress] {
-  const reported = addressesOf(node)
   const candidates = [
     ...(unspecified.includes(bindAddress) ? [] : [bindAddress]),
-    ...(reported.length > 0 ? reported : fallback),
+    ...addressesOf(node),
   ]
   const primary = candidates[0] ?? loopback[familyOf(bindAddress)]
   const other = familyOf(primary) === 4 ? 6 : 4

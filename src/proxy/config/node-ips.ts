@@ -1,5 +1,5 @@
 import type { Node } from '#cluster/objects.ts'
-import { familyOf, type IpAddress, type IpFamily, parseIpLenient } from '#net/ip.ts'
+import { familyOf, type IpAddress, type IpFamily, parseIpUnmapped } from '#net/ip.ts'
 
 const unspecified: readonly string[] = ['0.0.0.0', '::']
 const loopback: Readonly<Record<IpFamily, IpAddress>> = {
@@ -28,7 +28,7 @@ export function nodeIPs(
 export function addressesOf(node: Node | undefined): readonly IpAddress[] {
   return ['InternalIP', 'ExternalIP'].flatMap(wanted =>
     (node?.addresses ?? []).flatMap(({ type, address }) => {
-      const ip = type === wanted ? parseIpLenient(address) : undefined
+      const ip = type === wanted ? parseIpUnmapped(address) : undefined
       return ip === undefined ? [] : [ip]
     }),
   )

@@ -41,6 +41,11 @@ const cases: readonly {
     addresses: [internal('x'), internal('192.0.2.010')],
     want: ['192.0.2.10', '::1'],
   },
+  {
+    title: 'an IPv4-mapped address is an IPv4 one',
+    addresses: [internal('::ffff:192.0.2.1'), internal('fd00::1')],
+    want: ['192.0.2.1', 'fd00::1'],
+  },
   { title: 'no Node: loopback', want: ['127.0.0.1', '::1'] },
   {
     title: 'no Node, IPv6 bind address: loopback, IPv6 first',

@@ -32,6 +32,22 @@ export function parseIpLenient(text: string): IpAddress | undefined {
   return parseIp(withoutLeadingZeros(text))
 }
 
+/**
+ * As {@link parseIpLenient}, but an IPv4-mapped address (`::ffff:1.2.3.4`, RFC 4291 section 2.5.5.2) is the IPv4 address it
+ * means: Go's net.IP knows no other, so it is what kube-proxy makes rules of.
+ */
+export function parseIpUnmapped(text: string): IpAddress | undefined {
+  const ip = parseIpLenient(text)
+  return ip && unmapped(ip)
+}
+
+/** The IPv4 address that an IPv4-mapped one means; any other as it is. */
+export const unmapped = (ip: IpAddress): IpAddress =>
+  (ip.startsWith(MAPPED) && ip.includes('.') ? ip.slice(MAPPED.length) : ip) as IpAddress
+
+/** How the canonical text of IPv4-mapped addresses begins, an IPv4 address follows. */
+const MAPPED = '::ffff:'
+
 /** The family of a canonical address. */
 export const familyOf = (ip: IpAddress): IpFamily => (ip.includes(':') ? 6 : 4)
 

@@ -6,6 +6,7 @@ import {
   ipFromNumber,
   ipToNumber,
   parseIp,
+  unmapped,
   withoutLeadingZeros,
 } from './ip.ts'
 
@@ -32,6 +33,18 @@ export function parsePrefix(text: string): IpPrefix | undefined {
 export function parsePrefixLenient(text: string): IpPrefix | undefined {
   return parsePrefix(withoutLeadingZeros(text).replace(/\/0+(?=[0-9])/, '/'))
 }
+
+/** As {@link parsePrefixLenient}, but a range of IPv4-mapped addresses is the IPv4 one it means, as in kube-proxy. */
+export function parsePrefixUnmapped(text: string): IpPrefix | undefined {
+  const prefix = parsePrefixLenient(text)
+  const address = prefix && unmapped(prefix.address)
+  const length = (prefix?.length ?? 0) - MAPPED_BITS
+  if (address === undefined || address === prefix?.address || length < 0) return prefix
+  return { family: 4, address, length }
+}
+
+/** The bits that all IPv4-mapped addresses share. */
+const MAPPED_BITS = 96
 
 /** The prefix of one address alone: /32 or /128. */
 export function hostPrefix(address: IpAddress): IpPrefix {

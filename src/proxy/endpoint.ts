@@ -1,5 +1,5 @@
 import type { Endpoint, EndpointSlice } from '#cluster/objects.ts'
-import { familyOf, formatHostPort, type IpAddress, parseIpLenient } from '#net/ip.ts'
+import { familyOf, formatHostPort, type IpAddress, parseIpUnmapped } from '#net/ip.ts'
 import type { ServicePort } from './service-port.ts'
 
 /** Where one service port may send a connection. */
@@ -51,7 +51,7 @@ const rank = ({ ready, terminating }: ProxyEndpoint): number => (terminating ? 2
 
 function proxyEndpoint(endpoint: Endpoint, port: number): ProxyEndpoint | undefined {
   // All addresses of an endpoint are the same pod: consumers take the first (EndpointSlice API).
-  const address = parseIpLenient(endpoint.addresses[0] ?? '')
+  const address = parseIpUnmapped(endpoint.addresses[0] ?? '')
   if (address === undefined) return undefined
   const { ready, serving, terminating } = endpoint.conditions
   return {

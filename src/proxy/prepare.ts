@@ -1,7 +1,6 @@
 import type { Node } from '#cluster/objects.ts'
 import type { StoreReader } from '#cluster/store.ts'
-import { hostAddresses } from '#net/host-addresses.ts'
-import { familyOf, type IpAddress, isLinkLocal } from '#net/ip.ts'
+import { familyOf, isLoopback } from '#net/ip.ts'
 import { ConfigError, formatProblem, NodeplaneError } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
 import { usableFamilies } from './config/families.ts'
@@ -46,8 +45,13 @@ export async function prepare(options: PrepareOptions, stop: AbortSignal): Promi
   const node = await ownNode(options, stop)
   if (node === undefined) log.warn({ node: nodeName }, 'there is no such Node; going on without it')
   const families = usableFamilies()
-  const machineIPs = addressesInUse()
-  const [primary] = nodeIPs(node, config.bindAddress, machineIPs)
+  const [primary] = nodeIPs(node, config.bindAddress)
+  if (isLoopback(primary)) {
+    log.warn(
+      { node: nodeName },
+      'no address of this node is known, so loopback is taken; see bindAddress',
+    )
+  }
   if (!families.includes(familyOf(primary))) {
     throw new FamilyError(`the kernel has no IPv6, but the node's primary address is ${primary}`)
   }
@@ -55,7 +59,7 @@ export async function prepare(options: PrepareOptions, stop: AbortSignal): Promi
   const fatal = problems.filter(({ isFatal }) => isFatal)
   if (fatal.length > 0) throw new ConfigError(fatal)
   for (const problem of problems) log.warn(formatProblem(problem))
-  return { settings: settingsFrom(config, { nodeName, node, machineIPs, families }), node }
+  return { settings: settingsFrom(config, { nodeName, node, families }), node }
 }
 
 async function ownNode(
@@ -71,9 +75,3 @@ async function ownNode(
 }
 
 const hasPodCIDRs = (node: Node | undefined): boolean => (node?.podCIDRs.length ?? 0) > 0
-
-/** The machine's addresses that others can reach, in the order of its links. */
-export const addressesInUse = (): readonly IpAddress[] =>
-  hostAddresses()
-    .filter(({ address, isOnLoopback }) => !isOnLoopback && !isLinkLocal(address))
-    .map(({ address }) => address)

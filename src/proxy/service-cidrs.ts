@@ -1,11 +1,11 @@
 import type { StoreReader } from '#cluster/store.ts'
 import type { IpFamily } from '#net/ip.ts'
-import { type IpPrefix, parsePrefixLenient } from '#net/prefix.ts'
+import { type IpPrefix, parsePrefixUnmapped } from '#net/prefix.ts'
 
 /** All ranges of the store's ServiceCIDRs; what is no prefix is passed over. Two objects may name the same range. */
 export const serviceCIDRsIn = (store: StoreReader): readonly IpPrefix[] =>
   Array.from(store.list('ServiceCIDR'))
-    .flatMap(({ cidrs }) => cidrs.map(parsePrefixLenient))
+    .flatMap(({ cidrs }) => cidrs.map(parsePrefixUnmapped))
     .filter(prefix => prefix !== undefined)
 
 /**

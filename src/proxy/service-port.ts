@@ -1,7 +1,7 @@
 import type { Service, ServicePortSpec } from '#cluster/objects.ts'
 import { keyOf } from '#cluster/objects.ts'
-import { familyOf, type IpAddress, type IpFamily, parseIpLenient } from '#net/ip.ts'
-import { type IpPrefix, parsePrefixLenient } from '#net/prefix.ts'
+import { familyOf, type IpAddress, type IpFamily, parseIpUnmapped } from '#net/ip.ts'
+import { type IpPrefix, parsePrefixUnmapped } from '#net/prefix.ts'
 import type { Protocol } from '#net/protocol.ts'
 
 /** One port of one Service in one family: what the proxy balances. */
@@ -115,7 +115,7 @@ function clusterIPOf(service: Service, family: IpFamily): IpAddress | undefined 
 function addressesOf(texts: readonly string[], family: IpFamily): readonly IpAddress[] {
   const addresses = new Set<IpAddress>()
   for (const text of texts) {
-    const address = parseIpLenient(text)
+    const address = parseIpUnmapped(text)
     if (address !== undefined && familyOf(address) === family) addresses.add(address)
   }
   return [...addresses]
@@ -124,7 +124,7 @@ function addressesOf(texts: readonly string[], family: IpFamily): readonly IpAdd
 /** A range that holds everything makes the list of its family mean everyone. */
 function sourceRangesOf(texts: readonly string[], family: IpFamily): readonly IpPrefix[] {
   const ranges = texts
-    .map(text => parsePrefixLenient(text.trim()))
+    .map(text => parsePrefixUnmapped(text.trim()))
     .filter(prefix => prefix?.family === family) as IpPrefix[]
   return ranges.some(({ length }) => length === 0) ? [] : ranges
 }

@@ -6,7 +6,7 @@ import { parsePrefix } from '#net/prefix.ts'
 import type { ProxySettings } from '../../src/proxy/settings.ts'
 import { endpoint, service, servicePort, slice } from '../helper/cluster.ts'
 import { eventually } from '../helper/eventually.ts'
-import { killProxies, ProxyProcess } from '../helper/proxy-process.ts'
+import { cleanup, killProxies, ProxyProcess } from '../helper/proxy-process.ts'
 import { type TestPod, Topology } from '../helper/topology.ts'
 import { ask, serve } from '../helper/traffic.ts'
 
@@ -41,9 +41,19 @@ const local = service({
   ipFamilies: [4, 6],
   ports: [servicePort({ name: 'TCP', nodePort: 30081 })],
 })
-const slicesOf = (name: string) => {
+/** The same, but its endpoint is said to be on another node. */
+const away = service({
+  name: 'away',
+  type: 'NodePort',
+  externalTrafficPolicy: 'Local',
+  clusterIP: '10.96.0.4',
+  clusterIPs: ['10.96.0.4', 'fd00:96::4'],
+  ipFamilies: [4, 6],
+  ports: [servicePort({ name: 'TCP', nodePort: 30082 })],
+})
+const slicesOf = (name: string, nodeName = 'node-1') => {
   const labels = { 'kubernetes.io/service-name': name }
-  const node = { nodeName: 'node-1' }
+  const node = { nodeName }
   return [
     slice({ name: `${name}-4`, labels, ports, endpoints: [endpoint(pod.ip4, node)] }),
     slice({
@@ -59,6 +69,7 @@ const slicesOf = (name: string) => {
 async function start(settings: Partial<ProxySettings>): Promise<ProxyProcess> {
   const proxy = new ProxyProcess(net.node, { ...plain, ...settings })
   proxy.set(web, local, ...slicesOf('web'), ...slicesOf('local'))
+  proxy.set(away, ...slicesOf('away', 'node-2'))
   proxy.sync()
   await proxy.programmed()
   return proxy
@@ -99,6 +110,32 @@ for (const { title, settings } of detectors) {
     }
     await proxy.stop('SIGTERM')
   })
+}
+
+for (const mode of ['nftables', 'iptables'] as const) {
+  for (const { title, settings } of detectors) {
+    t.test(`${mode}, detector ${title}: node ports under policy Local`, async t => {
+      const proxy = await start({ ...settings, mode })
+      for (const [host, podIp, nodeIp, outsideIp] of [
+        [net.nodeIp4, client.ip4, net.bridgeIp4, net.outsideIp4],
+        [net.nodeIp6, client.ip6, net.bridgeIp6, net.outsideIp6],
+      ] as const) {
+        const here = { protocol: 'tcp', host, port: 30081 } as const
+        const elsewhere = { ...here, port: 30082 }
+        for (const [where, from, source] of [
+          ['a pod', client.namespace, podIp],
+          ['the node', net.node, nodeIp],
+        ] as const) {
+          t.strictSame(await ask(from, here), [`a ${source}`], `${host} from ${where}`)
+          t.strictSame(await ask(from, elsewhere), [`a ${source}`], `${where} reaches other nodes`)
+        }
+        t.strictSame(await ask(net.outside, here), [`a ${outsideIp}`], `${host} from outside`)
+        t.strictSame(await ask(net.outside, elsewhere), ['TIMEOUT'], 'others do not')
+      }
+      await proxy.stop('SIGTERM')
+      await cleanup(net.node)
+    })
+  }
 }
 
 t.test('an exact interface name is no prefix', async t => {

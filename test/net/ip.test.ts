@@ -13,6 +13,7 @@ import {
   ipToNumber,
   parseIp,
   parseIpLenient,
+  parseIpUnmapped,
 } from '#net/ip.ts'
 
 const strict: readonly { text: string; want: string | undefined }[] = [
@@ -55,6 +56,21 @@ t.test('lenient: leading zeros are decimal, not octal', async t => {
   t.equal(parseIpLenient('fd00::01'), 'fd00::1')
   t.equal(parseIpLenient('1.2.3'), undefined)
 })
+
+const mapped: readonly { text: string; want: string | undefined }[] = [
+  { text: '::ffff:1.2.3.4', want: '1.2.3.4' },
+  { text: '::FFFF:102:304', want: '1.2.3.4' },
+  { text: '0:0:0:0:0:ffff:0.0.0.0', want: '0.0.0.0' },
+  { text: '010.0.0.1', want: '10.0.0.1' },
+  { text: '::1.2.3.4', want: '::1.2.3.4' },
+  { text: '::ffff:0:1.2.3.4', want: '::ffff:0:102:304' },
+  { text: '64:ff9b::1.2.3.4', want: '64:ff9b::102:304' },
+  { text: 'fd00::1', want: 'fd00::1' },
+  { text: '::ffff:1.2.3', want: undefined },
+]
+for (const { text, want } of mapped) {
+  t.test(`${text}, where IPv4-mapped means IPv4`, async t => t.equal(parseIpUnmapped(text), want))
+}
 
 t.test('bytes and numbers go both ways', async t => {
   fc.assert(

@@ -10,6 +10,7 @@ import {
   networkOf,
   parsePrefix,
   parsePrefixLenient,
+  parsePrefixUnmapped,
   prefixContains,
   prefixesOverlap,
 } from '#net/prefix.ts'
@@ -39,6 +40,22 @@ t.test('parse: what is and what is not a prefix', async t => {
     address: '203.0.113.0',
     length: 25,
   })
+})
+
+t.test('a range of IPv4-mapped addresses, where those mean IPv4', async t => {
+  for (const [text, want] of [
+    ['::ffff:10.1.0.0/112', '10.1.0.0/16'],
+    ['::ffff:a01:0/128', '10.1.0.0/32'],
+    ['::ffff:0.0.0.0/96', '0.0.0.0/0'],
+    ['::ffff:0.0.0.0/95', '::ffff:0.0.0.0/95'],
+    ['203.0.113.000/025', '203.0.113.0/25'],
+    ['fd00::/8', 'fd00::/8'],
+  ] as const) {
+    const prefix = parsePrefixUnmapped(text)
+    t.equal(prefix && formatPrefix(prefix), want, text)
+    t.equal(prefix?.family, want.includes(':') ? 6 : 4)
+  }
+  t.equal(parsePrefixUnmapped('::ffff:10.1.0.0/129'), undefined)
 })
 
 t.test('first and last address', async t => {

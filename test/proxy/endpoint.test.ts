@@ -51,6 +51,13 @@ t.test(
   },
 )
 
+t.test('an IPv4-mapped address is an IPv4 one', async t => {
+  const endpoints = [endpoint('::ffff:10.0.0.1'), endpoint('10.0.0.1')]
+  t.strictSame(at(endpointsOf(port, [slice({ endpoints })])), ['10.0.0.1:8080'])
+  const port6 = { ...port, clusterIP: parseIp('fd00:96::1') as never }
+  t.strictSame(endpointsOf(port6, [slice({ endpoints })]), [])
+})
+
 t.test('of duplicates one that does not terminate is taken, in any order', async t => {
   const both = [endpoint('10.0.0.1', draining), endpoint('10.0.0.1')]
   for (const endpoints of [both, both.toReversed()]) {

@@ -17,8 +17,9 @@ t.test(
   async t => {
     const store = new Store()
     store.set('ServiceCIDR', serviceCIDR('a', '10.096.0.0/12', 'fd00:96::/108', 'x', '10.0.0.1'))
+    store.set('ServiceCIDR', serviceCIDR('b', '::ffff:10.112.0.0/108'))
     const ranges = new ServiceCIDRs(store)
-    t.strictSame(ranges.of(4).map(formatPrefix), ['10.96.0.0/12'])
+    t.strictSame(ranges.of(4).map(formatPrefix), ['10.96.0.0/12', '10.112.0.0/12'])
     t.strictSame(ranges.of(6).map(formatPrefix), ['fd00:96::/108'])
   },
 )

@@ -62,6 +62,24 @@ t.test('addresses are read leniently, junk and the other family left out', async
   t.strictSame(port?.sourceRanges, [{ family: 4, address: '203.0.113.0', length: 25 }])
 })
 
+t.test('IPv4-mapped addresses are IPv4, as Go has them', async t => {
+  const mapped = service({
+    clusterIP: '::ffff:10.96.0.1',
+    externalIPs: ['::ffff:203.0.113.7', '203.0.113.7', 'fd00:e::1'],
+    loadBalancerIngress: [{ ip: '::ffff:c633:6401' }],
+    loadBalancerSourceRanges: ['::ffff:203.0.113.0/120', 'fd00::/8'],
+  })
+  t.match(servicePortsOf(mapped, 4), [
+    {
+      clusterIP: '10.96.0.1',
+      externalIPs: ['203.0.113.7'],
+      loadBalancerVIPs: ['198.51.100.1'],
+      sourceRanges: [{ family: 4, address: '203.0.113.0', length: 24 }],
+    },
+  ])
+  t.strictSame(servicePortsOf(mapped, 6), [])
+})
+
 t.test('a source range of everything means no range in its family', async t => {
   const [port] = servicePortsOf(
     service({ loadBalancerSourceRanges: ['10.0.0.0/8', '0.0.0.0/0'] }),

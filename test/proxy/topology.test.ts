@@ -2,7 +2,7 @@ import t from 'tap'
 import type { ProxyEndpoint } from '../../src/proxy/endpoint.ts'
 import { endpointsOf } from '../../src/proxy/endpoint.ts'
 import { servicePortsOf } from '../../src/proxy/service-port.ts'
-import { selectEndpoints } from '../../src/proxy/topology.ts'
+import { type Place, selectEndpoints } from '../../src/proxy/topology.ts'
 import { endpoint, service, servicePort, slice } from '../helper/cluster.ts'
 
 const place = { nodeName: 'node-1', zone: 'a' }
@@ -33,12 +33,12 @@ const [port] = servicePortsOf(
   4,
 ) as [ReturnType<typeof servicePortsOf>[0]]
 
-function select(list: readonly Parameters<typeof endpoint>[1][]) {
+function select(list: readonly Parameters<typeof endpoint>[1][], where: Place = place) {
   const endpoints = list.map((fields, index) => endpoint(`10.0.0.${index + 1}`, fields))
   const { cluster, local, hasAny } = selectEndpoints(
     port,
     endpointsOf(port, [slice({ endpoints })]),
-    place,
+    where,
   )
   const names = (some: readonly ProxyEndpoint[]) =>
     some.map(({ address }) => 'ABCDEF'[Number(address.at(-1)) - 1]).join('')
@@ -59,7 +59,12 @@ for (const { endpoints, ...want } of cases) {
   })
 }
 
-const hinted = [
+const hinted: readonly {
+  readonly title: string
+  readonly hints: readonly Parameters<typeof endpoint>[1][]
+  readonly zone?: string | undefined
+  readonly cluster: string
+}[] = [
   {
     title: 'hints for this node win over hints for this zone',
     hints: [
@@ -88,9 +93,64 @@ const hinted = [
     hints: [{ zoneHints: ['a'] }, { zoneHints: ['b'] }, fromText('F/T/T') ?? {}],
     cluster: 'A',
   },
+  {
+    title: 'hints for nodes, none for this one: hints for this zone',
+    hints: [
+      { nodeHints: ['node-2'], zoneHints: ['a'] },
+      { nodeHints: ['node-3'], zoneHints: ['b'] },
+    ],
+    cluster: 'A',
+  },
+  {
+    title: 'one endpoint without hints for nodes: hints for this zone',
+    hints: [{ nodeHints: ['node-1'], zoneHints: ['b'] }, { zoneHints: ['a'] }],
+    cluster: 'B',
+  },
+  {
+    title: 'hints for nodes, none for this one, and one endpoint without hints for zones: all',
+    hints: [{ nodeHints: ['node-2'], zoneHints: ['a'] }, { nodeHints: ['node-3'] }],
+    cluster: 'AB',
+  },
+  {
+    title: 'the zone of this node is not known: all',
+    hints: [{ zoneHints: ['a'] }, { zoneHints: ['b'] }],
+    zone: undefined,
+    cluster: 'AB',
+  },
+  {
+    title: 'the zone of this node is empty, as a hint may be: all',
+    hints: [{ zoneHints: [''] }, { zoneHints: ['b'] }],
+    zone: '',
+    cluster: 'AB',
+  },
+  {
+    title: 'hints for this node count where its zone is not known',
+    hints: [{ nodeHints: ['node-2'] }, { nodeHints: ['node-1'] }],
+    zone: undefined,
+    cluster: 'B',
+  },
+  {
+    title: 'no endpoint is ready: those that drain, without hints',
+    hints: [
+      { ...fromText('F/T/T'), zoneHints: ['a'] },
+      { ...fromText('F/T/T'), zoneHints: ['b'] },
+    ],
+    cluster: 'AB',
+  },
 ]
-for (const { title, hints, cluster } of hinted) {
+for (const { title, hints, cluster, ...given } of hinted) {
   t.test(title, async t => {
-    t.equal(select(hints.map(fields => ({ ...elsewhere, ...fields }))).cluster, cluster)
+    const list = hints.map(fields => ({ ...fields, ...elsewhere }))
+    t.equal(select(list, { ...place, ...given }).cluster, cluster)
   })
 }
+
+t.test('under policy Local endpoints of this node serve, whatever their hints', async t => {
+  const ofHere = { nodeHints: ['node-1'], zoneHints: ['a'] }
+  const ofOthers = { nodeHints: ['node-2'], zoneHints: ['b'] }
+  // A and B are on this node, C is not.
+  const list = [ofOthers, ofHere, { ...ofHere, ...elsewhere }]
+  t.strictSame(select(list), { cluster: 'BC', local: 'AB', hasAny: true })
+  const zones = [{ zoneHints: ['b'] }, { zoneHints: ['a'], ...elsewhere }]
+  t.strictSame(select(zones), { cluster: 'B', local: 'A', hasAny: true })
+})

@@ -1,5 +1,5 @@
 import type { Node } from '#cluster/objects.ts'
-import { familyOf, type IpAddress, type IpFamily, parseIpLenient } from '#net/ip.ts'
+import { familyOf, type IpAddress, type IpFamily, parseIpUnmapped } from '#net/ip.ts'
 
 const unspecified: readonly string[] = ['0.0.0.0', '::']
 const loopback: Readonly<Record<IpFamily, IpAddress>> = {
@@ -10,17 +10,14 @@ const loopback: Readonly<Record<IpFamily, IpAddress>> = {
 /**
  * The node's addresses, one of each family, the primary first (kube-proxy, cmd/kube-proxy/app/server.go, detectNodeIPs):
  * a bind address that is specified, then the Node's InternalIPs, then its ExternalIPs, then the loopback addresses.
- * @param fallback addresses in use where the Node object has none; kube-proxy would go straight to loopback.
  */
 export function nodeIPs(
   node: Node | undefined,
   bindAddress: IpAddress,
-  fallback: readonly IpAddress[] = [],
 ): readonly [primary: IpAddress, secondary: IpAddress] {
-  const reported = addressesOf(node)
   const candidates = [
     ...(unspecified.includes(bindAddress) ? [] : [bindAddress]),
-    ...(reported.length > 0 ? reported : fallback),
+    ...addressesOf(node),
   ]
   const primary = candidates[0] ?? loopback[familyOf(bindAddress)]
   const other = familyOf(primary) === 4 ? 6 : 4
@@ -31,7 +28,7 @@ export function nodeIPs(
 export function addressesOf(node: Node | undefined): readonly IpAddress[] {
   return ['InternalIP', 'ExternalIP'].flatMap(wanted =>
     (node?.addresses ?? []).flatMap(({ type, address }) => {
-      const ip = type === wanted ? parseIpLenient(address) : undefined
+      const ip = type === wanted ? parseIpUnmapped(address) : undefined
       return ip === undefined ? [] : [ip]
     }),
   )

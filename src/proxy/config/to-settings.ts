@@ -21,8 +21,6 @@ export type NodeFacts = {
   readonly nodeName: string
   /** The Node object of that name, when the cluster has one. */
   readonly node: Node | undefined
-  /** The addresses in use on the machine, for a cluster without that object. */
-  readonly machineIPs: readonly IpAddress[]
   /** Families that the kernel serves; both when not given. */
   readonly families?: readonly IpFamily[]
   /** Modes that there are backends for; those of this build when not given. */
@@ -32,9 +30,9 @@ export type NodeFacts = {
 /** The settings that an effective configuration means on a node. Pure. */
 export function settingsFrom(
   config: ProxyConfig,
-  { nodeName, node, machineIPs, families = ipFamilies, modes = proxyModes }: NodeFacts,
+  { nodeName, node, families = ipFamilies, modes = proxyModes }: NodeFacts,
 ): ProxySettings {
-  const ips = nodeIPs(node, config.bindAddress, machineIPs)
+  const ips = nodeIPs(node, config.bindAddress)
   return {
     nodeName,
     families,

@@ -1,5 +1,5 @@
 import type { EndpointPort, EndpointSlice } from '#cluster/objects.ts'
-import { familyOf, type IpAddress, type IpFamily, parseIpLenient } from '#net/ip.ts'
+import { familyOf, type IpAddress, type IpFamily, parseIpUnmapped } from '#net/ip.ts'
 import type { HttpAnswer } from '#runtime/http-server.ts'
 
 /** What a load balancer is told about a Service at its `healthCheckNodePort`. */
@@ -23,7 +23,7 @@ export function countLocalReady(
     if (!ports.some(isUsable)) continue
     for (const endpoint of endpoints) {
       if (!endpoint.conditions.ready || endpoint.nodeName !== nodeName) continue
-      const address = parseIpLenient(endpoint.addresses[0] ?? '')
+      const address = parseIpUnmapped(endpoint.addresses[0] ?? '')
       if (address !== undefined && familyOf(address) === family) addresses.add(address)
     }
   }

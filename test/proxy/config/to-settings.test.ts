@@ -24,7 +24,6 @@ const cases: readonly {
   title: string
   addresses?: readonly NodeAddress[]
   bind?: string
-  machine?: readonly string[]
   want: readonly string[]
 }[] = [
   {
@@ -42,22 +41,27 @@ const cases: readonly {
     addresses: [internal('x'), internal('192.0.2.010')],
     want: ['192.0.2.10', '::1'],
   },
+  {
+    title: 'an IPv4-mapped address is an IPv4 one',
+    addresses: [internal('::ffff:192.0.2.1'), internal('fd00::1')],
+    want: ['192.0.2.1', 'fd00::1'],
+  },
   { title: 'no Node: loopback', want: ['127.0.0.1', '::1'] },
   {
     title: 'no Node, IPv6 bind address: loopback, IPv6 first',
     bind: '::',
     want: ['::1', '127.0.0.1'],
   },
+  { title: 'a Node without addresses: loopback', addresses: [], want: ['127.0.0.1', '::1'] },
   {
-    title: "no Node: the machine's addresses",
-    machine: ['192.0.2.9', 'fd00::9'],
-    want: ['192.0.2.9', 'fd00::9'],
+    title: 'a family without an address of the Node: loopback',
+    addresses: [internal('192.0.2.1')],
+    want: ['192.0.2.1', '::1'],
   },
   {
-    title: "a Node with addresses: not the machine's",
-    addresses: [internal('192.0.2.1')],
-    machine: ['192.0.2.9', 'fd00::9'],
-    want: ['192.0.2.1', '::1'],
+    title: 'no Node, a bind address: that one, and loopback of the other family',
+    bind: '192.0.2.5',
+    want: ['192.0.2.5', '::1'],
   },
   {
     title: 'a bind address replaces the one of its family and makes it primary',
@@ -72,10 +76,10 @@ const cases: readonly {
     want: ['192.0.2.1', 'fd00::1'],
   },
 ]
-for (const { title, addresses, bind = '0.0.0.0', machine = [], want } of cases) {
+for (const { title, addresses, bind = '0.0.0.0', want } of cases) {
   t.test(`node addresses: ${title}`, async t => {
     const node = addresses === undefined ? undefined : nodeWith(addresses)
-    t.strictSame(nodeIPs(node, ip(bind), machine.map(ip)), want)
+    t.strictSame(nodeIPs(node, ip(bind)), want)
   })
 }
 
@@ -84,7 +88,7 @@ const modes = ['iptables', 'ipvs', 'nftables'] as const
 const settings = (fields: Partial<ProxyConfig>, node?: Node) => {
   const { clusterCIDRs, nodePortAddresses, ...rest } = settingsFrom(
     { ...defaultConfig(), ...fields },
-    { nodeName: 'node-a', node, machineIPs: [], modes },
+    { nodeName: 'node-a', node, modes },
   )
   return {
     ...rest,
@@ -209,6 +213,8 @@ t.test('node port addresses: a list, primary, and what each mode does without', 
 
 t.test('primary without known addresses: loopback is left out, so all addresses', async t => {
   t.strictSame(settings({ mode: 'nftables' }).nodePortAddresses, [])
+  const listed = { nodePortAddresses: ['primary'], mode: 'iptables' as const }
+  t.strictSame(settings(listed, nodeWith([])).nodePortAddresses, [])
 })
 
 t.test("the zone is the Node's label", async t => {

@@ -31,6 +31,11 @@ t.test(
     ]
     t.equal(countLocalReady(slices, here), 2)
     t.equal(countLocalReady([], here), 0)
+    const mapped = slice({ endpoints: [endpoint('::ffff:10.0.0.1'), endpoint('10.0.0.1')] })
+    t.equal(countLocalReady([mapped], here), 1, 'an IPv4-mapped address is the IPv4 one')
+    const mappedAlone = slice({ endpoints: [endpoint('::ffff:10.0.0.1')] })
+    t.equal(countLocalReady([mappedAlone], here), 1)
+    t.equal(countLocalReady([mappedAlone], { ...here, family: 6 }), 0)
   },
 )
 

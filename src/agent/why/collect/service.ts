@@ -15,7 +15,7 @@ import {
   type IpFamily,
   ipFamilies,
   isLoopback,
-  parseIpLenient,
+  parseIpUnmapped,
 } from '#net/ip.ts'
 import { ChangeTracker, type ServicePortState } from '#proxy/change-tracker.ts'
 import { selectsLoopback } from '#proxy/nftables/localhost.ts'
@@ -52,7 +52,7 @@ export function serviceAt(
 
 function addressKind(service: Service, address: IpAddress): Reached['by'] | undefined {
   const has = (texts: readonly (string | undefined)[]) =>
-    texts.some(text => parseIpLenient(text ?? '') === address)
+    texts.some(text => parseIpUnmapped(text ?? '') === address)
   if (has([service.clusterIP, ...service.clusterIPs])) return 'cluster-ip'
   if (has(service.externalIPs)) return 'external-ip'
   return has(service.loadBalancerIngress.map(({ ip }) => ip)) ? 'load-balancer' : undefined
@@ -150,7 +150,9 @@ function portsOf(service: Service, { port, by }: Asked): readonly ServicePortSpe
 /** Of the address, else of the cluster IPs, else of the slices. */
 function familiesOf(service: Service, { address }: Asked): readonly IpFamily[] {
   if (address !== undefined) return [familyOf(address)]
-  const ips = [service.clusterIP, ...service.clusterIPs].flatMap(text => parseIpLenient(text) ?? [])
+  const ips = [service.clusterIP, ...service.clusterIPs].flatMap(
+    text => parseIpUnmapped(text) ?? [],
+  )
   const families = ipFamilies.filter(family => ips.some(ip => familyOf(ip) === family))
   if (families.length > 0) return families
   return service.ipFamilies.length > 0 ? service.ipFamilies : [4]

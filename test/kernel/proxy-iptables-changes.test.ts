@@ -6,7 +6,7 @@ import t from 'tap'
 import { portChain } from '../../src/proxy/iptables/names.ts'
 import type { ProxySettings } from '../../src/proxy/settings.ts'
 import { eventually } from '../helper/eventually.ts'
-import { environmentOf, restoreRules, savedRules } from '../helper/iptables.ts'
+import { chainsWithPackets, environmentOf, restoreRules, savedRules } from '../helper/iptables.ts'
 import { numbered, outcomesOn, settings, slices } from '../helper/numbered-services.ts'
 import { cleanup, killProxies, ProxyProcess } from '../helper/proxy-process.ts'
 import { type TestPod, Topology } from '../helper/topology.ts'
@@ -35,6 +35,9 @@ async function start(
   await proxy.programmed()
   return proxy
 }
+
+/** Packets, more than any of these tests sends. */
+const MANY = 1_000_000
 
 const comment = (text: string) => `-m comment --comment "${text}"`
 const portOf = (name: string) =>
@@ -116,7 +119,8 @@ for (const flavour of ['nft', 'legacy'] as const) {
       'nothing is left',
     )
 
-    await restoreRules(net.node, flavour, kubeProxyRules())
+    // A chain that is written has rules that have seen nothing.
+    await restoreRules(net.node, flavour, kubeProxyRules().replaceAll(/^-A/gm, `[${MANY}:1] -A`))
     const talk = client.namespace.spawn('ncat', ['10.96.0.2', '80'])
     const say = async (text: string) => {
       talk.stdin?.write(`${text}\n`)
@@ -129,6 +133,22 @@ for (const flavour of ['nft', 'legacy'] as const) {
     const successor = await start(env)
     t.match((await clients()).stdout, `src=${client.ip4}`, 'clients are remembered')
     t.equal(await say('second'), 'second\n', 'an established connection lives on')
+    t.strictSame(
+      (await chainsWithPackets(net.node, flavour, MANY)).toSorted(),
+      [
+        // KUBE-SERVICES and KUBE-FORWARD lack rules; INPUT and FORWARD, which have others beside, get what they lack.
+        'filter KUBE-FIREWALL',
+        'nat KUBE-MARK-MASQ',
+        'nat KUBE-POSTROUTING',
+        'nat OUTPUT',
+        'nat POSTROUTING',
+        'nat PREROUTING',
+        ...[1, 2].map(number => `nat ${portChain('SVC', portOf(`s${number}`))}`),
+        `nat ${endpointChain(1, podA)}`,
+        `nat ${endpointChain(2, echo)}`,
+      ].toSorted(),
+      'what is right stays as it is',
+    )
     const kubelets = /KUBE-FIREWALL|KUBE-KUBELET-CANARY/
     const left = (await rules()).filter(rule => !kubelets.test(rule))
     t.strictSame(left.toSorted(), fresh, 'the rules are those of a fresh start')

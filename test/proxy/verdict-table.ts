@@ -4,6 +4,7 @@ import t from 'tap'
 import type { Service } from '#cluster/objects.ts'
 import type { IpAddress, IpFamily } from '#net/ip.ts'
 import { type IpPrefix, parsePrefix } from '#net/prefix.ts'
+import type { Protocol } from '#net/protocol.ts'
 import type { ServiceStates } from '../../src/proxy/backend.ts'
 import { ChangeTracker } from '../../src/proxy/change-tracker.ts'
 import { endpoint, service, servicePort, slice } from '../helper/cluster.ts'
@@ -52,24 +53,27 @@ type Setting = {
   readonly fields: Partial<Service>
   readonly endpoints: readonly ('here' | 'elsewhere')[]
   readonly hasDetector?: boolean
+  /** TCP when not given. */
+  readonly protocol?: Protocol
 }
 
-/** The rules for one Service, `web`, TCP 80 and its node port. */
+/** The rules for one Service, `web`, port 80 and its node port. */
 async function rulesOf(backend: VerdictBackend, setting: Setting): Promise<Trace> {
-  const { family, fields, endpoints, hasDetector = true } = setting
+  const { family, fields, endpoints, hasDetector = true, protocol = 'TCP' } = setting
   const at = addressing[family]
   const place = { nodeName: 'node-1' }
   const tracker = new ChangeTracker(family, place)
   const object = service({
     type: 'LoadBalancer',
     clusterIP: at(things.clusterIP),
-    ports: [servicePort({ nodePort: NODE_PORT })],
+    ports: [servicePort({ protocol, nodePort: NODE_PORT })],
     externalIPs: [at(things.externalIP)],
     loadBalancerIngress: [{ ip: at(things.vip) }],
     ...fields,
   })
   const slices = slice({
     addressType: `IPv${family}`,
+    ports: [{ name: '', protocol, port: 8080 }],
     endpoints: endpoints.map(name =>
       endpoint(at(things[name]), { nodeName: name === 'here' ? 'node-1' : 'node-2' }),
     ),
@@ -90,12 +94,18 @@ type Source = 'pod' | 'podElsewhere' | 'node' | 'outside' | 'vip'
 type To = 'clusterIP' | 'externalIP' | 'vip' | 'nodePort'
 
 /** `here elsewhere`: to one of these; with `masq`: masqueraded; or `drop`, `reset`, `accept` (left alone). */
-function fateOf(trace: Trace, family: IpFamily, source: Source, to: To): string {
+function fateOf(
+  trace: Trace,
+  family: IpFamily,
+  source: Source,
+  to: To,
+  protocol: Protocol = 'TCP',
+): string {
   const at = addressing[family]
   const packet = {
     saddr: at(things[source]),
     daddr: at(to === 'nodePort' ? things.node : things[to]),
-    protocol: 'tcp',
+    protocol: protocol.toLowerCase(),
     dport: to === 'nodePort' ? NODE_PORT : 80,
   }
   const local = [at(things.node), ...(source === 'vip' ? [at(things.vip)] : [])]
@@ -187,21 +197,44 @@ const rows: readonly Row[] = [
   },
 ]
 
+const protocols = ['TCP', 'UDP', 'SCTP'] as const
+
+/** Only TCP is refused by a reset. */
+const refusedAs = (fate: string, protocol: Protocol) =>
+  fate === 'reset' && protocol !== 'TCP' ? 'reject' : fate
+
 /** The tests of the whole table, in both families. */
 export function testVerdicts(backend: VerdictBackend): void {
   for (const family of [4, 6] as const) {
-    for (const { title, ...row } of rows) {
-      t.test(`IPv${family}: ${title}`, async t => {
-        const rules = await rulesOf(backend, { family, ...row })
-        const column = { pod: 0, podElsewhere: 0, node: 1, outside: 2 }
-        for (const source of sources) {
-          const fate = (to: To) => fateOf(rules, family, source, to)
-          t.equal(fate('clusterIP'), row.clusterIP[column[source]], `${source} to clusterIP`)
-          for (const to of external) {
-            const isOwnToVip = source === 'node' && to !== 'nodePort'
-            const want = row.external[column[source]]
-            const differs = isOwnToVip && row.endpoints.length === 0
-            t.equal(fate(to), differs ? backend.ownToUnserved : want, `${source} to ${to}`)
+    for (const protocol of protocols) {
+      for (const { title, ...row } of rows) {
+        t.test(`IPv${family} ${protocol}: ${title}`, async t => {
+          const rules = await rulesOf(backend, { family, protocol, ...row })
+          const column = { pod: 0, podElsewhere: 0, node: 1, outside: 2 }
+          for (const source of sources) {
+            const fate = (to: To) => fateOf(rules, family, source, to, protocol)
+            const want = (fates: Row['external']) =>
+              refusedAs(fates[column[source]] ?? '', protocol)
+            t.equal(fate('clusterIP'), want(row.clusterIP), `${source} to clusterIP`)
+            for (const to of external) {
+              const isOwnToVip = source === 'node' && to !== 'nodePort'
+              const differs = isOwnToVip && row.endpoints.length === 0
+              const own = refusedAs(backend.ownToUnserved, protocol)
+              t.equal(fate(to), differs ? own : want(row.external), `${source} to ${to}`)
+            }
+          }
+        })
+      }
+
+      t.test(`IPv${family} ${protocol}: other protocols do not reach the endpoints`, async t => {
+        const rules = await rulesOf(backend, { family, protocol, fields: {}, endpoints: HERE })
+        for (const other of protocols.filter(name => name !== protocol)) {
+          for (const to of ['clusterIP', ...external] as const) {
+            t.match(
+              fateOf(rules, family, 'pod', to, other),
+              /^(accept|reject|reset)$/,
+              `${other} to ${to}`,
+            )
           }
         }
       })

@@ -27,11 +27,30 @@ export async function savedRules(
     .map(line => line.replace(/ \[[0-9]+:[0-9]+\]$/, ''))
 }
 
-/** Feeds a text to iptables-restore, which keeps what is there. */
+/** The chains, `table chain`, all of whose rules have seen this many packets or more; those without rules are left out. */
+export async function chainsWithPackets(
+  namespace: TestNamespace,
+  flavour: IptablesFlavour,
+  packets: number,
+): Promise<readonly string[]> {
+  const { stdout } = await namespace.exec(`iptables-${flavour}-save`, ['--counters'])
+  const least = new Map<string, number>()
+  let table = ''
+  for (const line of stdout.split('\n')) {
+    table = /^\*(\w+)$/.exec(line)?.[1] ?? table
+    const [, seen, chain] = /^\[(\d+):\d+\] -A (\S+)/.exec(line) ?? []
+    if (chain === undefined) continue
+    const key = `${table} ${chain}`
+    least.set(key, Math.min(least.get(key) ?? Number.POSITIVE_INFINITY, Number(seen)))
+  }
+  return [...least].filter(([, seen]) => seen >= packets).map(([chain]) => chain)
+}
+
+/** Feeds a text to iptables-restore, which keeps what is there. Rules may begin with counters, `[packets:bytes]`. */
 export async function restoreRules(
   namespace: TestNamespace,
   flavour: IptablesFlavour,
   input: string,
 ): Promise<void> {
-  await namespace.exec(`iptables-${flavour}-restore`, ['--noflush'], { input })
+  await namespace.exec(`iptables-${flavour}-restore`, ['--noflush', '--counters'], { input })
 }

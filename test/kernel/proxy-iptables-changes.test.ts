@@ -6,7 +6,7 @@ import type { ProxySettings } from '../../src/proxy/settings.ts'
 import { changeUnderConnections, serveBeside } from '../helper/changes-under-connections.ts'
 import { eventually } from '../helper/eventually.ts'
 import { echoLines, holdConnection } from '../helper/held-connection.ts'
-import { environmentOf, restoreRules, savedRules } from '../helper/iptables.ts'
+import { chainsWithPackets, environmentOf, restoreRules, savedRules } from '../helper/iptables.ts'
 import { numbered, outcomesOn, settings, slices } from '../helper/numbered-services.ts'
 import { cleanup, killProxies, ProxyProcess } from '../helper/proxy-process.ts'
 import { type TestPod, Topology } from '../helper/topology.ts'
@@ -36,6 +36,9 @@ async function start(
   await proxy.programmed()
   return proxy
 }
+
+/** Packets, more than any of these tests sends. */
+const MANY = 1_000_000
 
 const comment = (text: string) => `-m comment --comment "${text}"`
 const portOf = (name: string) =>
@@ -117,7 +120,8 @@ for (const flavour of ['nft', 'legacy'] as const) {
       'nothing is left',
     )
 
-    await restoreRules(net.node, flavour, kubeProxyRules())
+    // A chain that is written has rules that have seen nothing.
+    await restoreRules(net.node, flavour, kubeProxyRules().replaceAll(/^-A/gm, `[${MANY}:1] -A`))
     const talk = await holdConnection(client.namespace, '10.96.0.2', 80)
     const clients = () => net.node.exec('cat', [`/proc/net/xt_recent/${endpointChain(1, podA)}`])
     t.strictSame(await answer(1), [`a ${client.ip4}`])
@@ -125,6 +129,22 @@ for (const flavour of ['nft', 'legacy'] as const) {
     const successor = await start(env)
     t.match((await clients()).stdout, `src=${client.ip4}`, 'clients are remembered')
     t.equal(await talk.say('second'), 'second', 'an established connection lives on')
+    t.strictSame(
+      (await chainsWithPackets(net.node, flavour, MANY)).toSorted(),
+      [
+        // KUBE-SERVICES and KUBE-FORWARD lack rules; INPUT and FORWARD, which have others beside, get what they lack.
+        'filter KUBE-FIREWALL',
+        'nat KUBE-MARK-MASQ',
+        'nat KUBE-POSTROUTING',
+        'nat OUTPUT',
+        'nat POSTROUTING',
+        'nat PREROUTING',
+        ...[1, 2].map(number => `nat ${portChain('SVC', portOf(`s${number}`))}`),
+        `nat ${endpointChain(1, podA)}`,
+        `nat ${endpointChain(2, echo)}`,
+      ].toSorted(),
+      'what is right stays as it is',
+    )
     const kubelets = /KUBE-FIREWALL|KUBE-KUBELET-CANARY/
     const left = (await rules()).filter(rule => !kubelets.test(rule))
     t.strictSame(left.toSorted(), fresh, 'the rules are those of a fresh start')

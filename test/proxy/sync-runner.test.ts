@@ -194,6 +194,17 @@ t.test('ports under policy Local that have endpoints elsewhere only are counted'
   store.set('EndpointSlice', slice({ endpoints: [elsewhere, endpoint('10.0.0.2')] }))
   await eventually('the next', () => programmed.length === 2)
   t.equal(await count('internal'), '0')
+  const balanced = { type: 'LoadBalancer', externalTrafficPolicy: 'Local' } as const
+  const ports = [servicePort({ nodePort: 30080 }), servicePort({ name: 'b', nodePort: 30081 })]
+  store.set('Service', service({ ...balanced, ports }))
+  store.set('EndpointSlice', slice({ endpoints: [elsewhere] }))
+  await eventually('policy Local outside', () => programmed.length === 3)
+  // Port b has no endpoints anywhere: its connections are refused, not dropped.
+  t.equal(await count('external'), '1')
+  t.equal(await count('internal'), '0')
+  store.delete('Service', 'default/web')
+  await eventually('the end of the Service', () => programmed.length === 4)
+  t.equal(await count('external'), '0')
 })
 
 t.test('a storm of changes: one call at a time, and each has all that came before it', async t => {

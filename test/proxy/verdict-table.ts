@@ -4,6 +4,7 @@ import t from 'tap'
 import type { Service } from '#cluster/objects.ts'
 import type { IpAddress, IpFamily } from '#net/ip.ts'
 import { type IpPrefix, parsePrefix } from '#net/prefix.ts'
+import type { Protocol } from '#net/protocol.ts'
 import type { ServiceStates } from '../../src/proxy/backend.ts'
 import { ChangeTracker } from '../../src/proxy/change-tracker.ts'
 import type { LocalDetector } from '../../src/proxy/local-detector.ts'
@@ -77,24 +78,28 @@ type Setting = {
   /** How pod traffic is told; by its source when not given. */
   readonly by?: By
   readonly masqueradeAll?: boolean
+  /** TCP when not given. */
+  readonly protocol?: Protocol
 }
 
-/** The rules for one Service, `web`, TCP 80 and its node port. */
+/** The rules for one Service, `web`, port 80 and its node port. */
 async function rulesOf(backend: VerdictBackend, setting: Setting): Promise<Trace> {
   const { family, fields, endpoints, by = 'source', masqueradeAll = false } = setting
+  const { protocol = 'TCP' } = setting
   const at = addressing[family]
   const place = { nodeName: 'node-1' }
   const tracker = new ChangeTracker(family, place)
   const object = service({
     type: 'LoadBalancer',
     clusterIP: at(things.clusterIP),
-    ports: [servicePort({ nodePort: NODE_PORT })],
+    ports: [servicePort({ protocol, nodePort: NODE_PORT })],
     externalIPs: [at(things.externalIP)],
     loadBalancerIngress: [{ ip: at(things.vip) }],
     ...fields,
   })
   const slices = slice({
     addressType: `IPv${family}`,
+    ports: [{ name: '', protocol, port: 8080 }],
     endpoints: endpoints.map(name =>
       endpoint(at(things[name]), { nodeName: name === 'here' ? 'node-1' : 'node-2' }),
     ),
@@ -120,22 +125,27 @@ const linkOf = (source: Source): Pick<Packet, 'iifname'> => {
   return source === 'podElsewhere' || source === 'outside' ? { iifname: OTHER_LINK } : {}
 }
 
+type FateOptions = {
+  /** Of which endpoint a connection that may choose takes, a connection for each. */
+  readonly choices?: readonly number[]
+  readonly protocol?: Protocol
+}
+
 /**
  * `here elsewhere`: to one of these; with `masq`: masqueraded; or `drop`, `reset`, `accept` (left alone).
- * @param choices of which endpoint a connection that may choose takes, a connection for each.
  */
 function fateOf(
   trace: Trace,
   family: IpFamily,
   source: Source,
   to: To,
-  choices: readonly number[] = [0, 1],
+  { choices = [0, 1], protocol = 'TCP' }: FateOptions = {},
 ): string {
   const at = addressing[family]
   const packet = {
     saddr: at(things[source]),
     daddr: at(to === 'nodePort' ? things.node : things[to]),
-    protocol: 'tcp',
+    protocol: protocol.toLowerCase(),
     dport: to === 'nodePort' ? NODE_PORT : 80,
     ...linkOf(source),
     // By which both endpoints are reached: what the node sends there must not pass for a pod's.
@@ -258,26 +268,45 @@ function columnOf(source: (typeof sources)[number], by: By): 0 | 1 | 2 {
   return ({ pod: 0, node: 1, outside: 2 } as const)[source]
 }
 
+const protocols = ['TCP', 'UDP', 'SCTP'] as const
+
+/** Only TCP is refused by a reset. */
+const refusedAs = (fate: string, protocol: Protocol) =>
+  fate === 'reset' && protocol !== 'TCP' ? 'reject' : fate
+
 /** The tests of the whole table, in both families. */
 export function testVerdicts(backend: VerdictBackend): void {
   for (const family of [4, 6] as const) {
-    for (const { title, detectors = everyDetector, ...row } of rows) {
-      for (const by of detectors) {
-        t.test(`IPv${family}: ${title}; pods by ${by}`, async t => {
-          const rules = await rulesOf(backend, { family, by, ...row })
-          for (const source of sources) {
-            const fate = (to: To) => fateOf(rules, family, source, to)
-            const column = columnOf(source, by)
-            t.equal(fate('clusterIP'), row.clusterIP[column], `${source} to clusterIP`)
-            for (const to of external) {
-              const isOwn = source === 'node' || source === 'bridge'
-              const differs = isOwn && to !== 'nodePort' && row.endpoints.length === 0
-              const want = differs ? backend.ownToUnserved : row.external[column]
-              t.equal(fate(to), want, `${source} to ${to}`)
+    for (const protocol of protocols) {
+      for (const { title, detectors = everyDetector, ...row } of rows) {
+        for (const by of protocol === 'TCP' ? detectors : detectors.slice(0, 1)) {
+          t.test(`IPv${family} ${protocol}: ${title}; pods by ${by}`, async t => {
+            const rules = await rulesOf(backend, { family, protocol, by, ...row })
+            for (const source of sources) {
+              const fate = (to: To) => fateOf(rules, family, source, to, { protocol })
+              const column = columnOf(source, by)
+              const want = refusedAs(row.clusterIP[column], protocol)
+              t.equal(fate('clusterIP'), want, `${source} to clusterIP`)
+              for (const to of external) {
+                const isOwn = source === 'node' || source === 'bridge'
+                const differs = isOwn && to !== 'nodePort' && row.endpoints.length === 0
+                const outcome = differs ? backend.ownToUnserved : row.external[column]
+                t.equal(fate(to), refusedAs(outcome, protocol), `${source} to ${to}`)
+              }
             }
-          }
-        })
+          })
+        }
       }
+
+      t.test(`IPv${family} ${protocol}: other protocols do not reach the endpoints`, async t => {
+        const rules = await rulesOf(backend, { family, protocol, fields: {}, endpoints: HERE })
+        for (const other of protocols.filter(name => name !== protocol)) {
+          for (const to of ['clusterIP', ...external] as const) {
+            const fate = fateOf(rules, family, 'pod', to, { protocol: other })
+            t.match(fate, /^(accept|reject|reset)$/, `${other} to ${to}`)
+          }
+        }
+      })
     }
 
     const at = addressing[family]
@@ -373,7 +402,7 @@ export function testVerdicts(backend: VerdictBackend): void {
         endpoints: ['here', 'elsewhere'],
       })
       const fate = (source: Source, to: To, choice = 0) =>
-        fateOf(rules, family, source, to, [choice])
+        fateOf(rules, family, source, to, { choices: [choice] })
       const chosen = fate('pod', 'clusterIP', 1)
       t.equal(chosen, 'elsewhere')
       for (const to of external) t.equal(fate('pod', to), chosen, 'a pod stays, on all addresses')

@@ -113,22 +113,69 @@ t.test('a Service that is gone leaves nothing', async t => {
   t.strictSame(iptables.tables, empty.tables)
 })
 
-t.test('jumps stand at the head, once, in the order that kube-proxy has', async t => {
-  const iptables = new FakeIptables()
-  iptables.tables.get('filter')?.get('FORWARD')?.push('-j DROP')
-  const backend = backendOn(iptables)
-  await backend.replace([], noSignal)
-  await backend.replace([], noSignal)
-  const targets = iptables.rules('filter', 'FORWARD').map(rule => rule.split(' ').at(-1))
-  t.strictSame(targets, [
-    'KUBE-PROXY-FIREWALL',
-    'KUBE-FORWARD',
-    'KUBE-SERVICES',
-    'KUBE-EXTERNAL-SERVICES',
-    'DROP',
-  ])
-  t.notOk(iptables.tables.get('filter')?.has('KUBE-FIREWALL'), 'no guard is needed')
-})
+const NEW = '-m conntrack --ctstate NEW '
+/** As kube-proxy has them after a start on tables without rules of it: it puts each at the head. */
+const jumps: Readonly<Record<string, readonly string[]>> = {
+  'filter INPUT': [
+    `${NEW}-m comment --comment "kubernetes load balancer firewall" -j KUBE-PROXY-FIREWALL`,
+    '-m comment --comment "kubernetes health check service ports" -j KUBE-NODEPORTS',
+    `${NEW}-m comment --comment "kubernetes externally-visible service portals" -j KUBE-EXTERNAL-SERVICES`,
+  ],
+  'filter FORWARD': [
+    `${NEW}-m comment --comment "kubernetes load balancer firewall" -j KUBE-PROXY-FIREWALL`,
+    '-m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD',
+    `${NEW}-m comment --comment "kubernetes service portals" -j KUBE-SERVICES`,
+    `${NEW}-m comment --comment "kubernetes externally-visible service portals" -j KUBE-EXTERNAL-SERVICES`,
+  ],
+  'filter OUTPUT': [
+    `${NEW}-m comment --comment "kubernetes load balancer firewall" -j KUBE-PROXY-FIREWALL`,
+    `${NEW}-m comment --comment "kubernetes service portals" -j KUBE-SERVICES`,
+  ],
+  'nat PREROUTING': ['-m comment --comment "kubernetes service portals" -j KUBE-SERVICES'],
+  'nat OUTPUT': ['-m comment --comment "kubernetes service portals" -j KUBE-SERVICES'],
+  'nat POSTROUTING': ['-m comment --comment "kubernetes postrouting rules" -j KUBE-POSTROUTING'],
+  'nat INPUT': [],
+}
+
+for (const hasLocalhostNodePorts of [false, true]) {
+  const title = hasLocalhostNodePorts ? 'the guard of localhost above them' : 'without a guard'
+  t.test(`jumps stand at the head, once, in the order that kube-proxy has: ${title}`, async t => {
+    const iptables = new FakeIptables()
+    const others = ['-i eth9 -j ACCEPT', '-j DROP']
+    for (const chain of Object.keys(jumps)) {
+      const [table = '', name = ''] = chain.split(' ')
+      iptables.tables
+        .get(table)
+        ?.get(name)
+        ?.push(...others)
+    }
+    const backend = backendOn(iptables, { hasLocalhostNodePorts })
+    await backend.replace([], noSignal)
+    await backend.replace([], noSignal)
+    for (const [chain, want] of Object.entries(jumps)) {
+      const [table = '', name = ''] = chain.split(' ')
+      const isGuarded = hasLocalhostNodePorts && /^filter (IN|OUT)PUT$/.test(chain)
+      const guard = isGuarded ? ['-j KUBE-FIREWALL'] : []
+      t.strictSame(iptables.rules(table, name), [...guard, ...want, ...others], chain)
+    }
+    const hasGuard = iptables.tables.get('filter')?.has('KUBE-FIREWALL')
+    t.equal(hasGuard, hasLocalhostNodePorts)
+  })
+}
+
+t.test(
+  'a jump that is gone comes back at the head; those that stand stay in their place',
+  async t => {
+    const iptables = new FakeIptables()
+    const backend = backendOn(iptables)
+    await backend.replace([], noSignal)
+    const input = iptables.tables.get('filter')?.get('INPUT') ?? []
+    const [firewall, nodePorts, external] = input.splice(0)
+    input.push('-j DROP', nodePorts as string, firewall as string)
+    await backend.replace([], noSignal)
+    t.strictSame(iptables.rules('filter', 'INPUT'), [external, '-j DROP', nodePorts, firewall])
+  },
+)
 
 t.test('the guard of localhost joins the rules that the kubelet has', async t => {
   const iptables = new FakeIptables()
@@ -243,6 +290,14 @@ t.test('what others removed or changed is noticed', async t => {
     iptables.tables.get('nat')?.get('PREROUTING')?.pop()
   })
   t.match(unreachable, [/^a rule is gone: -t nat PREROUTING .* -j KUBE-SERVICES$/])
+})
+
+t.test('in large clusters a program that cannot say is no loss', async t => {
+  // Exit status 4 is a lock that is held, or memory that is short.
+  const cannotSay = (iptables: FakeIptables) => {
+    iptables.hasChain = async () => undefined
+  }
+  t.strictSame(await lossAfter(t, { endpoints: 1001 }, cannotSay), [])
 })
 
 t.test("others' rules and chains are no loss", async t => {

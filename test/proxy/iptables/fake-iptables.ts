@@ -58,7 +58,7 @@ export class FakeIptables implements Iptables {
     }
   }
 
-  async hasChain(table: string, chain: string): Promise<boolean> {
+  async hasChain(table: string, chain: string): Promise<boolean | undefined> {
     return this.tables.get(table)?.has(chain) ?? false
   }
 

@@ -23,6 +23,28 @@ t.test('what no Service has claimed goes to the node ports', async t => {
   ])
 })
 
+t.test("the chains without Services are kube-proxy's", async t => {
+  for (const family of [4, 6] as const) {
+    const options = { family, masqueradeBit: 14, dropsInvalid: true, hasLocalhostNodePorts: false }
+    t.strictSame(Object.fromEntries(constantChains(options)), {
+      'filter KUBE-FORWARD': [
+        '-m conntrack --ctstate INVALID -j DROP',
+        '-m comment --comment "kubernetes forwarding rules" -m mark --mark 0x4000/0x4000 -j ACCEPT',
+        '-m comment --comment "kubernetes forwarding conntrack rule" -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
+      ],
+      'nat KUBE-MARK-MASQ': ['-j MARK --set-xmark 0x4000/0x4000'],
+      'nat KUBE-POSTROUTING': [
+        '-m mark ! --mark 0x4000/0x4000 -j RETURN',
+        '-j MARK --set-xmark 0x4000/0x0',
+        '-m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE --random-fully',
+      ],
+      'filter KUBE-PROXY-CANARY': [],
+      'nat KUBE-PROXY-CANARY': [],
+      'mangle KUBE-PROXY-CANARY': [],
+    })
+  }
+})
+
 t.test('the mark is one bit, and INVALID is dropped unless conntrack is liberal', async t => {
   const options = { family: 4, masqueradeBit: 31, hasLocalhostNodePorts: false } as const
   const drop = '-m conntrack --ctstate INVALID -j DROP'

@@ -5,6 +5,7 @@ import { NodeplaneError } from '#runtime/error.ts'
 import { type LayoutOptions, renderLayout } from './layout.ts'
 import { balancerChain, formatId, REJECT_CHAIN, rememberChain } from './name.ts'
 import { renderAll, renderRemoval } from './render.ts'
+import type { Table } from './table.ts'
 
 /** The kernel or nft cannot make what this mode is made of. */
 export class NftablesMissingError extends NodeplaneError {
@@ -21,16 +22,14 @@ export class NftablesMissingError extends NodeplaneError {
  * can be tried whatever the kernel holds.
  */
 export function renderTrial(options: LayoutOptions): string {
-  const table = trialTable(options)
+  const table = trialTable(options.table)
   const chains = [balancerChain(2), rememberChain(60)]
   const refused = { container: 'lb', key: formatId(1), value: `goto ${REJECT_CHAIN}` } as const
   return [renderLayout({ ...options, table }).text, ...renderAll(table, chains, [refused])].join('')
 }
 
-const trialTable = ({ table }: Pick<LayoutOptions, 'table'>) => ({
-  ...table,
-  name: `${table.name}-trial`,
-})
+/** The table by which it is tried whether another one can be. */
+export const trialTable = ({ family, name }: Table): Table => ({ family, name: `${name}-trial` })
 
 /** A trial of everything that settings can bring into the table of a family. */
 export const renderFullTrial = (family: IpFamily): string =>
@@ -84,7 +83,7 @@ function isOld(release: string): boolean {
 async function tryDormant(options: LayoutOptions, { timeoutMs }: TrialOptions): Promise<void> {
   const { signal } = new AbortController()
   const writer = createChildWriter({ timeoutMs })
-  const table = trialTable(options)
+  const table = trialTable(options.table)
   const dormant = renderTrial(options).replace('{', '{\nflags dormant')
   try {
     await writer.apply(renderRemoval(table) + dormant, signal)

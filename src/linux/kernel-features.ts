@@ -1,9 +1,10 @@
-import { ExecError, exec, isProgramMissing } from './exec.ts'
+import { ExecError, isProgramMissing } from './exec.ts'
 import { encodeAttributes } from './netlink/attribute.ts'
 import { isUnsupported, NetlinkError } from './netlink/error.ts'
 import { IFINFOMSG_BYTES, Ifla, linkInfo, RTM_NEWLINK } from './netlink/link-message.ts'
 import { Flag } from './netlink/message.ts'
 import type { NetlinkSocket } from './netlink/socket.ts'
+import { checkNft, NftError } from './nft.ts'
 
 /**
  * Can the kernel make links of a kind (`vxlan`)? It is asked for one with the address 00:00:00:00:00:00, which every kind refuses
@@ -28,30 +29,27 @@ export async function hasLinkKind(socket: NetlinkSocket, kind: string): Promise<
   return true
 }
 
-/** What the rules of the service proxy, of DNS and of the masquerade are made of. (nft's own words cannot name a chain.) */
+/** What the rules of DNS and of the masquerade are made of. (nft's own words cannot name a chain.) */
 const NFT_PROBE = `table ip nodeplane-probe {
-  map verdicts { type ipv4_addr . inet_proto . inet_service : verdict; }
-  chain probe-nat { type nat hook prerouting priority -100; policy accept;
-    ip daddr . meta l4proto . th dport vmap @verdicts
-    fib daddr type local ct state new meta l4proto { tcp, udp, sctp } dnat ip to numgen random mod 2 map { 0 : 192.0.2.1, 1 : 192.0.2.2 }
-  }
   chain probe-masquerade { type nat hook postrouting priority 100; policy accept; masquerade fully-random; }
-  chain probe-filter { type filter hook forward priority 0; policy accept; meta l4proto tcp reject with tcp reset; }
   chain probe-raw { type filter hook prerouting priority -300; policy accept; udp dport 53 notrack; }
 }
 `
 
 /**
- * Why nftables cannot do what our rules need; undefined: it can. The kernel gets the rules in a transaction that is never
- * committed (`nft --check`).
+ * Why nftables cannot do what rules like these and {@link NFT_PROBE} need; undefined: it can. The kernel gets them in a transaction
+ * that is never committed.
  */
-export async function whyNoNftables(signal: AbortSignal): Promise<string | undefined> {
+export async function whyNoNftables(
+  rules: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   try {
-    await exec('nft', ['--check', '-f', '-'], { input: NFT_PROBE, signal })
+    await checkNft(NFT_PROBE + rules, signal)
     return undefined
   } catch (error) {
     if (isProgramMissing(error)) return 'the program nft is not installed'
-    if (error instanceof ExecError) return error.stderr.split('\n')[0] ?? error.message
+    if (error instanceof NftError || error instanceof ExecError) return error.message
     throw error
   }
 }

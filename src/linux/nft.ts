@@ -1,5 +1,5 @@
 import { NodeplaneError } from '#runtime/error.ts'
-import { ExecError, exec, type OnStart } from './exec.ts'
+import { ExecError, type ExecOptions, exec, type OnStart } from './exec.ts'
 
 /** Commands in nft's language. */
 export type NftText = string | Iterable<string>
@@ -43,16 +43,36 @@ export const createChildWriter = ({
   onStart,
   timeoutMs = NFT_TIMEOUT_MS,
 }: NftRunOptions = {}): NftWriter => ({
-  async apply(text, signal) {
-    try {
-      await exec('nft', ['-f', '-'], { input: text, signal, onStart, timeoutMs })
-    } catch (error) {
-      if (!(error instanceof ExecError) || error.exitCode === undefined) throw error
-      throw nftError(error.stderr, typeof text === 'string' ? text : '', { cause: error })
-    }
-  },
+  apply: (text, signal) => runNft(['-f', '-'], text, { signal, onStart, timeoutMs }),
   [Symbol.dispose]: () => {},
 })
+
+async function runNft(args: readonly string[], text: NftText, options: ExecOptions): Promise<void> {
+  try {
+    await exec('nft', args, { ...options, input: text })
+  } catch (error) {
+    if (!(error instanceof ExecError) || error.exitCode === undefined) throw error
+    throw nftError(error.stderr, typeof text === 'string' ? text : '', { cause: error })
+  }
+}
+
+/** `nft --check` of a small text takes milliseconds. */
+const CHECK_TIMEOUT_MS = 10_000
+
+/**
+ * Asks nft and the kernel whether they take a text, in a transaction that is never committed; nobody is told of it.
+ * @throws {NftError} they do not; its line is undefined when it is not the text that is wrong.
+ * @throws {ExecError} nft could not be run to its end, so it is not known.
+ */
+export const checkNft = (
+  text: string,
+  signal: AbortSignal,
+  timeoutMs = CHECK_TIMEOUT_MS,
+): Promise<void> =>
+  runNft(['--check', '-f', '-'], text, {
+    signal,
+    timeoutMs: Math.min(timeoutMs, CHECK_TIMEOUT_MS),
+  })
 
 /** One that nobody needs the process ids of. */
 export const childWriter: NftWriter = createChildWriter()

@@ -109,6 +109,7 @@ export class ChangeTracker {
 
   #applyService(key: string, after: Service | undefined): readonly string[] {
     const hasPorts = after !== undefined && servicePortsOf(after, this.#family).length > 0
+    if (!hasPorts && !this.#services.has(key)) return []
     if (hasPorts) this.#services.set(key, after)
     else this.#services.delete(key)
     return [key]

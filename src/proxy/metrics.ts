@@ -19,20 +19,21 @@ const PROGRAMMING_BUCKETS = [
   ...steps(120, 300, 30),
 ]
 
+type ObjectKind = 'Service' | 'EndpointSlice'
+type Sync = { readonly full: boolean; readonly durationMs: number }
+
 /** What one family's syncs report, under kube-proxy's names. */
 export type FamilyMetrics = {
   /** A sync has become necessary; the time is milliseconds since the epoch. */
   queued(atMs: number): void
   /** One Service or slice change was seen. */
-  seen(kind: 'Service' | 'EndpointSlice'): void
-  /** All that was seen is in the kernel. */
-  synced(sync: {
-    readonly full: boolean
-    readonly durationMs: number
-    /** Milliseconds since the epoch. */
-    readonly atMs: number
-  }): void
-  failed(): void
+  seen(kind: ObjectKind): void
+  /** Such a change is not in the kernel yet; of a Service several count as one. */
+  waits(object: { readonly kind: ObjectKind; readonly key: string }): void
+  /** All that waited is in the kernel. */
+  synced(sync: Sync & { /** Milliseconds since the epoch. */ readonly atMs: number }): void
+  /** It is tried again. */
+  failed(sync: Sync): void
   /** Service ports whose policy is Local and that have endpoints elsewhere only. */
   withoutLocal(count: WithoutLocal): void
   /** Stale UDP conntrack entries were looked for and deleted. */
@@ -88,9 +89,19 @@ export function createProxyMetrics(
     labelNames,
     registers,
   })
-  const changes = {
-    Service: changeMetrics('service', prefix, registers),
-    EndpointSlice: changeMetrics('endpoint', prefix, registers),
+  /** Of each family: Services, and slices for each of their changes. */
+  const waiting: { readonly services: Set<string>; slices: number }[] = []
+  const seen = {
+    Service: changeMetrics(
+      'service',
+      prefix,
+      registers,
+      () =>
+        waiting.map(({ services }) => services).reduce((all, some) => all.union(some), NONE).size,
+    ),
+    EndpointSlice: changeMetrics('endpoint', prefix, registers, () =>
+      waiting.reduce((sum, { slices }) => sum + slices, 0),
+    ),
   }
 
   // Nobody scrapes those of a mode that is not run.
@@ -98,25 +109,30 @@ export function createProxyMetrics(
 
   return family => {
     const labels = { ip_family: `IPv${family}` }
-    const pending = { Service: 0, EndpointSlice: 0 }
+    const own = { services: new Set<string>(), slices: 0 }
+    waiting.push(own)
+    const observe = ({ full: isFull, durationMs }: Sync) => {
+      duration.observe(labels, durationMs / 1000)
+      const kind = isFull ? full : partial
+      kind.observe(labels, durationMs / 1000)
+    }
     return {
       queued: atMs => queued.set(labels, atMs / 1000),
-      seen(kind) {
-        pending[kind]++
-        changes[kind].total.inc()
-        changes[kind].pending.inc()
+      seen: kind => seen[kind].inc(),
+      waits({ kind, key }) {
+        if (kind === 'Service') own.services.add(key)
+        else own.slices++
       },
       synced(sync) {
-        duration.observe(labels, sync.durationMs / 1000)
-        const kind = sync.full ? full : partial
-        kind.observe(labels, sync.durationMs / 1000)
+        observe(sync)
         last.set(labels, sync.atMs / 1000)
-        for (const kind of ['Service', 'EndpointSlice'] as const) {
-          changes[kind].pending.dec(pending[kind])
-          pending[kind] = 0
-        }
+        own.services.clear()
+        own.slices = 0
       },
-      failed: () => failures?.inc(labels),
+      failed(sync) {
+        observe(sync)
+        failures?.inc(labels)
+      },
       withoutLocal({ internal, external }) {
         withoutLocal.set({ ...labels, traffic_policy: 'internal' }, internal)
         withoutLocal.set({ ...labels, traffic_policy: 'external' }, external)
@@ -140,17 +156,26 @@ function failureMetric(prefix: string, registers: Metrics[]): Counter<'ip_family
   return counter('nftables_sync_failures_total', 'Syncs that failed')
 }
 
-function changeMetrics(name: string, prefix: string, registers: Metrics[]) {
-  return {
-    pending: new Gauge({
-      name: `${prefix}${name}_changes_pending`,
-      help: `Changes of ${name}s that are not in the kernel yet`,
-      registers,
-    }),
-    total: new Counter({
-      name: `${prefix}${name}_changes_total`,
-      help: `Changes of ${name}s seen`,
-      registers,
-    }),
-  }
+/** Those of a kind of objects; gives the counter of changes seen. */
+function changeMetrics(
+  name: string,
+  prefix: string,
+  registers: Metrics[],
+  countWaiting: () => number,
+): Counter {
+  new Gauge({
+    name: `${prefix}${name}_changes_pending`,
+    help: `Changes of ${name}s that are not in the kernel yet`,
+    registers,
+    collect() {
+      this.set(countWaiting())
+    },
+  })
+  return new Counter({
+    name: `${prefix}${name}_changes_total`,
+    help: `Changes of ${name}s seen`,
+    registers,
+  })
 }
+
+const NONE: ReadonlySet<string> = new Set()

@@ -25,7 +25,8 @@ export type SyncRunnerOptions = {
   readonly onLoss?: LossSink | undefined
   /**
    * The kernel has everything up to this revision of the store, which is what the tracker holds until what this returns
-   * has settled. Since the last one these Services changed, at the first all.
+   * has settled. Since the last one these Services changed, at the first all; none where the revision had nothing for this
+   * family.
    */
   readonly onProgrammed: (revision: number, changed: ReadonlySet<string>) => Promise<void> | void
 }
@@ -55,6 +56,8 @@ export class SyncRunner {
   /** Trigger times (milliseconds since the epoch) of slices the kernel does not have yet. */
   readonly #triggersMs: number[] = []
   #full = true
+  /** The backend's options give other values than at the last sync. */
+  #isOutdated = false
   #revision = 0
   /** Before the next sync. */
   #restMs = 0
@@ -96,16 +99,23 @@ export class SyncRunner {
   /** Every Service may have another state than at the last sync, though its objects are the same. */
   recompute(): void {
     this.#full = true
-    this.#alarm.abort()
+    this.#ring()
   }
 
   /** The backend's options give other values; Services are as they were. */
   refresh(): void {
+    this.#isOutdated = true
+    this.#ring()
+  }
+
+  #ring(): void {
+    const { metrics, clock } = this.#options
+    metrics.queued(clock.now())
     this.#alarm.abort()
   }
 
   async #syncAll(signal: AbortSignal): Promise<void> {
-    const { feed, metrics, clock, backoff } = this.#options
+    const { feed, metrics, clock, backoff, onQueued, onProgrammed } = this.#options
     metrics.queued(clock.now())
     try {
       for (;;) {
@@ -113,7 +123,11 @@ export class SyncRunner {
         if (synced === undefined) return
         // Rules from half a list would refuse connections that have endpoints.
         if (!synced) continue
-        if (this.#changed.size > 0 || this.#full) this.#options.onQueued()
+        if (!this.#isSyncDue()) {
+          await onProgrammed(this.#revision, this.#changed)
+          continue
+        }
+        onQueued()
         while (!(await this.#sync(signal))) {
           await clock.sleep(backoff.next(), signal)
           const more = feed.take()
@@ -125,6 +139,10 @@ export class SyncRunner {
     } catch (error) {
       if (!signal.aborted) throw error
     }
+  }
+
+  #isSyncDue(): boolean {
+    return this.#full || this.#isOutdated || this.#changed.size > 0
   }
 
   /** A function of its own, for a suspended one holds its variables: a whole cluster at first. Undefined at the end. */
@@ -149,9 +167,12 @@ export class SyncRunner {
     for (const change of changes) {
       await pace.breathe()
       const services = tracker.apply(change)
+      // kube-proxy counts Services of both families in each, and slices of its own.
+      if (change.kind === 'Service') metrics.seen(change.kind)
       if (services.length === 0) continue
       for (const service of services) this.#changed.add(service)
-      if (change.kind === 'Service' || change.kind === 'EndpointSlice') metrics.seen(change.kind)
+      if (change.kind === 'EndpointSlice') metrics.seen(change.kind)
+      if (change.kind === 'Service' || change.kind === 'EndpointSlice') metrics.waits(change)
       this.#noteTrigger(change)
     }
     if (this.#changed.size > 0) metrics.queued(clock.now())
@@ -171,6 +192,7 @@ export class SyncRunner {
     const full = this.#full
     // What was lost until now is found by comparing everything; what is lost from now on rings again.
     if (full && this.#alarm.signal.aborted) this.#alarm = new AbortController()
+    this.#isOutdated = false
     const services = full ? tracker.services() : this.#changed
     const start = clock.monotonic()
     try {
@@ -182,7 +204,7 @@ export class SyncRunner {
     } catch (error) {
       if (signal.aborted) throw error
       this.#full = true
-      metrics.failed()
+      metrics.failed({ full, durationMs: clock.monotonic() - start })
       log.warn({ reason: describeError(error) }, 'sync failed')
       return false
     }

@@ -1,10 +1,11 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { MAIN } from '../helper/build.ts'
 import { eventually } from '../helper/eventually.ts'
+import { FaultyPrograms } from '../helper/faulty-programs.ts'
 import { Topology } from '../helper/topology.ts'
 import { ask, serve } from '../helper/traffic.ts'
 
@@ -77,8 +78,13 @@ const directory = t.testdir({ manifests: { 'all.yaml': OBJECTS }, 'kp.yaml': CON
 const CONFIG_FILE = `${directory}/kp.yaml`
 
 function start(...args: readonly string[]): { child: ChildProcess; stderr: Promise<string> } {
+  return startWith(process.env, ...args)
+}
+
+function startWith(env: NodeJS.ProcessEnv, ...args: readonly string[]) {
   const child = net.node.spawn(process.execPath, [MAIN, 'proxy', ...args], {
     stdio: ['ignore', 'inherit', 'pipe'],
+    env,
   })
   return { child, stderr: text(child.stderr as NonNullable<ChildProcess['stderr']>) }
 }
@@ -259,6 +265,37 @@ t.test('a changed configuration file ends it, for its supervisor to start it aga
   await writeFile(CONFIG_FILE, `${CONFIG}oomScoreAdj: -1\n`)
   t.equal(await exitCode(proxy), 1)
   t.match(await proxy.stderr, /^nodeplane: kp\.yaml: content was updated/m)
+})
+
+t.test('a change that does not get into the kernel makes it unhealthy, until it does', async t => {
+  await using faulty = await FaultyPrograms.create({ nft: '/usr/sbin/nft' })
+  const folder = `${directory}/changing`
+  await mkdir(folder)
+  await writeFile(`${folder}/all.yaml`, OBJECTS)
+  // A change that waits for twice that long is too old.
+  const periods = 'nftables: { syncPeriod: 100ms, minSyncPeriod: 1ms }\n'
+  await writeFile(`${directory}/quick.yaml`, CONFIG + periods)
+  const files = ['--config', `${directory}/quick.yaml`, '--manifests', folder]
+  const proxy = startWith(faulty.env, ...files)
+  const statusOf = async (path: string) => {
+    const args = ['-sS', '-o', '/dev/null', '-w', '%{http_code}', `http://127.0.0.1:10256${path}`]
+    return (await net.node.exec('curl', args)).stdout
+  }
+  await eventually('health', async () => (await statusOf('/livez')) === '200')
+  await eventually('the Service', isServed)
+  await faulty.break('nft', 'fail')
+  await writeFile(
+    `${folder}/all.yaml`,
+    OBJECTS.replace('port: 80, targetPort', 'port: 81, targetPort'),
+  )
+  await eventually('illness', async () => (await statusOf('/livez')) === '503')
+  t.equal(await statusOf('/healthz'), '503')
+  t.match(JSON.parse(await get('http://127.0.0.1:10256/livez')), { healthy: false })
+  t.ok(await isServed(), 'the last rules serve')
+  await faulty.heal()
+  await eventually('health again', async () => (await statusOf('/livez')) === '200')
+  t.equal(await answers('10.96.0.20', 81), `web ${client.ip4}`)
+  t.equal(await stop(proxy), 0)
 })
 
 t.test('--cleanup leaves nothing, twice', async t => {

@@ -59,6 +59,11 @@ export class ProxyProcess {
     )
   }
 
+  /** Has it ended by itself, or been stopped? */
+  get hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null
+  }
+
   /** The lines of its log so far: warnings and errors. */
   get log(): readonly string[] {
     return this.#log

@@ -43,8 +43,8 @@ function start(...pods: readonly TestPod[]): ProxyProcess {
 }
 
 /**
- * Puts a program `nft` before the real one: where the file `mode` says `fail` or `hang`, runs whose commands match the
- * file `match` do so as long as it says so. And a library that is none, so that small changes need the program too.
+ * Puts a program `nft` before the real one: where the file `mode` says `fail`, `refuse` (the fifth line) or `hang`, runs
+ * whose commands match the file `match` do so as long as it says so. And a library that is none, so that small changes need the program too.
  */
 async function programs() {
   const folder = t.testdir({ mode: '', match: '', 'libnftables.so.1': 'no library' })
@@ -56,6 +56,7 @@ async function programs() {
     `case "$(cat $input)" in *"$(cat ${folder}/match)"*)`,
     `  while grep -q hang ${folder}/mode; do sleep 0.05; done`,
     `  if grep -q fail ${folder}/mode; then echo "Error: out of luck" >&2; exit 1; fi`,
+    `  if grep -q refuse ${folder}/mode; then echo "/dev/stdin:5:1-9: Error: Operation not supported" >&2; exit 1; fi`,
     'esac',
     'exec /usr/sbin/nft "$@" < $input',
     '',
@@ -103,6 +104,21 @@ t.test('nft does not work, or is missing: it is tried again until it does', asyn
     await proxy.stop('SIGTERM')
     await cleanup(net.node)
   }
+})
+
+t.test('a kernel that cannot take the rules ends the start, and leaves what is there', async t => {
+  using nft = await programs()
+  await nft.set('')
+  const first = start(podA)
+  await first.programmed()
+  await first.stop('SIGTERM')
+  await nft.set('refuse', 'table ip nodeplane-trial ')
+  const proxy = start(podB)
+  const ended = /Error: mode nftables: nft: Operation not supported: \S.*; needed are Linux 5\.9 /
+  await eventually('its end', () => proxy.hasEnded && proxy.log.some(line => ended.test(line)))
+  t.match(await ask(client.namespace, tcp), [/^a /])
+  await nft.set('')
+  await cleanup(net.node)
 })
 
 t.test('one family hangs: the other goes on', async t => {

@@ -101,3 +101,19 @@ for (const { title, settings: own, programs, writes, starts } of modes) {
     await cleanup(net.node, env)
   })
 }
+
+t.test('a clean-up without nft: by the library, or with an error that names the table', async t => {
+  const nft = (...args: readonly string[]) => net.node.exec('/usr/sbin/nft', args)
+  const withoutNft = { ...process.env, PATH: '/usr/bin' }
+  await using faulty = await FaultyPrograms.create({})
+  await t.resolves(cleanup(net.node, faulty.env), 'nothing is there')
+  for (const table of ['nodeplane', 'nodeplane-trial', 'kube-proxy']) {
+    for (const family of ['ip', 'ip6']) await nft('add', 'table', family, table)
+  }
+  await t.rejects(cleanup(net.node, faulty.env), {
+    message: /table ip nodeplane is still there: neither nft nor libnftables\.so\.1 is installed/,
+  })
+  t.match((await nft('list', 'tables')).stdout, 'table ip nodeplane\n')
+  await cleanup(net.node, withoutNft)
+  t.notMatch((await nft('list', 'tables')).stdout, /nodeplane|kube-proxy/)
+})

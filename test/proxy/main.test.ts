@@ -26,6 +26,7 @@ function setUp({ stuck = [], drain, clock, log = silentLogger() }: Fakes = {}) {
   const store = new Store()
   const stop = new AbortController()
   const calls: string[] = []
+  const health: string[] = []
   const cleanups: Partial<Record<ProxyMode, CleanupOptions>> = {}
   const events: ClusterEvent[] = []
   const moduleOf = (mode: ProxyMode): BackendModule => ({
@@ -63,6 +64,8 @@ function setUp({ stuck = [], drain, clock, log = silentLogger() }: Fakes = {}) {
       clock,
       metrics: createMetrics(),
       onEvent: event => events.push(event),
+      onQueued: family => health.push(`queued IPv${family}`),
+      onProgrammed: ({ family }) => health.push(`programmed IPv${family}`),
       backends: { modes: ['ipvs', 'iptables', 'nftables'], load: async mode => moduleOf(mode) },
     },
     stop.signal,
@@ -70,7 +73,15 @@ function setUp({ stuck = [], drain, clock, log = silentLogger() }: Fakes = {}) {
   t.teardown(() => stop.abort())
   store.set('Service', service())
   store.replaceAll('Service', [...store.list('Service')])
-  return { store, stop, ended, calls, cleanups, sync: () => store.replaceAll('EndpointSlice', []) }
+  return {
+    store,
+    stop,
+    ended,
+    calls,
+    health,
+    cleanups,
+    sync: () => store.replaceAll('EndpointSlice', []),
+  }
 }
 
 t.test('other modes are cleaned up after the own work, whatever becomes of one', async t => {
@@ -115,6 +126,16 @@ t.test('a drain that fails is tried again, with waits that grow, until it ends',
   t.ok(waitsMs.length === 3 && grows, waitsMs.join())
   stop.abort()
   await t.resolves(ended)
+})
+
+t.test('a change is told when it comes, and when a family has it', async t => {
+  const { store, health, sync } = setUp({ stuck: [6] })
+  sync()
+  await eventually('the first rules', () => health.includes('programmed IPv4'))
+  t.strictSame(health.splice(0).toSorted(), ['programmed IPv4', 'queued IPv4', 'queued IPv6'])
+  store.set('Service', service({ clusterIP: '10.96.0.2' }))
+  await eventually('the next', () => health.length === 2)
+  t.strictSame(health, ['queued IPv4', 'programmed IPv4'])
 })
 
 t.test('another zone of the own Node has everything compared', async t => {

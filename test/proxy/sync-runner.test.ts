@@ -19,12 +19,15 @@ function setUp() {
   const calls: string[] = []
   const programmed: number[] = []
   const waits: number[] = []
+  let queued = 0
   const state = {
     hold: false,
     fail: 0,
     /** Milliseconds that a call takes by the clock. */
     tookMs: 0,
     nowMs: 0,
+    /** Milliseconds since the epoch. */
+    wallMs: 5_000_000,
     release: () => {},
     lose: (_reason: string) => {},
   }
@@ -54,21 +57,29 @@ function setUp() {
     metrics: createProxyMetrics(registry, 'nftables')(4),
     log: silentLogger(),
     clock: {
-      now: () => 5_000_000,
+      now: () => state.wallMs,
       monotonic: () => state.nowMs,
       sleep: async ms => {
         waits.push(ms)
       },
     },
     backoff: new Backoff({ initialMs: 100, maxMs: 1000, jitter: 0 }),
-    onQueued: () => {},
+    onQueued: () => {
+      queued++
+    },
     onProgrammed: revision => {
       programmed.push(revision)
     },
   })
   const ended = runner.run(stop.signal)
   t.teardown(() => stop.abort())
-  return { store, stop, ended, runner, calls, programmed, waits, state, registry }
+  /** A line of /metrics without the label of the family. */
+  const metric = async (name: string): Promise<number> => {
+    const line = new RegExp(`^kubeproxy_${name}(?:{ip_family="IPv4"})? (\\S+)$`, 'm')
+    return Number(line.exec(await registry.metrics())?.[1])
+  }
+  const common = { calls, programmed, waits, state, registry, metric, queued: () => queued }
+  return { store, stop, ended, runner, ...common }
 }
 
 const synced = (store: Store) => {
@@ -136,7 +147,7 @@ t.test('changes that come while the kernel works are one update of what changed'
 })
 
 t.test('a failed update is repaired by comparing everything, after growing waits', async t => {
-  const { store, calls, programmed, waits, state, registry } = setUp()
+  const { store, calls, programmed, waits, state, registry, metric } = setUp()
   store.set('Service', service())
   synced(store)
   await eventually('a sync', () => programmed.length === 1)
@@ -152,6 +163,10 @@ t.test('a failed update is repaired by comparing everything, after growing waits
     await registry.metrics(),
     'kubeproxy_sync_proxy_rules_nftables_sync_failures_total{ip_family="IPv4"} 3',
   )
+  // As with kube-proxy, which observes a sync whatever becomes of it.
+  t.equal(await metric('sync_proxy_rules_duration_seconds_count'), 5)
+  t.equal(await metric('sync_partial_proxy_rules_duration_seconds_count'), 1)
+  t.equal(await metric('sync_full_proxy_rules_duration_seconds_count'), 4)
   store.set('Service', service({ name: 'third' }))
   await eventually('the next sync', () => programmed.length === 3)
   t.equal(calls.at(-1), 'update default/third')
@@ -176,6 +191,103 @@ t.test('when the place changed everything is compared, though no object changed'
   runner.recompute()
   await eventually('the second', () => calls.length === 2)
   t.strictSame(calls, ['replace default/web', 'replace default/web'])
+})
+
+t.test('what changes in the other family alone is no sync, but a revision', async t => {
+  const { store, calls, programmed, metric, queued } = setUp()
+  store.set('Service', service())
+  synced(store)
+  await eventually('a sync', () => programmed.length === 1)
+  store.set('EndpointSlice', slice({ name: 'six', addressType: 'IPv6' }))
+  await eventually('the slice', () => programmed.length === 2)
+  const six = {
+    name: 'six',
+    clusterIP: 'fd00::1',
+    clusterIPs: ['fd00::1'],
+    ipFamilies: [6] as const,
+  }
+  store.set('Service', service(six))
+  await eventually('the Service', () => programmed.length === 3)
+  store.delete('Service', 'default/six')
+  await eventually('its end', () => programmed.length === 4)
+  t.equal(programmed.at(-1), store.revision)
+  t.strictSame(calls, ['replace default/web'])
+  t.equal(queued(), 1)
+  t.equal(await metric('sync_proxy_rules_duration_seconds_count'), 1)
+  t.equal(await metric('sync_proxy_rules_service_changes_total'), 3)
+  t.equal(await metric('sync_proxy_rules_service_changes_pending'), 0)
+  t.equal(await metric('sync_proxy_rules_endpoint_changes_total'), 0, 'of the own family')
+})
+
+t.test('a Service that changes again and again while syncs fail is one that waits', async t => {
+  const { store, calls, programmed, state, metric, queued } = setUp()
+  store.set('Service', service())
+  synced(store)
+  await eventually('a sync', () => programmed.length === 1)
+  state.hold = true
+  state.fail = 5
+  const change = (port: number) => {
+    store.set('Service', service({ ports: [servicePort({ port })] }))
+    store.set('EndpointSlice', slice({ endpoints: [endpoint(`10.0.0.${port}`)] }))
+  }
+  change(1)
+  await eventually('the first try', () => calls.length === 2)
+  t.equal(queued(), 2, 'it is told before the backend is called')
+  for (let round = 2; round <= 5; round++) {
+    change(round)
+    state.release()
+    await eventually('the next try', () => calls.length === round + 1)
+  }
+  t.equal(await metric('sync_proxy_rules_service_changes_pending'), 1)
+  t.equal(await metric('sync_proxy_rules_endpoint_changes_pending'), 5)
+  t.equal(await metric('sync_proxy_rules_service_changes_total'), 6)
+  t.equal(programmed.length, 1)
+  state.hold = false
+  state.release()
+  await eventually('success', () => programmed.length === 2)
+  t.equal(await metric('sync_proxy_rules_service_changes_pending'), 0)
+  t.equal(await metric('sync_proxy_rules_endpoint_changes_pending'), 0)
+})
+
+t.test('whatever asks for a sync is the last time that one was requested', async t => {
+  const { store, calls, runner, state, metric } = setUp()
+  store.set('Service', service())
+  synced(store)
+  await eventually('the first sync', () => calls.length === 1)
+  const asks: readonly { readonly call: string; readonly ask: () => void }[] = [
+    { call: 'replace default/web', ask: () => runner.recompute() },
+    { call: 'replace default/web', ask: () => state.lose('a chain is gone') },
+    { call: 'update', ask: () => runner.refresh() },
+    { call: 'update default/b', ask: () => store.set('Service', service({ name: 'b' })) },
+  ]
+  for (const { call, ask } of asks) {
+    state.wallMs += 1_000_000
+    const before = calls.length
+    ask()
+    await eventually(call, () => calls.length === before + 1)
+    t.equal(calls.at(-1), call)
+    t.equal(await metric('sync_proxy_rules_last_queued_timestamp_seconds'), state.wallMs / 1000)
+  }
+})
+
+t.test('a slice that changes without a new trigger time is no sample of latency', async t => {
+  const { store, programmed, metric } = setUp()
+  const change = (ip: string, lastChangeTriggerTimeMs: number | undefined) =>
+    store.set('EndpointSlice', slice({ endpoints: [endpoint(ip)], lastChangeTriggerTimeMs }))
+  change('10.0.0.1', 5_000_000)
+  synced(store)
+  await eventually('a sync', () => programmed.length === 1)
+  const samples = () => metric('network_programming_duration_seconds_count')
+  t.equal(await samples(), 1)
+  change('10.0.0.2', 5_000_000)
+  await eventually('the same trigger', () => programmed.length === 2)
+  t.equal(await samples(), 1)
+  change('10.0.0.3', undefined)
+  await eventually('none', () => programmed.length === 3)
+  t.equal(await samples(), 1)
+  change('10.0.0.4', 5_000_001)
+  await eventually('another one', () => programmed.length === 4)
+  t.equal(await samples(), 2)
 })
 
 t.test('ports under policy Local that have endpoints elsewhere only are counted', async t => {

@@ -3,6 +3,8 @@ import { hasLinkKind, whyNoNftables } from '#linux/kernel-features.ts'
 import { NetlinkError } from '#linux/netlink/error.ts'
 import { genericFamily, NETLINK_GENERIC } from '#linux/netlink/generic.ts'
 import { NetlinkSocket } from '#linux/netlink/socket.ts'
+import { usableFamilies } from '#proxy/config/families.ts'
+import { renderFullTrial } from '#proxy/nftables/trial.ts'
 import type { Feature, Wanted } from './facts.ts'
 
 /** Asks the kernel for what the configuration needs of it. */
@@ -32,8 +34,10 @@ async function proxyFeature(
   signal: AbortSignal,
 ): Promise<Feature> {
   const neededBy = `proxy mode ${mode}`
-  if (mode === 'nftables')
-    return { name: 'nftables', neededBy, whyNot: await whyNoNftables(signal) }
+  if (mode === 'nftables') {
+    const rules = usableFamilies().map(renderFullTrial).join('')
+    return { name: 'nftables', neededBy, whyNot: await whyNoNftables(rules, signal) }
+  }
   if (mode === 'ipvs') return { name: 'IPVS', neededBy, whyNot: await whyNoIpvs() }
   const isThere = (await installedIptables(4)).length > 0
   return { name: 'iptables', neededBy, whyNot: isThere ? undefined : 'it is not installed' }

@@ -1,3 +1,4 @@
+import { release } from 'node:os'
 import { NftMonitor } from '#linux/nft-monitor.ts'
 import { readNftCounters, readNftMap, readNftTable } from '#linux/nft-reader.ts'
 import { createNftWriter } from '#linux/nft-writer.ts'
@@ -16,6 +17,7 @@ import { selectsLoopback } from './localhost.ts'
 import { recover } from './recover.ts'
 import type { OwnNode } from './route.ts'
 import type { Table } from './table.ts'
+import { tryLayout } from './trial.ts'
 
 /** Mode nftables: a table of ours in each family. */
 export const nftables: BackendModule = {
@@ -38,6 +40,7 @@ async function open(options: BackendOptions): Promise<Backend> {
   const layout = withKernel(layoutOptions(options), () => routeLocalhost(options.log))
   const { family, name } = layout.table
   const { programTimeoutMs: timeoutMs } = options.settings
+  await tryLayout(layout, { release: release(), timeoutMs })
   const watch = NftMonitor.open({ family, concerns: (_, { table }) => table === name })
   return new NftablesBackend({
     ...layout,

@@ -13,6 +13,7 @@ import type { ProxyConfig } from '#proxy/config/schema.ts'
 import { nodeNameFrom } from '#proxy/config/to-settings.ts'
 import { initOnly } from '#proxy/init-only.ts'
 import { cleanupProxy } from '#proxy/main.ts'
+import { kubernetesYaml } from '#runtime/config-file.ts'
 import { ConfigError, type ConfigProblem, describeError, formatProblem } from '#runtime/error.ts'
 import { createLogger, type Logger, type LogLevel } from '#runtime/log.ts'
 import { keepHeapSmall } from '#runtime/memory.ts'
@@ -70,7 +71,7 @@ type Task = Options & {
 
 async function act(options: Task, { config, file, read }: Loaded, io: CommandIo): Promise<number> {
   if (options.writeConfigTo !== undefined) {
-    await writeConfig(options.writeConfigTo, stringify(config))
+    await writeConfig(options.writeConfigTo, stringify(config, kubernetesYaml))
     return EXIT_OK
   }
   if (options.cleanup) {

@@ -170,7 +170,7 @@ const accepted: readonly { title: string; body: string; want: object }[] = [
   },
   {
     title: 'logging: a flush frequency in nanoseconds, amounts of bytes',
-    body: 'logging: { flushFrequency: 3000000000, options: { json: { infoBufferSize: 64Mi } } }\n',
+    body: 'featureGates: { LoggingAlphaOptions: true }\nlogging: { flushFrequency: 3000000000, options: { json: { infoBufferSize: 64Mi } } }\n',
     want: { logging: { flushFrequency: '3s', options: { json: { infoBufferSize: '64Mi' } } } },
   },
   {
@@ -293,6 +293,18 @@ const refused: readonly { body: string; says: RegExp }[] = [
   { body: 'conntrack: { tcpCloseWaitTimeout: -1s }', says: /tcpCloseWaitTimeout: -1s is below 0/ },
   { body: 'configSyncPeriod: -1m', says: /configSyncPeriod: -1m0s is not above 0/ },
   { body: 'clientConnection: { burst: -1 }', says: /clientConnection\.burst: .*0/ },
+  {
+    body: 'logging: { format: json, vmodule: [{ filePattern: a, verbosity: 1 }] }',
+    says: /logging\.vmodule: works with the format text only/,
+  },
+  {
+    body: 'logging: { options: { text: { splitStream: true } } }',
+    says: /^kp\.yaml:3:\d+: logging\.options\.text\.splitStream: needs the feature gate LoggingAlphaOptions, which is off/,
+  },
+  {
+    body: 'featureGates: { AllAlpha: true, LoggingAlphaOptions: false }\nlogging: { options: { json: { infoBufferSize: 1Ki } } }',
+    says: /logging\.options\.json\.infoBufferSize: needs the feature gate/,
+  },
   { body: 'logging: { format: xml }', says: /logging\.format: .*json/ },
   { body: 'featureGates: { A: "yes" }', says: /featureGates\.A: expected boolean/ },
 ]

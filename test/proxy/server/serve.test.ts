@@ -119,6 +119,18 @@ t.test('pages of the metrics server: flags, status, the health of each family', 
   t.match(slis, /^kubernetes_healthcheck{name="IPv6",type="livez"} 1$/m)
 })
 
+t.test('pages whose feature gate is off are not there, nor named', async t => {
+  const paged = (featureGates: Record<string, boolean>) =>
+    Object.keys(routesOf({ featureGates })).filter(path => /^.(flag|status)z$/.test(path))
+  t.strictSame(paged({}), ['/flagz', '/statusz'])
+  t.strictSame(paged({ ComponentFlagz: false }), ['/statusz'])
+  t.strictSame(paged({ ComponentStatusz: false }), ['/flagz'])
+  t.strictSame(paged({ AllBeta: false, ComponentFlagz: true }), ['/flagz'])
+  const { body } =
+    (await bodyOf(routesOf({ featureGates: { ComponentFlagz: false } }), '/statusz')) ?? {}
+  t.notMatch(body, '/flagz')
+})
+
 t.test('metrics of every component: process, build, gates; registered once', async t => {
   const metrics = createMetrics()
   registerComponentMetrics(metrics, { featureGates: { WatchListClient: false } })

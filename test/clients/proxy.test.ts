@@ -121,6 +121,11 @@ const isServed = async () => (await answers('10.96.0.20')) === `web ${client.ip4
 /** What a GET from the node itself gives. */
 const get = async (url: string) =>
   (await net.node.exec('curl', ['-sS', '-g', '-m', '5', url])).stdout
+/** Status and content type of a GET from the node itself. */
+const head = async (url: string) => {
+  const words = ['-sS', '-o', '/dev/null', '-w', '%{http_code} %{content_type}', url]
+  return (await net.node.exec('curl', words)).stdout
+}
 const tables = async () => (await net.node.exec('nft', ['list', 'tables'])).stdout
 const rules = async () => (await net.node.exec('nft', ['-s', 'list', 'ruleset'])).stdout
 
@@ -142,6 +147,9 @@ t.test('Services of a directory become rules; health and metrics answer', async 
     healthy: true,
     status: { IPv4: { healthy: true }, IPv6: { healthy: true } },
   })
+  for (const path of ['healthz', 'livez']) {
+    t.equal(await head(`http://127.0.0.1:10256/${path}`), '200 application/json', path)
+  }
   t.match(JSON.parse(await get(`http://${net.nodeIp4}:32100/healthz`)), {
     service: { namespace: 'shop', name: 'balanced' },
     localEndpoints: 1,
@@ -151,6 +159,18 @@ t.test('Services of a directory become rules; health and metrics answer', async 
   t.match(JSON.parse(await get(`http://[${net.nodeIp6}]:32100/`)), { localEndpoints: 0 })
   t.equal(await stop(proxy), 0)
   await t.rejects(get(`http://${net.nodeIp4}:32100/`))
+})
+
+t.test('without a health server the ports for health checks answer all the same', async t => {
+  const flags = ['--healthz-port=0', '--proxy-mode=nftables', '--hostname-override=node-a']
+  const detector = '--cluster-cidr=10.244.0.0/16,fd00:244::/32'
+  const proxy = start(...flags, detector, '--manifests', `${directory}/manifests`)
+  const check = () => get(`http://${net.nodeIp4}:32100/`)
+  const answer = await eventually('the health check', check)
+  t.match(JSON.parse(answer), { localEndpoints: 1, serviceProxyHealthy: true })
+  await eventually('the metrics server', () => get('http://127.0.0.1:10249/healthz'))
+  await t.rejects(get('http://127.0.0.1:10256/livez'))
+  t.equal(await stop(proxy), 0)
 })
 
 t.test(

@@ -30,6 +30,7 @@ function healthWith(node: Node | undefined) {
   const routes = healthRoutes({ health, node: () => node, metrics, clock })
   const ask = async (path: '/livez' | '/healthz') => {
     const answer = await routes[path]?.(new URLSearchParams())
+    t.equal(answer?.contentType, 'application/json', path)
     return { status: answer?.status, body: JSON.parse(answer?.body ?? '') as object }
   }
   return { clock, health, ask, metrics }

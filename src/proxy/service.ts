@@ -3,6 +3,7 @@ import type { Node } from '#cluster/objects.ts'
 import type { Wanted } from '#cluster/source.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { describeError } from '#runtime/error.ts'
+import { type LogLevel, setLevel } from '#runtime/log.ts'
 import type { Metrics } from '#runtime/metrics.ts'
 import { type Part, runTogether, untilAborted } from '#runtime/run-together.ts'
 import { proxyModes } from './backends.ts'
@@ -135,7 +136,14 @@ class ProxyService {
     const clock = systemClock
     const node = () => this.#node
     const common = { hardFail: config.bindAddressHardFail, log, clock }
-    const nowMs = () => clock.now()
+    const served = {
+      metrics,
+      config,
+      mode,
+      health,
+      nowMs: () => clock.now(),
+      setLevel: (level: LogLevel) => setLevel(log, level),
+    }
     return [
       {
         ...common,
@@ -148,7 +156,7 @@ class ProxyService {
         ...common,
         name: 'metrics',
         address: config.metricsBindAddress,
-        routes: metricsRoutes({ metrics, config, mode, health, nowMs }),
+        routes: metricsRoutes(served),
         onFailure: error => this.#failed('FailedToStartMetricServer', error),
         timeoutMs: config.enableProfiling ? PROFILE_TIMEOUT_MS : undefined,
       },

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { MAIN } from '../helper/build.ts'
@@ -171,6 +171,24 @@ t.test('without a health server the ports for health checks answer all the same'
   await eventually('the metrics server', () => get('http://127.0.0.1:10249/healthz'))
   await t.rejects(get('http://127.0.0.1:10256/livez'))
   t.equal(await stop(proxy), 0)
+})
+
+t.test('what is logged is changed while it runs, where profiles are enabled', async t => {
+  const file = `${directory}/manifests/more.yaml`
+  const config = `${directory}/profiling.yaml`
+  await writeFile(config, `${CONFIG}enableProfiling: true\n`)
+  const proxy = start('--config', config, '--manifests', `${directory}/manifests`)
+  const put = ['-sS', '-X', 'PUT', '-d', '4', 'http://127.0.0.1:10249/debug/flags/v']
+  const { stdout } = await eventually('the server', () => net.node.exec('curl', put))
+  t.equal(stdout, 'successfully set klog.logging.verbosity to 4')
+  const hasMore = async () => (await rules()).includes('10.96.0.22')
+  const spec = '{ clusterIP: 10.96.0.22, ports: [{ port: 80 }] }'
+  await writeFile(file, `apiVersion: v1\nkind: Service\nmetadata: { name: more }\nspec: ${spec}\n`)
+  await eventually('one more Service', hasMore)
+  await rm(file)
+  await eventually('it to be gone', async () => !(await hasMore()))
+  t.equal(await stop(proxy), 0)
+  t.match(await proxy.stderr, /"level":20,.*"component":"proxy"/)
 })
 
 t.test(

@@ -13,8 +13,10 @@ import type { ProxyConfig } from '#proxy/config/schema.ts'
 import { nodeNameFrom } from '#proxy/config/to-settings.ts'
 import { initOnly } from '#proxy/init-only.ts'
 import { cleanupProxy } from '#proxy/main.ts'
+import { levelOf } from '#proxy/server/verbosity.ts'
+import { kubernetesYaml } from '#runtime/config-file.ts'
 import { ConfigError, type ConfigProblem, describeError, formatProblem } from '#runtime/error.ts'
-import { createLogger, type Logger, type LogLevel } from '#runtime/log.ts'
+import { createLogger, type Logger } from '#runtime/log.ts'
 import { keepHeapSmall } from '#runtime/memory.ts'
 import { version } from '#runtime/version.ts'
 import { type CommandIo, EXIT_OK, runCommand, withExamples } from './command-line.ts'
@@ -70,7 +72,7 @@ type Task = Options & {
 
 async function act(options: Task, { config, file, read }: Loaded, io: CommandIo): Promise<number> {
   if (options.writeConfigTo !== undefined) {
-    await writeConfig(options.writeConfigTo, stringify(config))
+    await writeConfig(options.writeConfigTo, stringify(config, kubernetesYaml))
     return EXIT_OK
   }
   if (options.cleanup) {
@@ -146,10 +148,6 @@ async function writeConfig(file: string, text: string): Promise<void> {
 
 const logger = ({ logging }: Loaded['config'], { stderr }: CommandIo): Promise<Logger> =>
   createLogger(levelOf(logging.verbosity), stderr.isTTY === true)
-
-/** klog's verbosity in our levels. */
-const levelOf = (verbosity: number): LogLevel =>
-  verbosity >= 6 ? 'trace' : verbosity >= 3 ? 'debug' : 'info'
 
 export const createCommand = (): Command =>
   withExamples(

@@ -20,6 +20,8 @@ export type OwnNodeWatch = {
   readonly node: Node | undefined
   /** Do the rules depend on its podCIDRs (detector NodeCIDR)? */
   readonly usesPodCIDRs: boolean
+  /** Told of the Node as it is now, and not of its deletion: what was seen last stays in use (kube-proxy, node.go). */
+  readonly onNode: (node: Node) => void
   readonly log: Logger
 }
 
@@ -29,7 +31,7 @@ export type OwnNodeWatch = {
  * @throws {PodCidrsChangedError} where the rules depend on them.
  */
 export async function watchOwnNode(
-  { store, nodeName, node, usesPodCIDRs, log }: OwnNodeWatch,
+  { store, nodeName, node, usesPodCIDRs, onNode, log }: OwnNodeWatch,
   signal: AbortSignal,
 ): Promise<void> {
   using feed = store.feed(['Node'])
@@ -44,6 +46,7 @@ export async function watchOwnNode(
           log.warn({ node: nodeName }, 'the Node was deleted; going on as before')
         continue
       }
+      onNode(after)
       if (last !== undefined) compare(last, after, log)
       const podCIDRs = node?.podCIDRs ?? []
       if (usesPodCIDRs && !isDeepStrictEqual(podCIDRs, after.podCIDRs)) {

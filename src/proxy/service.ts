@@ -1,12 +1,13 @@
 import type { ClusterEvent, EventSink } from '#cluster/events.ts'
+import type { Node } from '#cluster/objects.ts'
 import type { Wanted } from '#cluster/source.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { describeError } from '#runtime/error.ts'
+import { type LogLevel, setLevel } from '#runtime/log.ts'
 import type { Metrics } from '#runtime/metrics.ts'
 import { type Part, runTogether, untilAborted } from '#runtime/run-together.ts'
 import { proxyModes } from './backends.ts'
 import { effectiveMode } from './config/mode.ts'
-import { lastSeenNode } from './config/own-node.ts'
 import type { ProxyConfig } from './config/schema.ts'
 import { syncPeriodMs } from './config/to-settings.ts'
 import { runProxy, wantedByProxy } from './main.ts'
@@ -61,11 +62,14 @@ class ProxyService {
   readonly #options: ProxyServiceOptions
   readonly #prepared: Prepared
   readonly #health: ProxyHealth
+  /** The own Node as last seen. */
+  #node: Node | undefined
   readonly #programmed = Promise.withResolvers<void>()
 
   constructor(options: ProxyServiceOptions, prepared: Prepared) {
     this.#options = options
     this.#prepared = prepared
+    this.#node = prepared.node
     const { families } = prepared.settings
     this.#health = new ProxyHealth(
       { families, syncPeriodMs: syncPeriodMs(options.config) },
@@ -85,6 +89,9 @@ class ProxyService {
     }
     const { node } = this.#prepared
     const usesPodCIDRs = config.detectLocalMode === 'NodeCIDR'
+    const onNode = (node: Node) => {
+      this.#node = node
+    }
     return [
       signal => runProxy(this.#proxy(), signal),
       ...this.#servers().map(
@@ -92,7 +99,7 @@ class ProxyService {
           signal =>
             serve(server, signal),
       ),
-      signal => watchOwnNode({ store, nodeName, node, usesPodCIDRs, log }, signal),
+      signal => watchOwnNode({ store, nodeName, node, usesPodCIDRs, onNode, log }, signal),
       async signal => {
         await Promise.race([this.#programmed.promise, untilAborted(signal)])
         // The rules have loaded conntrack.
@@ -123,14 +130,20 @@ class ProxyService {
   }
 
   #servers(): readonly ServeOptions[] {
-    const { config, store, metrics, log } = this.#options
-    const { settings } = this.#prepared
-    const { mode = 'nftables', nodeName } = settings
+    const { config, metrics, log } = this.#options
+    const { mode = 'nftables' } = this.#prepared.settings
     const health = this.#health
     const clock = systemClock
-    const node = lastSeenNode(store, nodeName)
+    const node = () => this.#node
     const common = { hardFail: config.bindAddressHardFail, log, clock }
-    const nowMs = () => clock.now()
+    const served = {
+      metrics,
+      config,
+      mode,
+      health,
+      nowMs: () => clock.now(),
+      setLevel: (level: LogLevel) => setLevel(log, level),
+    }
     return [
       {
         ...common,
@@ -143,7 +156,7 @@ class ProxyService {
         ...common,
         name: 'metrics',
         address: config.metricsBindAddress,
-        routes: metricsRoutes({ metrics, config, mode, health, nowMs }),
+        routes: metricsRoutes(served),
         onFailure: error => this.#failed('FailedToStartMetricServer', error),
         timeoutMs: config.enableProfiling ? PROFILE_TIMEOUT_MS : undefined,
       },

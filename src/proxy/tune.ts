@@ -21,7 +21,7 @@ export type Machine = {
   readonly setOomScoreAdj: (value: number) => void
 }
 
-const thisMachine: Machine = {
+export const thisMachine: Machine = {
   // The node's: availableParallelism() heeds the container's CPU limit, but the table is for all of the node's connections.
   cpus: cpus().length,
   apply(target) {

@@ -1,4 +1,14 @@
-import { type Document, isMap, isScalar, LineCounter, parseDocument, type YAMLError } from 'yaml'
+import {
+  type Document,
+  type DocumentOptions,
+  isMap,
+  isScalar,
+  LineCounter,
+  parseDocument,
+  type ScalarTag,
+  type SchemaOptions,
+  type YAMLError,
+} from 'yaml'
 import type { core, ZodType } from 'zod'
 import { ConfigError, type ConfigProblem } from './error.ts'
 
@@ -9,15 +19,44 @@ export type ParsedConfig<T> = {
   readonly unknownFields: readonly ConfigProblem[]
 }
 
+/** A way to read and write YAML. */
+export type YamlDialect = DocumentOptions & SchemaOptions
+
+/**
+ * YAML 1.1 as Kubernetes' components read it (sigs.k8s.io/yaml): `yes` and `off` are booleans, `010` is eight, and `<<` merges. But
+ * `10:30` is no number of seconds and `2026-01-02` no date: both are text.
+ */
+export const kubernetesYaml: YamlDialect = {
+  version: '1.1',
+  customTags: tags => [...tags.filter(tag => typeof tag === 'string' || !isTime(tag)), octal],
+}
+
+const isTime = ({ tag, ...rest }: { readonly tag: string; readonly format?: string }): boolean =>
+  rest.format === 'TIME' || tag === 'tag:yaml.org,2002:timestamp'
+
+/** Of YAML 1.2, which Go reads too. */
+const octal: ScalarTag = {
+  default: true,
+  tag: 'tag:yaml.org,2002:int',
+  test: /^0o[0-7]+$/,
+  resolve: text => Number(text),
+}
+
 /**
  * Reads YAML (JSON is YAML) by a schema. Objects of the schema should be strict (`z.strictObject`), so that unknown
  * fields are found.
  * @param file name for messages.
+ * @param dialect YAML 1.2 when not given.
  * @throws {ConfigError} something else than unknown fields is wrong: every problem, each with line, column and path.
  */
-export function parseConfig<T>(schema: ZodType<T>, text: string, file: string): ParsedConfig<T> {
+export function parseConfig<T>(
+  schema: ZodType<T>,
+  text: string,
+  file: string,
+  dialect: YamlDialect = {},
+): ParsedConfig<T> {
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true })
+  const document = parseDocument(text, { ...dialect, lineCounter: lines, uniqueKeys: true })
   if (document.errors.length > 0) {
     throw new ConfigError(document.errors.map(error => syntaxProblem(error, file)))
   }

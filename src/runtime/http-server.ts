@@ -13,9 +13,12 @@ export type HttpAnswer = {
   readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
-/** Path to what answers a GET of it. */
+/** Path to what answers a GET of it; `PUT /path` to what answers that. `text` gives the body as of {@link HttpRequest}. */
 export type HttpRoutes = Readonly<
-  Record<string, (query: URLSearchParams) => HttpAnswer | Promise<HttpAnswer>>
+  Record<
+    string,
+    (query: URLSearchParams, text: () => Promise<string>) => HttpAnswer | Promise<HttpAnswer>
+  >
 >
 
 export type HttpRequest = {
@@ -107,15 +110,17 @@ function httpServerOf(served: HttpRoutes | HttpHandler, timeoutMs = TIMEOUT_MS):
   return server
 }
 
-/** Answers GET and HEAD of some paths. */
+/** Answers GET and HEAD of some paths, and other methods where a route has them. */
 export const routed =
   (routes: HttpRoutes): HttpHandler =>
-  ({ method, path, query }) => {
-    if (method !== 'GET' && method !== 'HEAD') {
-      return { status: 405, body: 'only GET\n', headers: { allow: 'GET, HEAD' } }
-    }
-    const route = Object.hasOwn(routes, path) ? routes[path] : undefined
-    return route === undefined ? { status: 404, body: 'not found\n' } : route(query)
+  ({ method, path, query, text }) => {
+    const isRead = method === 'GET' || method === 'HEAD'
+    const key = isRead ? path : `${method} ${path}`
+    const route = Object.hasOwn(routes, key) ? routes[key] : undefined
+    if (route !== undefined) return route(query, text)
+    return isRead
+      ? { status: 404, body: 'not found\n' }
+      : { status: 405, body: 'only GET\n', headers: { allow: 'GET, HEAD' } }
   }
 
 async function bodyOf(request: IncomingMessage): Promise<string> {

@@ -12,8 +12,29 @@ export type LogLevel = (typeof logLevels)[number]
  * On a terminal the lines are for people, otherwise they are JSON.
  */
 export async function createLogger(level: LogLevel, terminal: boolean): Promise<Logger> {
-  const options = { level, base: null, timestamp: stdTimeFunctions.isoTime }
-  return pino(options, terminal ? await prettyStream() : pino.destination({ fd: 2, sync: true }))
+  return rootLogger(
+    level,
+    terminal ? await prettyStream() : pino.destination({ fd: 2, sync: true }),
+  )
+}
+
+/** A logger that writes to this stream. */
+export function rootLogger(level: LogLevel, stream: DestinationStream): Logger {
+  const children = new Set<WeakRef<Logger>>()
+  const onChild = (child: Logger) => void children.add(new WeakRef(child))
+  const root = pino({ level, base: null, timestamp: stdTimeFunctions.isoTime, onChild }, stream)
+  descendants.set(root, children)
+  return root
+}
+
+/** Of each root; pino's loggers do not know which were made of them. Parts make theirs once, so they stay few. */
+const descendants = new WeakMap<Logger, Set<WeakRef<Logger>>>()
+
+/** Changes the level of a root logger while it runs, and of all that were made of it. */
+export function setLevel(root: Logger, level: LogLevel): void {
+  root.level = level
+  const children = descendants.get(root) ?? []
+  for (const child of [...children].flatMap(ref => ref.deref() ?? [])) child.level = level
 }
 
 /** A logger that says nothing, for commands and tests that need none. */

@@ -32,6 +32,13 @@ t.test('--write-config-to writes what reads back as the same configuration', asy
   t.strictSame(config, defaultConfig())
 })
 
+t.test('--write-config-to quotes what else would read back as something else', async t => {
+  for (const name of ['no', 'on', '012', '1_0', '0o7']) {
+    const { config } = await effective('--hostname-override', name)
+    t.equal(config.hostnameOverride, name)
+  }
+})
+
 t.test('flags in every form', async t => {
   const { config, stderr } = await effective(
     '--proxy-mode=nftables',
@@ -57,7 +64,6 @@ t.test('flags in every form', async t => {
     featureGates: { AllAlpha: false, WatchListClient: false },
   })
   t.strictSame(stderr.trimEnd().split('\n'), [
-    'nodeplane: warning: --feature-gates: AllAlpha=false has no effect (nothing here goes by it)',
     'nodeplane: warning: --feature-gates: WatchListClient=false has no effect (nothing here goes by it)',
   ])
 })

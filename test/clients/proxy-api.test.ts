@@ -103,6 +103,33 @@ t.test(
   },
 )
 
+/** What the health server says of the Node, and how. */
+async function healthz() {
+  const words = ['-sS', '-w', '\n%{http_code} %{content_type}', 'http://127.0.0.1:10256/healthz']
+  const [body = '', how] = (await net.node.exec('curl', words)).stdout.split(/\n(?=\S+ \S+$)/)
+  return { how, ...(JSON.parse(body) as { nodeEligible: boolean; healthy: boolean }) }
+}
+
+t.test('the Node as it was seen last counts for /healthz, though nobody asked then', async t => {
+  const node = { metadata: { name: 'node-a' } }
+  const deletions = () => said.split('the Node was deleted').length - 1
+  api.delete('Node', 'node-a')
+  await eventually('its deletion', () => deletions() === 1)
+  t.match(await healthz(), { how: '200 application/json', nodeEligible: true, healthy: true })
+  const taints = [{ key: 'ToBeDeletedByClusterAutoscaler', effect: 'NoSchedule' }]
+  const moved = { addresses: [{ type: 'InternalIP', address: '192.168.50.9' }] }
+  api.set('Node', { ...node, spec: { taints }, status: moved })
+  await eventually('it to be back', () => /the Node's addresses changed/.test(said))
+  api.delete('Node', 'node-a')
+  await eventually('its second deletion', () => deletions() === 2)
+  t.match(await healthz(), { how: '503 application/json', nodeEligible: false, healthy: true })
+  api.set('Node', {
+    ...node,
+    status: { addresses: [{ type: 'InternalIP', address: net.nodeIp4 }] },
+  })
+  await eventually('the Node as it was', async () => (await healthz()).nodeEligible)
+})
+
 t.test('changes reach the kernel', async t => {
   setService(api, 'new', '10.96.0.30')
   setEndpoints(api, 'new', [server.ip4])

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { MAIN } from '../helper/build.ts'
@@ -127,6 +127,11 @@ const isServed = async () => (await answers('10.96.0.20')) === `web ${client.ip4
 /** What a GET from the node itself gives. */
 const get = async (url: string) =>
   (await net.node.exec('curl', ['-sS', '-g', '-m', '5', url])).stdout
+/** Status and content type of a GET from the node itself. */
+const head = async (url: string) => {
+  const words = ['-sS', '-o', '/dev/null', '-w', '%{http_code} %{content_type}', url]
+  return (await net.node.exec('curl', words)).stdout
+}
 const tables = async () => (await net.node.exec('nft', ['list', 'tables'])).stdout
 const rules = async () => (await net.node.exec('nft', ['-s', 'list', 'ruleset'])).stdout
 
@@ -148,6 +153,9 @@ t.test('Services of a directory become rules; health and metrics answer', async 
     healthy: true,
     status: { IPv4: { healthy: true }, IPv6: { healthy: true } },
   })
+  for (const path of ['healthz', 'livez']) {
+    t.equal(await head(`http://127.0.0.1:10256/${path}`), '200 application/json', path)
+  }
   t.match(JSON.parse(await get(`http://${net.nodeIp4}:32100/healthz`)), {
     service: { namespace: 'shop', name: 'balanced' },
     localEndpoints: 1,
@@ -157,6 +165,36 @@ t.test('Services of a directory become rules; health and metrics answer', async 
   t.match(JSON.parse(await get(`http://[${net.nodeIp6}]:32100/`)), { localEndpoints: 0 })
   t.equal(await stop(proxy), 0)
   await t.rejects(get(`http://${net.nodeIp4}:32100/`))
+})
+
+t.test('without a health server the ports for health checks answer all the same', async t => {
+  const flags = ['--healthz-port=0', '--proxy-mode=nftables', '--hostname-override=node-a']
+  const detector = '--cluster-cidr=10.244.0.0/16,fd00:244::/32'
+  const proxy = start(...flags, detector, '--manifests', `${directory}/manifests`)
+  const check = () => get(`http://${net.nodeIp4}:32100/`)
+  const answer = await eventually('the health check', check)
+  t.match(JSON.parse(answer), { localEndpoints: 1, serviceProxyHealthy: true })
+  await eventually('the metrics server', () => get('http://127.0.0.1:10249/healthz'))
+  await t.rejects(get('http://127.0.0.1:10256/livez'))
+  t.equal(await stop(proxy), 0)
+})
+
+t.test('what is logged is changed while it runs, where profiles are enabled', async t => {
+  const file = `${directory}/manifests/more.yaml`
+  const config = `${directory}/profiling.yaml`
+  await writeFile(config, `${CONFIG}enableProfiling: true\n`)
+  const proxy = start('--config', config, '--manifests', `${directory}/manifests`)
+  const put = ['-sS', '-X', 'PUT', '-d', '4', 'http://127.0.0.1:10249/debug/flags/v']
+  const { stdout } = await eventually('the server', () => net.node.exec('curl', put))
+  t.equal(stdout, 'successfully set klog.logging.verbosity to 4')
+  const hasMore = async () => (await rules()).includes('10.96.0.22')
+  const spec = '{ clusterIP: 10.96.0.22, ports: [{ port: 80 }] }'
+  await writeFile(file, `apiVersion: v1\nkind: Service\nmetadata: { name: more }\nspec: ${spec}\n`)
+  await eventually('one more Service', hasMore)
+  await rm(file)
+  await eventually('it to be gone', async () => !(await hasMore()))
+  t.equal(await stop(proxy), 0)
+  t.match(await proxy.stderr, /"level":20,.*"component":"proxy"/)
 })
 
 t.test(

@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs'
+import { cpus } from 'node:os'
 import t from 'tap'
+import { exec } from '#linux/exec.ts'
 import { silentLogger } from '#runtime/log.ts'
 import { defaultConfig, type ProxyConfig } from '../../src/proxy/config/schema.ts'
 import { conntrackSettings, type KernelSetting } from '../../src/proxy/kernel-settings.ts'
@@ -63,6 +66,23 @@ const cases: readonly {
 for (const { title, fields, cpus, want } of cases) {
   t.test(title, async t => t.strictSame(settings(fields, cpus), want))
 }
+
+t.test(
+  "all of the node's CPUs count, also for a process that may use one of them only",
+  async t => {
+    const allowed = /^Cpus_allowed_list:\s*(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))
+    const tune = new URL('../../src/proxy/tune.ts', import.meta.url).href
+    const script = `import('${tune}').then(({ thisMachine }) => console.log(thisMachine.cpus))`
+    const { stdout } = await exec('taskset', [
+      '-c',
+      allowed?.[1] ?? '0',
+      process.execPath,
+      '-e',
+      script,
+    ])
+    t.equal(stdout.trim(), String(cpus().length))
+  },
+)
 
 /** A machine that refuses some settings, with an error of this code. */
 function machine(refuses: (target: KernelSetting['target']) => string | undefined) {

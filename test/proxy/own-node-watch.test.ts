@@ -22,8 +22,10 @@ function setUp(usesPodCIDRs: boolean) {
   t.teardown(() => stop.abort())
   const start = node('192.0.2.1')
   store.set('Node', start)
-  const watch = { store, nodeName: 'node-a', node: start, usesPodCIDRs, log }
-  return { store, said, stop, ended: watchOwnNode(watch, stop.signal) }
+  const seen: Node[] = []
+  const onNode = (node: Node) => seen.push(node)
+  const watch = { store, nodeName: 'node-a', node: start, usesPodCIDRs, onNode, log }
+  return { store, said, seen, stop, ended: watchOwnNode(watch, stop.signal) }
 }
 
 t.test('other addresses and the deletion of the Node are told, and nothing ends', async t => {
@@ -35,6 +37,20 @@ t.test('other addresses and the deletion of the Node are told, and nothing ends'
   t.match(said, [/addresses changed/, /deleted/])
   stop.abort()
   await t.resolves(ended)
+})
+
+t.test('each state of the Node is handed on, the last one stays when it is deleted', async t => {
+  const { store, said, seen } = setUp(false)
+  await eventually('the Node', () => seen.length === 1)
+  store.set('Node', { ...node('192.0.2.1'), deleting: true })
+  await eventually('its end to be near', () => seen.length === 2)
+  store.delete('Node', 'node-a')
+  store.set('Node', { ...node('192.0.2.9'), metadata: { name: 'b', namespace: '', labels: {} } })
+  await eventually('its end', () => said.length === 1)
+  t.strictSame(
+    seen.map(({ deleting }) => deleting),
+    [false, true],
+  )
 })
 
 t.test('with the detector NodeCIDR other podCIDRs end it', async t => {

@@ -11,15 +11,18 @@ t.test('routes answer GET; other paths are 404, other methods 405, a broken rout
     {
       '/metrics': metricsRoute(metrics),
       '/echo': query => ({ status: 200, body: query.get('q') ?? '' }),
+      'PUT /echo': async (_query, text) => ({ status: 200, body: `put ${await text()}` }),
       '/broken': () => {
         throw new Error('secret')
       },
     },
   )
-  const get = (path: string, method = 'GET') =>
-    fetch(`http://127.0.0.1:${server.port}${path}`, { method })
+  const get = (path: string, method = 'GET', body?: string) =>
+    fetch(`http://127.0.0.1:${server.port}${path}`, { method, ...(body && { body }) })
   t.match(await (await get('/metrics')).text(), /^seen_total 1$/m)
   t.equal(await (await get('/echo?q=a%20b')).text(), 'a b')
+  t.equal(await (await get('/echo', 'PUT', 'text')).text(), 'put text')
+  t.equal((await get('/PUT /echo')).status, 404)
   t.equal((await get('/nothing')).status, 404)
   t.equal((await get('/constructor')).status, 404)
   t.equal((await get('/echo', 'POST')).status, 405)

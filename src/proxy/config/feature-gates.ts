@@ -11,9 +11,25 @@ const locked = { isLocked: true } as const
 /** Off: externalIPs of Services are treated as if they were not there. */
 export const EXTERNAL_IPS_GATE = 'AllowServiceExternalIPs'
 
+/** Allows the fields of `logging.options`. */
+export const LOGGING_ALPHA_GATE = 'LoggingAlphaOptions'
+/** Pages of the metrics server. */
+export const FLAGZ_GATE = 'ComponentFlagz'
+export const STATUSZ_GATE = 'ComponentStatusz'
+
+/** The gates that something here goes by, and those that set all of a stage. */
+export const gatesWithEffect: readonly string[] = [
+  EXTERNAL_IPS_GATE,
+  LOGGING_ALPHA_GATE,
+  FLAGZ_GATE,
+  STATUSZ_GATE,
+  'AllAlpha',
+  'AllBeta',
+]
+
 /**
  * The gates that kube-proxy, its logging, its servers and its API client know (pkg/features, component-base, client-go).
- * nodeplane behaves as with the defaults; only {@link EXTERNAL_IPS_GATE} changes what it does.
+ * nodeplane behaves as with the defaults; only {@link gatesWithEffect} change what it does.
  */
 export const featureGates: Readonly<Record<string, FeatureGate>> = {
   AllAlpha: { stage: 'ALPHA', isOn: false },

@@ -1,5 +1,5 @@
 import { formatHostPort } from '#net/ip.ts'
-import { formatPath, parseConfig, parsePath } from '#runtime/config-file.ts'
+import { formatPath, kubernetesYaml, parseConfig, parsePath } from '#runtime/config-file.ts'
 import { ConfigError, type ConfigProblem } from '#runtime/error.ts'
 import type { FieldFlag } from './flags.ts'
 import { parseAddressWithPort } from './leaf.ts'
@@ -35,7 +35,12 @@ export type Ports = {
  */
 export function configFromFile(text: string, file: string, flags: GivenFlags = []): LoadedConfig {
   const given = sayingSomething(flags)
-  const { value, unknownFields } = parseConfig(createSchema('is the default'), text, file)
+  const { value, unknownFields } = parseConfig(
+    createSchema('is the default'),
+    text,
+    file,
+    kubernetesYaml,
+  )
   if (unknownFields.length > 0) {
     throw new ConfigError(
       unknownFields.map(problem => ({

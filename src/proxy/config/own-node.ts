@@ -40,12 +40,3 @@ export async function waitForNode(
     isListed = true
   }
 }
-
-/** The own Node as last seen: one that was deleted stays in use (kube-proxy, node.go). */
-export function lastSeenNode(store: StoreReader, name: string): () => Node | undefined {
-  let last: Node | undefined
-  return () => {
-    last = store.get('Node', name) ?? last
-    return last
-  }
-}

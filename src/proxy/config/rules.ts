@@ -1,6 +1,6 @@
 import { parsePrefixLenient } from '#net/prefix.ts'
 import { parseDuration } from '#runtime/duration.ts'
-import { gateProblems } from './feature-gates.ts'
+import { effectiveGates, gateProblems, LOGGING_ALPHA_GATE } from './feature-gates.ts'
 import { isCidr } from './leaf.ts'
 
 /** What the rules that join several fields look at. */
@@ -20,8 +20,13 @@ type Checked = {
   readonly detectLocal: { readonly bridgeInterface: string; readonly interfaceNamePrefix: string }
   readonly clusterCIDR: string
   readonly nodePortAddresses: readonly string[]
-  readonly logging: { readonly format: string; readonly vmodule: readonly unknown[] }
+  readonly logging: {
+    readonly format: string
+    readonly vmodule: readonly unknown[]
+    readonly options: { readonly text: LogOptions; readonly json: LogOptions }
+  }
 }
+type LogOptions = { readonly splitStream: boolean; readonly infoBufferSize: string }
 type SyncPeriods = { readonly syncPeriod: string; readonly minSyncPeriod: string }
 
 /** The path is written as `nodePortAddresses[0]`. */
@@ -41,10 +46,24 @@ export function checkRules(config: Checked): readonly RuleProblem[] {
     ...(ms(config.configSyncPeriod) > 0
       ? []
       : [{ path: 'configSyncPeriod', message: `${config.configSyncPeriod} is not above 0` }]),
-    ...(config.logging.format === 'json' && config.logging.vmodule.length > 0
-      ? [{ path: 'logging.vmodule', message: 'works with the format text only' }]
-      : []),
+    ...checkLogging(config),
   ]
+}
+
+/** Of both formats, whichever is used (component-base/logs/api/v1, Validate). */
+function* checkLogging({ featureGates, logging }: Checked): Generator<RuleProblem> {
+  if (logging.format === 'json' && logging.vmodule.length > 0) {
+    yield { path: 'logging.vmodule', message: 'works with the format text only' }
+  }
+  if (effectiveGates(featureGates)[LOGGING_ALPHA_GATE]?.isOn) return
+  const message = `needs the feature gate ${LOGGING_ALPHA_GATE}, which is off`
+  for (const format of ['text', 'json'] as const) {
+    const { splitStream, infoBufferSize } = logging.options[format]
+    if (splitStream) yield { path: `logging.options.${format}.splitStream`, message }
+    if (Number.parseFloat(infoBufferSize) !== 0) {
+      yield { path: `logging.options.${format}.infoBufferSize`, message }
+    }
+  }
 }
 
 /** Only the section of the mode counts; no mode is iptables. */

@@ -3,7 +3,7 @@ import { parsePath } from '#runtime/config-file.ts'
 import type { ConfigProblem } from '#runtime/error.ts'
 import { proxyModes } from '../backends.ts'
 import type { ProxyMode } from '../settings.ts'
-import { EXTERNAL_IPS_GATE } from './feature-gates.ts'
+import { gatesWithEffect } from './feature-gates.ts'
 import { effectiveMode } from './mode.ts'
 import { defaultConfig, type ProxyConfig } from './schema.ts'
 
@@ -36,7 +36,7 @@ const conntrack: Support = { state: 'works', note: 'see Kernel settings' }
 
 /** Every field of the file but apiVersion and kind, in the file's order. */
 export const support: Readonly<Record<string, Support>> = {
-  featureGates: { state: 'works', note: 'of those that may be set, only AllowServiceExternalIPs' },
+  featureGates: { state: 'works', note: 'see Feature gates' },
   'clientConnection.kubeconfig': works,
   'clientConnection.acceptContentTypes': json,
   'clientConnection.contentType': json,
@@ -145,7 +145,7 @@ function* modeWarnings({ mode }: ProxyConfig, effective: ProxyMode): Generator<C
 /** Gates that were set to something and are not looked at. */
 const gateWarnings = ({ featureGates }: ProxyConfig): readonly ConfigProblem[] =>
   Object.entries(featureGates)
-    .filter(([gate]) => gate !== EXTERNAL_IPS_GATE)
+    .filter(([gate]) => !gatesWithEffect.includes(gate))
     .map(([gate, value]) => ({
       field: 'featureGates',
       message: `${gate}=${value} has no effect (nothing here goes by it)`,

@@ -1,4 +1,6 @@
-import { readFile, watch } from 'node:fs/promises'
+import { on } from 'node:events'
+import { type FSWatcher, watch } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { ConfigError, isAbort, NodeplaneError } from '#runtime/error.ts'
@@ -36,16 +38,27 @@ export type ConfigWatch = {
 export async function refuseChange(options: ConfigWatch, signal: AbortSignal): Promise<void> {
   const { file } = options
   let last = options.text
+  const look = async () => {
+    // Between removal and replacement there is no file, and at the begin of a write there is nothing in it.
+    const now = (await readFile(file, 'utf8').catch(() => last)) || last
+    if (now !== last) check(now, options)
+    last = now
+  }
+  using watcher = watched(dirname(file))
   try {
-    for await (const _event of watch(dirname(file), { signal })) {
-      // Between removal and replacement there is no file, and at the begin of a write there is nothing in it.
-      const now = (await readFile(file, 'utf8').catch(() => last)) || last
-      if (now !== last) check(now, options)
-      last = now
-    }
+    const events = on(watcher, 'change', { signal })
+    // What changed since it was read at the start is told by no event.
+    await look()
+    for await (const _event of events) await look()
   } catch (error) {
     if (!(signal.aborted && isAbort(error))) throw error
   }
+}
+
+/** A watch that stands when this returns; the one of fs/promises begins when it is first asked. */
+function watched(folder: string): FSWatcher & Disposable {
+  const watcher = watch(folder)
+  return Object.assign(watcher, { [Symbol.dispose]: () => watcher.close() })
 }
 
 function check(text: string, { file, config, read, log }: ConfigWatch): void {

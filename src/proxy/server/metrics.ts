@@ -1,10 +1,12 @@
 import { type HttpRoutes, metricsRoute } from '#runtime/http-server.ts'
+import type { LogLevel } from '#runtime/log.ts'
 import { createMetrics, Gauge, type Metrics } from '#runtime/metrics.ts'
 import type { ProxyConfig } from '../config/schema.ts'
 import type { ProxyMode } from '../settings.ts'
 import type { ProxyHealth } from './health.ts'
 import { pages } from './pages.ts'
 import { profilingRoutes } from './profiling.ts'
+import { verbosityRoute } from './verbosity.ts'
 
 export type MetricsRoutesOptions = {
   readonly metrics: Metrics
@@ -13,11 +15,13 @@ export type MetricsRoutesOptions = {
   readonly mode: ProxyMode
   readonly health: ProxyHealth
   readonly nowMs: () => number
+  /** Changes what is logged. */
+  readonly setLevel: (level: LogLevel) => void
 }
 
 /** kube-proxy's metrics server: metrics, the mode in use, the effective configuration, and profiles where they are wanted. */
 export function metricsRoutes(options: MetricsRoutesOptions): HttpRoutes {
-  const { metrics, config, mode, health, nowMs } = options
+  const { metrics, config, mode, health, nowMs, setLevel } = options
   return {
     '/metrics': metricsRoute(metrics),
     '/metrics/slis': metricsRoute(healthMetrics(createMetrics(), health)),
@@ -29,7 +33,7 @@ export function metricsRoutes(options: MetricsRoutesOptions): HttpRoutes {
       contentType: 'application/json',
     }),
     ...pages(config, { startedMs: nowMs(), nowMs }),
-    ...(config.enableProfiling ? profilingRoutes() : {}),
+    ...(config.enableProfiling ? { ...profilingRoutes(), ...verbosityRoute(setLevel) } : {}),
   }
 }
 

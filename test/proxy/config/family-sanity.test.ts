@@ -61,12 +61,14 @@ const cases: readonly {
     title: 'on a node of one family, addresses and prefixes of the other',
     config: {
       healthzBindAddress: '[::]:10256',
+      metricsBindAddress: '[::1]:10249',
       ipvs: { ...defaultConfig().ipvs, excludeCIDRs: ['fd00::/8'] },
     },
     families: [4],
     want: [
       ['ipvs.excludeCIDRs', false],
       ['healthzBindAddress', false],
+      ['metricsBindAddress', false],
     ],
   },
 ]

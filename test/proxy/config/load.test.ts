@@ -94,7 +94,10 @@ t.strictSame(
 for (const flag of fieldFlags) {
   const [text, want] = values[flag.name] ?? ['', undefined]
   t.test(`--${flag.name} ${text}`, async t => {
-    const { config, warnings } = configFromFlags(given(`${flag.name}=${text}`))
+    const gates = /^log-.*-(stream|size)$/.test(flag.name)
+      ? ['feature-gates=LoggingAlphaOptions=true']
+      : []
+    const { config, warnings } = configFromFlags(given(`${flag.name}=${text}`, ...gates))
     for (const field of flag.fields) t.strictSame(valueAt(config, field), want, field)
     // Without a mode nftables runs, and the section iptables is read.
     const works = flag.fields.some(field => {
@@ -153,6 +156,11 @@ t.test('problems name the flag', async t => {
   t.match(problems(['iptables-sync-period=0'])[0], /^--iptables-sync-period: 0s is not above 0/)
   t.match(problems(['nodeport-addresses=primary,x'])[0], /^--nodeport-addresses: 'primary' must/)
   t.match(problems(['v=-1'])[0], /^-v: /)
+  t.match(
+    problems(['log-json-split-stream=true'])[0],
+    /^--log-json-split-stream: needs the feature/,
+  )
+  t.match(problems(['logging-format=json', 'vmodule=a=1'])[0], /^--vmodule: works with the format/)
   t.match(problems(['hostname-override= '])[0], /^--hostname-override: must not be blank/)
   t.equal(problems(['proxy-mode=x', 'oom-score-adj=5000']).length, 2)
 })
@@ -161,14 +169,42 @@ const fromFile = (body: string, ...flags: readonly string[]) =>
   configFromFile(`${HEAD}mode: nftables\n${body}`, 'kp.yaml', given(...flags))
 
 t.test('with a file: --hostname-override and the logging flags win', async t => {
+  const options = '{ splitStream: false, infoBufferSize: 1Ki }'
   const { config, warnings } = fromFile(
-    'hostnameOverride: file\nlogging: { verbosity: 1, vmodule: [{ filePattern: a, verbosity: 1 }] }\n',
+    `hostnameOverride: file
+featureGates: { LoggingAlphaOptions: true }
+logging:
+  format: json
+  flushFrequency: 1s
+  verbosity: 1
+  options: { text: ${options}, json: ${options} }
+`,
     'hostname-override=Flag',
+    'logging-format=text',
+    'log-flush-frequency=2s',
     'v=4',
-    'vmodule=b=2',
+    'log-text-split-stream=true',
+    'log-text-info-buffer-size=2Ki',
+    'log-json-split-stream=true',
+    'log-json-info-buffer-size=3Ki',
   )
   t.equal(config.hostnameOverride, 'flag')
-  t.equal(config.logging.verbosity, 4)
+  t.strictSame(config.logging, {
+    format: 'text',
+    flushFrequency: '2s',
+    verbosity: 4,
+    vmodule: [],
+    options: {
+      text: { splitStream: true, infoBufferSize: '2Ki' },
+      json: { splitStream: true, infoBufferSize: '3Ki' },
+    },
+  })
+  t.ok(warnings.every(({ field }) => field?.startsWith('logging.')))
+})
+
+t.test('with a file: the lists of --vmodule and the file are joined', async t => {
+  const body = 'logging: { vmodule: [{ filePattern: a, verbosity: 1 }] }\n'
+  const { config, warnings } = fromFile(body, 'vmodule=b=2')
   t.strictSame(config.logging.vmodule, [
     { filePattern: 'b', verbosity: 2 },
     { filePattern: 'a', verbosity: 1 },

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Node } from '#cluster/objects.ts'
 import { Store } from '#cluster/store.ts'
-import { lastSeenNode, waitForNode } from '../../../src/proxy/config/own-node.ts'
+import { waitForNode } from '../../../src/proxy/config/own-node.ts'
 
 const nodeWith = (...addresses: readonly string[]): Node => ({
   kind: 'Node',
@@ -49,14 +49,4 @@ t.test('being stopped is passed on', async t => {
   const waiting = waitForNode(new Store(), LONG, stop.signal)
   stop.abort()
   await t.rejects(waiting, { name: 'AbortError' })
-})
-
-t.test('a deleted Node stays in use', async t => {
-  const store = new Store()
-  const node = lastSeenNode(store, 'node-a')
-  t.equal(node(), undefined)
-  store.set('Node', nodeWith('192.0.2.1'))
-  t.strictSame(node(), nodeWith('192.0.2.1'))
-  store.delete('Node', 'node-a')
-  t.strictSame(node(), nodeWith('192.0.2.1'))
 })

@@ -170,8 +170,46 @@ const accepted: readonly { title: string; body: string; want: object }[] = [
   },
   {
     title: 'logging: a flush frequency in nanoseconds, amounts of bytes',
-    body: 'logging: { flushFrequency: 3000000000, options: { json: { infoBufferSize: 64Mi } } }\n',
+    body: 'featureGates: { LoggingAlphaOptions: true }\nlogging: { flushFrequency: 3000000000, options: { json: { infoBufferSize: 64Mi } } }\n',
     want: { logging: { flushFrequency: '3s', options: { json: { infoBufferSize: '64Mi' } } } },
+  },
+  {
+    title: 'YAML 1.1: yes, no, on and off are booleans',
+    body: 'ipvs: { strictARP: yes }\niptables: { masqueradeAll: On, localhostNodePorts: off }\nbindAddressHardFail: Y\n',
+    want: {
+      ipvs: { strictARP: true },
+      iptables: { masqueradeAll: true, localhostNodePorts: false },
+      bindAddressHardFail: true,
+    },
+  },
+  {
+    title: 'YAML 1.1: octal numbers, underscores, and the octal form of YAML 1.2',
+    body: 'oomScoreAdj: 010\niptables: { masqueradeBit: 0o17 }\nconntrack: { min: 131_072 }\n',
+    want: { oomScoreAdj: 8, iptables: { masqueradeBit: 15 }, conntrack: { min: 131072 } },
+  },
+  {
+    title: 'YAML 1.1 as Go reads it: what looks like a time or a date is text',
+    body: 'clientConnection: { kubeconfig: 10:30:00 }\nhostnameOverride: 2026-01-02\nportRange: 1:30.5\n',
+    want: {
+      clientConnection: { kubeconfig: '10:30:00' },
+      hostnameOverride: '2026-01-02',
+      portRange: '1:30.5',
+    },
+  },
+  {
+    title: 'addresses of both families need no quotes',
+    body: 'bindAddress: fd00::1\nclusterCIDR: fd00:10:244::/48,10.244.0.0/16\nhealthzBindAddress: 192.0.2.1:10256\nnodePortAddresses: [::1/128, 10.0.0.0/8]\n',
+    want: {
+      bindAddress: 'fd00::1',
+      clusterCIDR: 'fd00:10:244::/48,10.244.0.0/16',
+      healthzBindAddress: '192.0.2.1:10256',
+      nodePortAddresses: ['::1/128', '10.0.0.0/8'],
+    },
+  },
+  {
+    title: 'YAML 1.1: << merges',
+    body: 'iptables: &shared { syncPeriod: 10s }\nnftables: { <<: *shared, masqueradeAll: true }\n',
+    want: { nftables: { syncPeriod: '10s', masqueradeAll: true } },
   },
 ]
 for (const { title, body, want } of accepted) {
@@ -197,6 +235,8 @@ const refused: readonly { body: string; says: RegExp }[] = [
   { body: 'mode: [', says: /^kp\.yaml:\d+:\d+: / },
   { body: 'mode: userspace', says: /^kp\.yaml:3:1: mode: .*"nftables"/ },
   { body: 'bindAddress: ::', says: /^kp\.yaml:3:/ },
+  { body: 'ipvs:\n  strictARP: maybe', says: /^kp\.yaml:4:3: ipvs\.strictARP: expected boolean/ },
+  { body: 'hostnameOverride: no', says: /^kp\.yaml:3:1: hostnameOverride: expected string/ },
   { body: 'bindAddress: here', says: /bindAddress: 'here' is not an IP address/ },
   { body: 'healthzBindAddress: 0.0.0.0:0', says: /healthzBindAddress: .*port 1 to 65535/ },
   { body: 'healthzBindAddress: 0.0.0.0:65536', says: /healthzBindAddress: .*port 1 to 65535/ },
@@ -253,6 +293,18 @@ const refused: readonly { body: string; says: RegExp }[] = [
   { body: 'conntrack: { tcpCloseWaitTimeout: -1s }', says: /tcpCloseWaitTimeout: -1s is below 0/ },
   { body: 'configSyncPeriod: -1m', says: /configSyncPeriod: -1m0s is not above 0/ },
   { body: 'clientConnection: { burst: -1 }', says: /clientConnection\.burst: .*0/ },
+  {
+    body: 'logging: { format: json, vmodule: [{ filePattern: a, verbosity: 1 }] }',
+    says: /logging\.vmodule: works with the format text only/,
+  },
+  {
+    body: 'logging: { options: { text: { splitStream: true } } }',
+    says: /^kp\.yaml:3:\d+: logging\.options\.text\.splitStream: needs the feature gate LoggingAlphaOptions, which is off/,
+  },
+  {
+    body: 'featureGates: { AllAlpha: true, LoggingAlphaOptions: false }\nlogging: { options: { json: { infoBufferSize: 1Ki } } }',
+    says: /logging\.options\.json\.infoBufferSize: needs the feature gate/,
+  },
   { body: 'logging: { format: xml }', says: /logging\.format: .*json/ },
   { body: 'featureGates: { A: "yes" }', says: /featureGates\.A: expected boolean/ },
 ]

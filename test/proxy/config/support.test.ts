@@ -37,7 +37,14 @@ t.test('a field without effect is told with its value and the reason', async t =
 })
 
 t.test('a feature gate that nothing goes by is told', async t => {
-  const featureGates = { AllowServiceExternalIPs: false, WatchListClient: false }
+  const featureGates = {
+    AllowServiceExternalIPs: false,
+    ComponentFlagz: false,
+    ComponentStatusz: false,
+    LoggingAlphaOptions: true,
+    AllBeta: false,
+    WatchListClient: false,
+  }
   t.strictSame(supportWarnings({ ...defaultConfig(), mode: 'nftables', featureGates }), [
     {
       field: 'featureGates',

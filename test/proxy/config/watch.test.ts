@@ -36,6 +36,11 @@ t.test('a wrong file is told and the old one goes on, until a right one replaces
   await Promise.all([t.rejects(ended, want), rename(`${file}.new`, file)])
 })
 
+t.test('what changed before the watch began is seen when it begins', async t => {
+  const { ended } = setUp(t.testdir({ 'kp.yaml': `${TEXT}oomScoreAdj: 3\n` }))
+  await t.rejects(ended, { code: 'ERR_CONFIG_CHANGED' })
+})
+
 t.test('other words that mean the same are no change', async t => {
   const { file, stop, said, ended } = setUp(t.testdir({ 'kp.yaml': TEXT }))
   await writeFile(file, `# edited\n${TEXT}oomScoreAdj: -999\n`)

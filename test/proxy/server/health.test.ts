@@ -29,7 +29,8 @@ function healthWith(node: Node | undefined) {
   const health = new ProxyHealth({ families: [4, 6], syncPeriodMs: 30_000 }, clock)
   const routes = healthRoutes({ health, node: () => node, metrics, clock })
   const ask = async (path: '/livez' | '/healthz') => {
-    const answer = await routes[path]?.(new URLSearchParams())
+    const answer = await routes[path]?.(new URLSearchParams(), async () => '')
+    t.equal(answer?.contentType, 'application/json', path)
     return { status: answer?.status, body: JSON.parse(answer?.body ?? '') as object }
   }
   return { clock, health, ask, metrics }

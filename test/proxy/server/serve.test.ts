@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { type Clock, systemClock } from '#runtime/clock.ts'
-import { silentLogger } from '#runtime/log.ts'
+import { type LogLevel, silentLogger } from '#runtime/log.ts'
 import { createMetrics } from '#runtime/metrics.ts'
 import { defaultConfig, type ProxyConfig } from '../../../src/proxy/config/schema.ts'
 import { registerComponentMetrics } from '../../../src/proxy/server/component-metrics.ts'
@@ -12,13 +12,18 @@ import { metricsRoutes } from '../../../src/proxy/server/metrics.ts'
 import { type ServeOptions, serve } from '../../../src/proxy/server/serve.ts'
 import { eventually } from '../../helper/eventually.ts'
 
-const routesOf = (fields: Partial<ProxyConfig> = {}, metrics = createMetrics()) =>
+const routesOf = (
+  fields: Partial<ProxyConfig> = {},
+  metrics = createMetrics(),
+  setLevel: (level: LogLevel) => void = () => {},
+) =>
   metricsRoutes({
     metrics,
     config: { ...defaultConfig(), ...fields },
     mode: 'nftables',
     health: new ProxyHealth({ families: [4, 6], syncPeriodMs: 30_000 }, systemClock),
     nowMs: () => 1_700_000_000_000,
+    setLevel,
   })
 
 const optionsFor = (address: string, fields: Partial<ServeOptions> = {}): ServeOptions => ({
@@ -108,7 +113,7 @@ t.test('stopped while it waits for the address', async t => {
 })
 
 const bodyOf = async (routes: ReturnType<typeof routesOf>, path: string, query = '') =>
-  await routes[path]?.(new URLSearchParams(query))
+  await routes[path]?.(new URLSearchParams(query), async () => '')
 
 t.test('pages of the metrics server: flags, status, the health of each family', async t => {
   const routes = routesOf({ oomScoreAdj: -5 })
@@ -117,6 +122,18 @@ t.test('pages of the metrics server: flags, status, the health of each family', 
   const slis = (await bodyOf(routes, '/metrics/slis'))?.body
   t.match(slis, /^kubernetes_healthcheck{name="IPv4",type="livez"} 1$/m)
   t.match(slis, /^kubernetes_healthcheck{name="IPv6",type="livez"} 1$/m)
+})
+
+t.test('pages whose feature gate is off are not there, nor named', async t => {
+  const paged = (featureGates: Record<string, boolean>) =>
+    Object.keys(routesOf({ featureGates })).filter(path => /^.(flag|status)z$/.test(path))
+  t.strictSame(paged({}), ['/flagz', '/statusz'])
+  t.strictSame(paged({ ComponentFlagz: false }), ['/statusz'])
+  t.strictSame(paged({ ComponentStatusz: false }), ['/flagz'])
+  t.strictSame(paged({ AllBeta: false, ComponentFlagz: true }), ['/flagz'])
+  const { body } =
+    (await bodyOf(routesOf({ featureGates: { ComponentFlagz: false } }), '/statusz')) ?? {}
+  t.notMatch(body, '/flagz')
 })
 
 t.test('metrics of every component: process, build, gates; registered once', async t => {
@@ -141,3 +158,19 @@ t.test('profiles: only when enabled, bounded, one at a time', async t => {
   const heap = await bodyOf(routes, '/debug/pprof/heap', 'seconds=0.05')
   t.ok(JSON.parse(heap?.body ?? '{}').head)
 })
+
+t.test(
+  'what is logged is changed by PUT /debug/flags/v, only where profiles are enabled',
+  async t => {
+    const path = 'PUT /debug/flags/v'
+    t.notOk(Object.hasOwn(routesOf(), path))
+    const levels: LogLevel[] = []
+    const routes = routesOf({ enableProfiling: true }, createMetrics(), level => levels.push(level))
+    const put = async (body: string) =>
+      await routes[path]?.(new URLSearchParams(), () => Promise.resolve(body))
+    t.match(await put('4'), { status: 200, body: 'successfully set klog.logging.verbosity to 4' })
+    for (const text of ['6', '0']) t.match(await put(text), { status: 200 })
+    for (const text of ['', 'x', '-1', '1e3']) t.match(await put(text), { status: 400 })
+    t.strictSame(levels, ['debug', 'trace', 'info'])
+  },
+)

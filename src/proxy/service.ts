@@ -1,10 +1,12 @@
 import type { ClusterEvent, EventSink } from '#cluster/events.ts'
 import type { Wanted } from '#cluster/source.ts'
+import type { IpFamily } from '#net/ip.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { describeError } from '#runtime/error.ts'
 import type { Metrics } from '#runtime/metrics.ts'
 import { type Part, runTogether, untilAborted } from '#runtime/run-together.ts'
 import { proxyModes } from './backends.ts'
+import { programmingFaults } from './config/families.ts'
 import { effectiveMode } from './config/mode.ts'
 import { lastSeenNode } from './config/own-node.ts'
 import type { ProxyConfig } from './config/schema.ts'
@@ -20,8 +22,10 @@ import { PROFILE_TIMEOUT_MS } from './server/profiling.ts'
 import { type ServeOptions, serve } from './server/serve.ts'
 import { applySettings, tune } from './tune.ts'
 
-export type ProxyServiceOptions = PrepareOptions & {
+export type ProxyServiceOptions = Omit<PrepareOptions, 'faults'> & {
   readonly metrics: Metrics
+  /** Told once which families will be programmed. */
+  readonly onFamilies?: ((families: readonly IpFamily[]) => void) | undefined
   /** As {@link ProxyOptions.onProgrammed}. */
   readonly onProgrammed?: ((programmed: Programmed) => void) | undefined
   /** As {@link ProxyOptions.onLoss}. */
@@ -53,7 +57,8 @@ export async function runProxyService(
   options: ProxyServiceOptions,
   stop: AbortSignal,
 ): Promise<void> {
-  const prepared = await prepare(options, stop)
+  const prepared = await prepare({ ...options, faults: programmingFaults }, stop)
+  options.onFamilies?.(prepared.settings.families)
   await runTogether(new ProxyService(options, prepared).parts(), stop)
 }
 

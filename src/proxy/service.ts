@@ -34,6 +34,8 @@ export type ProxyServiceOptions = Omit<PrepareOptions, 'faults'> & {
   readonly onCounters?: ProxyOptions['onCounters']
   /** Told what the cluster should know. */
   readonly onEvent?: EventSink | undefined
+  /** As {@link ProxyOptions.backends}. */
+  readonly backends?: ProxyOptions['backends']
 }
 
 /**
@@ -107,13 +109,15 @@ class ProxyService {
   }
 
   #proxy(): ProxyOptions {
-    const { store, log, metrics, onEvent, onProgrammed, onCounters, onLoss } = this.#options
+    const { store, log, metrics, backends } = this.#options
+    const { onEvent, onProgrammed, onCounters, onLoss } = this.#options
     const health = this.#health
     return {
       store,
       settings: this.#prepared.settings,
       log,
       metrics,
+      backends,
       isHealthy: () => health.isHealthy(),
       onEvent,
       onCounters,

@@ -43,7 +43,9 @@ export async function programmingFaults(
     try {
       await (await openIptables(family)).probe(signal)
     } catch (error) {
-      if (!(error instanceof IptablesError) || signal.aborted) throw error
+      // A program that was stopped is no fault.
+      signal.throwIfAborted()
+      if (!(error instanceof IptablesError)) throw error
       faults.set(family, describeError(error))
     }
   }

@@ -1,9 +1,8 @@
 import { existsSync } from 'node:fs'
-import { mkdtemp, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { kernelFaults, programmingFaults } from '../../../src/proxy/config/families.ts'
+import { onlyPrograms } from '../../helper/only-programs.ts'
 
 const noSignal = new AbortController().signal
 const works = 'case "$*" in *-S*) exit 0;; esac\necho "iptables v1.8.9 (nf_tables)"'
@@ -11,20 +10,6 @@ const noTable =
   'case "$*" in *-S*) echo "can\'t initialize ip6tables table \\`nat\': Table does not exist" >&2; exit 3;; esac\necho "ip6tables v1.8.9 (legacy)"'
 const held =
   'case "$*" in *-S*) echo "Another app is currently holding the xtables lock." >&2; exit 4;; esac\necho "ip6tables v1.8.9 (legacy)"'
-
-/** Makes these shell scripts the only programs there are until the test ends; gives their folder. */
-async function only(test: Test, programs: Readonly<Record<string, string>>): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'families-'))
-  for (const [name, script] of Object.entries(programs)) {
-    await writeFile(join(folder, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
-  }
-  const before = process.env['PATH']
-  process.env['PATH'] = folder
-  test.teardown(() => {
-    process.env['PATH'] = before
-  })
-  return folder
-}
 
 const cases: readonly {
   title: string
@@ -60,7 +45,7 @@ const cases: readonly {
 const hasIPv6 = !kernelFaults().has(6)
 for (const { title, programs, want } of cases) {
   t.test(`modes of iptables: ${title}`, { skip: !hasIPv6 }, async t => {
-    await only(t, programs)
+    await onlyPrograms(t, programs)
     for (const mode of ['iptables', 'ipvs'] as const) {
       const faults = [...(await programmingFaults({ mode }, noSignal))]
       t.strictSame(
@@ -73,10 +58,17 @@ for (const { title, programs, want } of cases) {
 }
 
 t.test('mode nftables asks the kernel only', async t => {
-  const folder = await only(t, {
+  const folder = await onlyPrograms(t, {
     iptables: 'echo >"$(dirname "$0")/called"',
     ip6tables: 'echo >"$(dirname "$0")/called"',
   })
   t.strictSame(await programmingFaults({ mode: 'nftables' }, noSignal), kernelFaults())
   t.notOk(existsSync(join(folder, 'called')))
+})
+
+t.test('a program that is stopped is no fault', { skip: !hasIPv6 }, async t => {
+  await onlyPrograms(t, { iptables: works, ip6tables: works })
+  const stop = new AbortController()
+  stop.abort()
+  await t.rejects(programmingFaults({ mode: 'ipvs' }, stop.signal), { name: 'AbortError' })
 })

@@ -166,6 +166,15 @@ for (const flavour of ['nft', 'legacy'] as const) {
     })
   }
 
+  t.test(`${flavour}: a ping to a cluster IP is not answered`, async t => {
+    for (const family of [4, 6] as const) {
+      const ping = `ping -c 1 -W 1 ${clusterIPs[family]}1 || true`
+      const { stdout } = await client.namespace.exec('sh', ['-c', ping])
+      t.match(stdout, /0 received/)
+      t.notMatch(stdout, /unreachable/i)
+    }
+  })
+
   t.test(`${flavour}: node ports answer on localhost, and nobody else reaches it`, async t => {
     for (const protocol of ['tcp', 'udp'] as const) {
       const target = { protocol, host: '127.0.0.1', port: 30007 }

@@ -2,9 +2,10 @@ import { Readable, type Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type Connection, openSource } from '#cluster/open-source.ts'
 import { Store } from '#cluster/store.ts'
+import { programmingFaults } from '#proxy/config/families.ts'
 import type { ProxyConfig } from '#proxy/config/schema.ts'
 import { describeRules, diffRules, type InspectOptions, renderDifferences } from '#proxy/inspect.ts'
-import { prepare } from '#proxy/prepare.ts'
+import { type PrepareOptions, prepare } from '#proxy/prepare.ts'
 import { wantedByProxyService } from '#proxy/service.ts'
 import type { Logger } from '#runtime/log.ts'
 import { runTogether } from '#runtime/run-together.ts'
@@ -30,7 +31,7 @@ export function printRules(options: InspectProxyOptions, stop: AbortSignal): Pro
 
 /** `proxy diff`: prints in what the kernel differs from what should be. Gives the exit code: 1 when it does. */
 export function printDifferences(options: InspectProxyOptions, stop: AbortSignal): Promise<number> {
-  return withCluster(options, stop, async (inspected, signal) => {
+  return withCluster({ ...options, faults: programmingFaults }, stop, async (inspected, signal) => {
     const differences = await diffRules(inspected, signal)
     const { families, mode } = inspected.settings
     const equal = `no difference (${mode}, ${families.map(family => `IPv${family}`).join(' and ')})\n`
@@ -41,7 +42,7 @@ export function printDifferences(options: InspectProxyOptions, stop: AbortSignal
 
 /** Reads the cluster for as long as `act` works on it. */
 async function withCluster(
-  { config, nodeName, objects, log }: InspectProxyOptions,
+  { config, nodeName, objects, log, faults }: InspectProxyOptions & Pick<PrepareOptions, 'faults'>,
   stop: AbortSignal,
   act: (inspected: InspectOptions, signal: AbortSignal) => Promise<number>,
 ): Promise<number> {
@@ -55,7 +56,7 @@ async function withCluster(
     [
       signal => source.run(store, signal),
       async signal => {
-        const node = { config, nodeName, store, nodeWaitMs: wait, log }
+        const node = { config, nodeName, store, nodeWaitMs: wait, log, faults }
         const { settings } = await prepare(node, signal)
         exitCode = await act({ store, settings, log }, signal)
         done.abort()

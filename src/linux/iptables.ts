@@ -22,6 +22,8 @@ export interface Iptables {
   readonly flavour: IptablesFlavour
   /** For example `1.8.9`. */
   readonly version: string
+  /** Reads a chain that every kernel with NAT has. @throws {IptablesError} it cannot be read. */
+  probe(signal: AbortSignal): Promise<void>
   /** What the kernel holds, as iptables-save prints it. @throws {IptablesError} */
   save(signal: AbortSignal): Promise<string>
   /**
@@ -40,6 +42,8 @@ const TIMEOUT_MS = 120_000
 const QUICK_TIMEOUT_MS = 5_000
 /** The first version whose restore waits for the lock and that knows `--random-fully`. */
 const OLDEST = [1, 6, 2] as const
+/** The exit status where some resource is short (include/xtables.h). */
+const RESOURCE_PROBLEM = 4
 const MAX_QUOTED_LENGTH = 300
 
 /** How programs are called: `iptables`, or one of its flavours by name. */
@@ -107,6 +111,16 @@ async function open(
   return {
     flavour,
     version,
+    async probe(signal) {
+      const args = ['--wait', String(LOCK_WAIT_SECONDS), '-t', 'nat', '-S', 'POSTROUTING']
+      try {
+        await exec(program, args, { signal, timeoutMs })
+      } catch (error) {
+        if (!(error instanceof ExecError)) throw error
+        // Others hold the lock; they will not for ever.
+        if (error.exitCode !== RESOURCE_PROBLEM) throw iptablesError(error, undefined)
+      }
+    },
     async save(signal) {
       return (await run(`${program}-save`, [], { signal, timeoutMs })).stdout
     },
@@ -122,7 +136,7 @@ async function open(
         await exec(program, args, { signal, timeoutMs })
         return true
       } catch (error) {
-        // 3 is a table that cannot be read, 4 some resource that is short: neither says anything about a chain.
+        // 3 is a table that cannot be read; neither that nor RESOURCE_PROBLEM says anything about a chain.
         return error instanceof ExecError && error.exitCode === 1 ? false : undefined
       }
     },

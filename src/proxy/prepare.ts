@@ -1,9 +1,9 @@
 import type { Node } from '#cluster/objects.ts'
 import type { StoreReader } from '#cluster/store.ts'
-import { familyOf, isLoopback } from '#net/ip.ts'
+import { familyOf, type IpAddress, type IpFamily, ipFamilies, isLoopback } from '#net/ip.ts'
 import { ConfigError, formatProblem, NodeplaneError } from '#runtime/error.ts'
 import type { Logger } from '#runtime/log.ts'
-import { usableFamilies } from './config/families.ts'
+import { type FamilyFaults, kernelFaults } from './config/families.ts'
 import { familyProblems } from './config/family-sanity.ts'
 import { nodeIPs } from './config/node-ips.ts'
 import { waitForNode } from './config/own-node.ts'
@@ -14,7 +14,7 @@ import type { ProxySettings } from './settings.ts'
 /** How long the Node may lack podCIDRs where they are needed (kube-proxy), milliseconds. */
 const POD_CIDRS_WAIT_MS = 300_000
 
-/** The kernel does not serve the family of the node's primary address. */
+/** The family of the node's primary address cannot be served. */
 class FamilyError extends NodeplaneError {
   readonly code = 'ERR_FAMILY'
 }
@@ -31,6 +31,10 @@ export type PrepareOptions = {
   /** How long to wait for the Node object once the Nodes are listed, milliseconds; 0: what is listed decides. */
   readonly nodeWaitMs: number
   readonly log: Logger
+  /** What cannot be served here; {@link kernelFaults} when not given, which is what a look needs that programs nothing. */
+  readonly faults?:
+    | ((config: ProxyConfig, signal: AbortSignal) => Promise<FamilyFaults>)
+    | undefined
 }
 
 /** What the configuration means on this node. */
@@ -44,7 +48,6 @@ export async function prepare(options: PrepareOptions, stop: AbortSignal): Promi
   const { config, nodeName, log } = options
   const node = await ownNode(options, stop)
   if (node === undefined) log.warn({ node: nodeName }, 'there is no such Node; going on without it')
-  const families = usableFamilies()
   const [primary] = nodeIPs(node, config.bindAddress)
   if (isLoopback(primary)) {
     log.warn(
@@ -52,14 +55,30 @@ export async function prepare(options: PrepareOptions, stop: AbortSignal): Promi
       'no address of this node is known, so loopback is taken; see bindAddress',
     )
   }
-  if (!families.includes(familyOf(primary))) {
-    throw new FamilyError(`the kernel has no IPv6, but the node's primary address is ${primary}`)
+  const faults = (await options.faults?.(config, stop)) ?? kernelFaults()
+  const families = servedFamilies(faults, primary)
+  for (const [family, reason] of faults) {
+    // A kernel without IPv6 is somebody's choice.
+    log[kernelFaults().has(family) ? 'info' : 'warn']({ family, reason }, 'family not served')
   }
   const problems = familyProblems(config, { primary, families, podCIDRs: node?.podCIDRs ?? [] })
   const fatal = problems.filter(({ isFatal }) => isFatal)
   if (fatal.length > 0) throw new ConfigError(fatal)
   for (const problem of problems) log.warn(formatProblem(problem))
   return { settings: settingsFrom(config, { nodeName, node, families }), node }
+}
+
+/** A secondary family that cannot be served keeps nobody from the other one. @throws {FamilyError} the primary one cannot. */
+function servedFamilies(faults: FamilyFaults, primary: IpAddress): readonly IpFamily[] {
+  const family = familyOf(primary)
+  const fault = faults.get(family)
+  if (fault !== undefined) {
+    const other = family === 4 ? 6 : 4
+    const way = faults.has(other) ? '' : `, or set bindAddress to an IPv${other} address`
+    const reason = `the node's primary address ${primary} is IPv${family}, which cannot be served`
+    throw new FamilyError(`${reason}: ${fault}; mend that${way}`)
+  }
+  return ipFamilies.filter(each => !faults.has(each))
 }
 
 async function ownNode(

@@ -1,12 +1,14 @@
 import type { ClusterEvent, EventSink } from '#cluster/events.ts'
 import type { Node } from '#cluster/objects.ts'
 import type { Wanted } from '#cluster/source.ts'
+import type { IpFamily } from '#net/ip.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { describeError } from '#runtime/error.ts'
 import { type LogLevel, setLevel } from '#runtime/log.ts'
 import type { Metrics } from '#runtime/metrics.ts'
 import { type Part, runTogether, untilAborted } from '#runtime/run-together.ts'
 import { proxyModes } from './backends.ts'
+import { programmingFaults } from './config/families.ts'
 import { effectiveMode } from './config/mode.ts'
 import type { ProxyConfig } from './config/schema.ts'
 import { syncPeriodMs } from './config/to-settings.ts'
@@ -21,8 +23,10 @@ import { PROFILE_TIMEOUT_MS } from './server/profiling.ts'
 import { type ServeOptions, serve } from './server/serve.ts'
 import { applySettings, tune } from './tune.ts'
 
-export type ProxyServiceOptions = PrepareOptions & {
+export type ProxyServiceOptions = Omit<PrepareOptions, 'faults'> & {
   readonly metrics: Metrics
+  /** Told once which families will be programmed. */
+  readonly onFamilies?: ((families: readonly IpFamily[]) => void) | undefined
   /** As {@link ProxyOptions.onProgrammed}. */
   readonly onProgrammed?: ((programmed: Programmed) => void) | undefined
   /** As {@link ProxyOptions.onLoss}. */
@@ -31,6 +35,8 @@ export type ProxyServiceOptions = PrepareOptions & {
   readonly onCounters?: ProxyOptions['onCounters']
   /** Told what the cluster should know. */
   readonly onEvent?: EventSink | undefined
+  /** As {@link ProxyOptions.backends}. */
+  readonly backends?: ProxyOptions['backends']
 }
 
 /**
@@ -54,7 +60,8 @@ export async function runProxyService(
   options: ProxyServiceOptions,
   stop: AbortSignal,
 ): Promise<void> {
-  const prepared = await prepare(options, stop)
+  const prepared = await prepare({ ...options, faults: programmingFaults }, stop)
+  options.onFamilies?.(prepared.settings.families)
   await runTogether(new ProxyService(options, prepared).parts(), stop)
 }
 
@@ -109,13 +116,15 @@ class ProxyService {
   }
 
   #proxy(): ProxyOptions {
-    const { store, log, metrics, onEvent, onProgrammed, onCounters, onLoss } = this.#options
+    const { store, log, metrics, backends } = this.#options
+    const { onEvent, onProgrammed, onCounters, onLoss } = this.#options
     const health = this.#health
     return {
       store,
       settings: this.#prepared.settings,
       log,
       metrics,
+      backends,
       isHealthy: () => health.isHealthy(),
       onEvent,
       onCounters,

@@ -1,8 +1,10 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
+import { Ipvs } from '#linux/ipvs.ts'
 import { MAIN } from '../helper/build.ts'
 import { eventually } from '../helper/eventually.ts'
 import { FaultyPrograms } from '../helper/faulty-programs.ts'
@@ -76,6 +78,7 @@ bindAddressHardFail: true
 `
 const directory = t.testdir({ manifests: { 'all.yaml': OBJECTS }, 'kp.yaml': CONFIG })
 const CONFIG_FILE = `${directory}/kp.yaml`
+const MANIFESTS = `${directory}/manifests`
 
 function start(...args: readonly string[]): { child: ChildProcess; stderr: Promise<string> } {
   return startWith(process.env, ...args)
@@ -88,8 +91,7 @@ function startWith(env: NodeJS.ProcessEnv, ...args: readonly string[]) {
   })
   return { child, stderr: text(child.stderr as NonNullable<ChildProcess['stderr']>) }
 }
-const startWithManifests = () =>
-  start('--config', CONFIG_FILE, '--manifests', `${directory}/manifests`)
+const startWithManifests = () => start('--config', CONFIG_FILE, '--manifests', MANIFESTS)
 
 /** Runs a command that prints and ends. */
 async function inspect(...args: readonly string[]) {
@@ -200,7 +202,7 @@ t.test('what is logged is changed while it runs, where profiles are enabled', as
 t.test(
   'diff: nothing after a run, then what somebody changed, and it changes nothing itself',
   async t => {
-    const objects = ['--config', CONFIG_FILE, '--manifests', `${directory}/manifests`]
+    const objects = ['--config', CONFIG_FILE, '--manifests', MANIFESTS]
     t.strictSame(await inspect('diff', ...objects), {
       code: 0,
       stdout: 'no difference (nftables, IPv4 and IPv6)\n',
@@ -226,7 +228,7 @@ t.test(
 t.test(
   '--dry-run is a script that makes the same rules, with the reason for each element',
   async t => {
-    const objects = ['--config', CONFIG_FILE, '--manifests', `${directory}/manifests`]
+    const objects = ['--config', CONFIG_FILE, '--manifests', MANIFESTS]
     const { code, stdout } = await inspect('--dry-run', ...objects)
     t.equal(code, 0)
     t.match(
@@ -263,7 +265,7 @@ t.test('after SIGTERM the rules stay, and the next start adopts them', async t =
 
 t.test('mode iptables: --dry-run makes rules that diff finds right, then what is lost', async t => {
   const objects = ['--proxy-mode=iptables', '--hostname-override=node-a']
-  const given = [...objects, '--manifests', `${directory}/manifests`]
+  const given = [...objects, '--manifests', MANIFESTS]
   const { code, stdout } = await inspect('--dry-run', ...given)
   t.equal(code, 0)
   t.match(stdout, /^# KUBE-SVC-\S+: shop\/web\/TCP: one of the endpoints of policy Cluster$/m)
@@ -287,6 +289,64 @@ t.test('mode iptables: --dry-run makes rules that diff finds right, then what is
   // The tables of iptables itself, which stay empty.
   await net.node.exec('nft', ['flush', 'ruleset'])
 })
+
+/** Starts it in a mode where these are the only programs. */
+async function startWithPrograms(mode: 'iptables' | 'ipvs', programs: readonly string[]) {
+  const folder = await mkdtemp(`${tmpdir()}/programs-`)
+  t.teardown(() => rm(folder, { recursive: true }))
+  for (const name of programs) await symlink(`/usr/sbin/${name}`, `${folder}/${name}`)
+  const args = [`--proxy-mode=${mode}`, '--hostname-override=node-a']
+  const child = net.node.spawn(
+    'env',
+    [`PATH=${folder}`, process.execPath, MAIN, 'proxy', ...args, '--manifests', MANIFESTS],
+    { stdio: ['ignore', 'inherit', 'pipe'] },
+  )
+  return { child, stderr: text(child.stderr as NonNullable<ChildProcess['stderr']>) }
+}
+const ofIPv4 = ['iptables', 'iptables-save', 'iptables-restore']
+
+t.test('mode iptables without ip6tables serves IPv4, and says what it lacks', async t => {
+  const proxy = await startWithPrograms('iptables', ofIPv4)
+  await eventually('the Service to answer', isServed)
+  t.notMatch(await answers('fd00:96::20'), /^web/)
+  t.equal(await stop(proxy), 0)
+  t.match(await proxy.stderr, /"level":40.*"reason":"ip6tables: not found: is iptables installed\?/)
+  t.match(await inspect('--cleanup'), { code: 0 })
+  await net.node.exec('nft', ['flush ruleset'])
+})
+
+t.test('modes that need the iptables of the primary family end without it', async t => {
+  for (const mode of ['iptables', 'ipvs'] as const) {
+    const proxy = await startWithPrograms(mode, ['ip6tables', 'ip6tables-save'])
+    t.equal(await exitCode(proxy), 1)
+    t.match(
+      await proxy.stderr,
+      `the node's primary address ${net.nodeIp4} is IPv4, which cannot be served: iptables: not found`,
+    )
+  }
+})
+
+const hasIpvs = await Ipvs.open().then(
+  ipvs => {
+    ipvs[Symbol.dispose]()
+    return true
+  },
+  () => false,
+)
+t.test(
+  'mode ipvs on a kernel without IPVS ends, and no other mode takes its place',
+  { skip: hasIpvs && 'the kernel has IPVS' },
+  async t => {
+    const before = await rules()
+    const objects = ['--hostname-override=node-a', '--manifests', MANIFESTS]
+    const proxy = start('--proxy-mode=ipvs', ...objects)
+    t.equal(await exitCode(proxy), 1)
+    const stderr = await proxy.stderr
+    t.match(stderr, /"level":50.*the ipvs proxier is deprecated; use nftables/)
+    t.match(stderr, /^nodeplane: find netlink family IPVS: ENOENT/m)
+    t.equal(await rules(), before)
+  },
+)
 
 t.test('an address in use ends it with bindAddressHardFail', async t => {
   const first = startWithManifests()

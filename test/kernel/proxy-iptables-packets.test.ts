@@ -175,6 +175,15 @@ for (const flavour of ['nft', 'legacy'] as const) {
     })
   }
 
+  t.test(`${flavour}: a ping to a cluster IP is not answered`, async t => {
+    for (const clusterIP of ['10.96.0.1', 'fd00:96::1']) {
+      const ping = `ping -c 1 -W 1 ${clusterIP} || true`
+      const { stdout } = await client.namespace.exec('sh', ['-c', ping])
+      t.match(stdout, /0 received/)
+      t.notMatch(stdout, /unreachable/i)
+    }
+  })
+
   t.test(`${flavour}: node ports answer on localhost, and nobody else reaches it`, async t => {
     for (const protocol of ['tcp', 'udp'] as const) {
       const target = { protocol, host: '127.0.0.1', port: 30007 }

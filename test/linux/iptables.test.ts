@@ -1,23 +1,8 @@
-import { mkdtemp, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { installedIptables, openIptables, parseVersion } from '#linux/iptables.ts'
+import { onlyPrograms } from '../helper/only-programs.ts'
 
 const noSignal = new AbortController().signal
-
-/** Makes these shell scripts the only programs there are until the test ends. */
-async function only(test: Test, programs: Record<string, string>): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'iptables-'))
-  for (const [name, script] of Object.entries(programs)) {
-    await writeFile(join(folder, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
-  }
-  const before = process.env['PATH']
-  process.env['PATH'] = folder
-  test.teardown(() => {
-    process.env['PATH'] = before
-  })
-}
 
 const nft = 'echo "iptables v1.8.9 (nf_tables)"'
 const legacy = 'echo "iptables v1.8.9 (legacy)"'
@@ -35,7 +20,7 @@ t.test('versions and flavours', async t => {
 })
 
 t.test('without programs nothing is installed, and opening says what is missing', async t => {
-  await only(t, {})
+  await onlyPrograms(t, {})
   t.strictSame(await installedIptables(4), [])
   await t.rejects(openIptables(6), { message: 'ip6tables: not found: is iptables installed?' })
 })
@@ -44,12 +29,15 @@ t.test('the flavour that the kubelet uses is taken, else that of PATH', async t 
   const without = 'case "$*" in *-S*) exit 1;; esac'
   const withHint = 'case "$*" in *"-S KUBE-IPTABLES-HINT") exit 0;; *-S*) exit 1;; esac'
   const unknown = 'case "$*" in *-S*) exit 3;; esac'
-  await only(t, {
+  await onlyPrograms(t, {
     iptables: `${without}\n${nft}`,
     'iptables-legacy': `${withHint}\n${legacy}`,
   })
   t.equal((await openIptables(4)).flavour, 'legacy')
-  await only(t, { iptables: `${without}\n${nft}`, 'iptables-legacy': `${unknown}\n${legacy}` })
+  await onlyPrograms(t, {
+    iptables: `${without}\n${nft}`,
+    'iptables-legacy': `${unknown}\n${legacy}`,
+  })
   t.equal((await openIptables(4)).flavour, 'nft')
 })
 
@@ -61,7 +49,7 @@ t.test('a refusal names the line', async t => {
   }
   for (const [title, text] of Object.entries(says)) {
     const refuse = `while read -r line; do :; done\nprintf '%s\\n' '${text}' >&2\nexit 1`
-    await only(t, { iptables: nft, 'iptables-restore': refuse })
+    await onlyPrograms(t, { iptables: nft, 'iptables-restore': refuse })
     const iptables = await openIptables(4)
     const input = ['*nat\n', ':A - [0:0]\n', '-A A -j B\n', 'COMMIT\n']
     await t.rejects(
@@ -73,7 +61,7 @@ t.test('a refusal names the line', async t => {
 })
 
 t.test('nothing to write starts no program', async t => {
-  await only(t, { iptables: nft })
+  await onlyPrograms(t, { iptables: nft })
   await t.resolves((await openIptables(4)).restore([], noSignal))
 })
 
@@ -85,7 +73,7 @@ t.test('whether a chain is there is known, or not', async t => {
     [4, undefined],
   ] as const) {
     const list = `case "$*" in *-S*) exit ${status};; esac\n${nft}`
-    await only(t, { iptables: list })
+    await onlyPrograms(t, { iptables: list })
     const iptables = await openIptables(4)
     t.equal(await iptables.hasChain('nat', 'KUBE-PROXY-CANARY', noSignal), want, String(status))
   }

@@ -22,7 +22,7 @@ const objects = [
   numbered(1),
   ...slices(1, [podA], [podB]),
   numbered(2),
-  numbered(3, { externalTrafficPolicy: 'Local' }),
+  numbered(3, { externalTrafficPolicy: 'Local', healthCheckNodePort: 32_003 }),
   ...slices(3, [podA], [podB]),
   numbered(4, {
     internalTrafficPolicy: 'Local',
@@ -36,6 +36,8 @@ const objects = [
   ...slices(5, [podA], [podB]),
   numbered(6, { affinityTimeoutSeconds: 100 }),
   ...slices(6, [podA], [podB]),
+  numbered(8, { externalTrafficPolicy: 'Local' }),
+  ...slices(8, [], [podB]),
   sctp,
   ...slices(7, [podA]).map(({ metadata, ...rest }) =>
     slice({ ...rest, ...metadata, ports: [{ name: 'S', protocol: 'SCTP', port: 8080 }] }),
@@ -71,6 +73,60 @@ await t.test('packets', async t => {
       })
     }
     const to = (where: To, number: number) => target(where, { number, family })
+    await t.test(`IPv${family}: policy Local, from a pod and from the node`, async t => {
+      const onNode = family === 4 ? net.nodeIp4 : net.nodeIp6
+      for (const where of external) {
+        t.strictSame(await client.ask(to(where, 3)), [`a ${clientIP}`], `${where}, from a pod`)
+        // Nothing is masqueraded, and what is bound here is the source of what the node sends to it.
+        const source = where === 'nodePort' ? onNode : to(where, 3).host
+        t.strictSame(await node.ask(to(where, 3)), [`a ${source}`], `${where}, from the node`)
+        t.match(await client.ask(to(where, 8), 2), [/^b /], `${where}: only others have endpoints`)
+        t.match(await node.ask(to(where, 8), 2), [/^b /])
+      }
+    })
+    await t.test(
+      `IPv${family}: a server of the host has its port, the Service the traffic`,
+      async t => {
+        const taken = to('nodePort', 6)
+        await node.serve('host', taken.port).catch(() => {})
+        t.match(await outside.ask(taken), [/^[ab] /])
+      },
+    )
+    await t.test(`IPv${family}: a ping is refused`, async t => {
+      for (const where of ['clusterIP', 'vip'] as const) {
+        const { host } = to(where, 1)
+        const { stdout } = await podC.namespace.exec('sh', ['-c', `ping -c 1 -W 5 ${host} || true`])
+        t.match(stdout, /Port Unreachable|Port unreachable/, where)
+      }
+    })
+    await t.test(
+      `IPv${family}: what is forwarded for Services passes where nothing else does`,
+      async t => {
+        const program = family === 4 ? 'iptables' : 'ip6tables'
+        const direct = {
+          protocol: 'tcp',
+          host: family === 4 ? podA.ip4 : podA.ip6,
+          port: 8080,
+        } as const
+        await run(`${program} -P FORWARD DROP`)
+        t.teardown(() => run(`${program} -P FORWARD ACCEPT`))
+        t.strictSame(await outside.ask(direct, 1), ['TIMEOUT'])
+        t.strictSame(await outside.ask(to('nodePort', 1)), masqueraded)
+        t.strictSame(await outside.ask(to('vip', 3)), [`a ${outsideIP}`])
+        t.strictSame(await client.ask(to('clusterIP', 1)), [`a ${clientIP}`, `b ${clientIP}`])
+      },
+    )
+    await t.test(`IPv${family}: health checks get in where nothing else does`, async t => {
+      const program = family === 4 ? 'iptables' : 'ip6tables'
+      const host = family === 4 ? net.nodeIp4 : `[${net.nodeIp6}]`
+      await run(`${program} -A INPUT -p tcp -j DROP`)
+      t.teardown(() => run(`${program} -D INPUT -p tcp -j DROP`))
+      const url = `http://${host}:32003/`
+      const { stdout } = await net.outside.exec('curl', ['-sS', '-g', '-m', '20', url])
+      t.match(JSON.parse(stdout), { service: { name: 's3' }, localEndpoints: 1 })
+      const onNode = { protocol: 'tcp', host: host.replace(/[[\]]/g, ''), port: 9999 } as const
+      t.strictSame(await outside.ask(onNode, 1), ['TIMEOUT'])
+    })
     await t.test(`IPv${family}: source ranges guard the VIP and nothing else`, async t => {
       t.strictSame(await outside.ask(to('vip', 5)), masqueraded)
       t.strictSame(await client.ask(to('externalIP', 5)), masqueraded)

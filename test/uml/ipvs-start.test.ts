@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
+import { pino } from 'pino'
 import t from 'tap'
 import type { IpAddress } from '#net/ip.ts'
 import { parsePrefix } from '#net/prefix.ts'
@@ -17,8 +18,8 @@ import { RunningProxy } from './proxy.ts'
 const log = await createLogger('fatal', false)
 const metrics = createProxyMetrics(createMetrics(), 'ipvs')(4)
 const common = { metrics, log, clock: systemClock, serviceCIDRs: () => [] }
-const open = (options: IpvsSettings) =>
-  ipvs.open({ family: 4, settings: { ...settings, ipvs: options }, ...common })
+const open = (options: IpvsSettings, to = log) =>
+  ipvs.open({ family: 4, settings: { ...settings, ipvs: options }, ...common, log: to })
 const sysctl = (path: string) => readFileSync(`/proc/sys/net/ipv4/${path}`, 'utf8').trim()
 
 const schedulers = 'rr wrr lc wlc lblc lblcr sh dh sed nq fo ovf mh'.split(' ')
@@ -61,6 +62,34 @@ await t.test('start', async t => {
     const strict = { ...settings, ipvs: { strictARP: true } }
     await ipvs.prepareKernel({ family: 4, settings: strict, log })
     t.strictSame(paths.map(sysctl), ['1', '1', '1', '1'])
+  })
+
+  await t.test('a sysctl that cannot be set ends the start, time-outs are only told', async t => {
+    await run('mount -t tmpfs none /proc/sys/net/ipv4/vs')
+    await t.rejects(open({}), { code: 'ERR_SYSCTL', message: /net\/ipv4\/vs\/conntrack/ })
+    await run('umount /proc/sys/net/ipv4/vs')
+    const told: unknown[] = []
+    const warned = pino({}, { write: line => void told.push(JSON.parse(line)) })
+    // More than the kernel can count in its ticks.
+    await using backend = await open({ tcpTimeoutSeconds: 2 ** 31 - 1 }, warned)
+    t.equal(backend.name, 'ipvs')
+    t.match(told, [{ level: 40, msg: 'the IPVS time-outs stay as they are', reason: /EINVAL/ }])
+  })
+
+  await t.test('a kube-ipvs0 that is no dummy is named, until it has gone', async t => {
+    await run('ip link del kube-ipvs0').catch(() => {})
+    await run('ip link add kube-ipvs0 type bridge')
+    await using backend = await open({})
+    const states = statesOf([numbered(1), ...slices(1, [podA])])
+    const signal = AbortSignal.timeout(60_000)
+    await t.rejects(backend.replace(states, signal), {
+      code: 'ERR_DUMMY_LINK',
+      message: 'link kube-ipvs0: is a bridge, not a dummy; remove or rename it',
+    })
+    await run('ip link del kube-ipvs0')
+    await backend.replace(states, signal)
+    t.match(await run('ip -d link show kube-ipvs0'), /dummy/)
+    await run('ipvsadm -C')
   })
 
   await t.test('virtual servers of others stay only where they are excluded', async t => {

@@ -1,8 +1,8 @@
 import { openEvents } from '#cluster/open-events.ts'
 import type { Wanted } from '#cluster/source.ts'
 import type { StoreReader } from '#cluster/store.ts'
-import type { IpAddress, IpFamily } from '#net/ip.ts'
-import { usableFamilies } from '#proxy/config/families.ts'
+import { type IpAddress, type IpFamily, ipFamilies } from '#net/ip.ts'
+import { programmingFaults, usableFamilies } from '#proxy/config/families.ts'
 import type { ProxyConfig } from '#proxy/config/schema.ts'
 import { diffRules } from '#proxy/inspect.ts'
 import type { ReadCounters } from '#proxy/options.ts'
@@ -57,7 +57,7 @@ export class ProxyPart implements AgentPart {
   async differences(signal: AbortSignal): Promise<readonly DifferenceView[]> {
     const { nodeName, store, log } = this.#context
     const node = { config: this.#config, nodeName, store, nodeWaitMs: 0, log }
-    const { settings } = await prepare(node, signal)
+    const { settings } = await prepare({ ...node, faults: programmingFaults }, signal)
     return diffRules({ store, settings, log }, signal)
   }
 
@@ -89,6 +89,10 @@ export class ProxyPart implements AgentPart {
           metrics,
           onLoss: incidents.lossesOf('proxy'),
           onCounters: (_family, read) => void this.#counters.push(read),
+          onFamilies: families => {
+            for (const family of ipFamilies)
+              if (!families.includes(family)) this.#missing.delete(family)
+          },
           onProgrammed: ({ family, revision }) => {
             this.#missing.delete(family)
             this.#gate.programmed(family, revision)

@@ -29,6 +29,8 @@ export class FakeIptables implements Iptables {
     }
   }
 
+  async probe(): Promise<void> {}
+
   async save(): Promise<string> {
     return [...this.tables]
       .map(([name, table]) => {

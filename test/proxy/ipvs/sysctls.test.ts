@@ -19,6 +19,22 @@ for (const { release, reuse } of releases) {
   )
 }
 
+t.test('all that is set, in order', async t => {
+  const always = [
+    ['net/ipv4/vs/expire_nodest_conn', '1'],
+    ['net/ipv4/vs/expire_quiescent_template', '1'],
+    ['net/ipv4/ip_forward', '1'],
+  ]
+  t.strictSame(wantedSysctls('6.1.0', false), [['net/ipv4/vs/conntrack', '1'], ...always])
+  t.strictSame(wantedSysctls('5.4.0', true), [
+    ['net/ipv4/vs/conntrack', '1'],
+    ['net/ipv4/vs/conn_reuse_mode', '0'],
+    ...always,
+    ['net/ipv4/conf/all/arp_ignore', '1'],
+    ['net/ipv4/conf/all/arp_announce', '2'],
+  ])
+})
+
 t.test('strict ARP keeps the addresses of Services off the wire', async t => {
   const arp = (strictARP: boolean) =>
     wantedSysctls('6.1.0', strictARP).filter(([path]) => path.includes('/arp_'))

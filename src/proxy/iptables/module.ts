@@ -16,7 +16,7 @@ import type {
   ServiceStates,
 } from '../backend.ts'
 import { localDetector } from '../local-detector.ts'
-import { isLocalhostRouted, routeLocalhost } from '../route-localnet.ts'
+import { isLocalhostRouted, LOCALHOST_NOTE, routeLocalhost } from '../route-localnet.ts'
 import type { ProxyMode } from '../settings.ts'
 import { IptablesBackend } from './backend.ts'
 import { ensureCounters, hasCounters, packetsOf, removeCounters } from './counters.ts'
@@ -38,10 +38,12 @@ export const iptables: BackendModule = {
   open,
   cleanup,
   async *describe(options, states) {
+    const hasLocalhost = hasLocalhostNodePorts(options, () => true)
     const rules = ruleOptions(options, {
       counts: await hasCounters(),
-      hasLocalhostNodePorts: hasLocalhostNodePorts(options, () => true),
+      hasLocalhostNodePorts: hasLocalhost,
     })
+    if (hasLocalhost) yield LOCALHOST_NOTE
     yield* describeRules(wanted(options, states, rules), options.family)
   },
   async diff(options, states, signal) {

@@ -5,7 +5,7 @@ import { readSysctl } from '#linux/sysctl.ts'
 import { familyOf, type IpFamily } from '#net/ip.ts'
 import type { Backend, BackendModule, BackendOptions, PrepareKernelOptions } from '../backend.ts'
 import { localDetector } from '../local-detector.ts'
-import { isLocalhostRouted, routeLocalhost } from '../route-localnet.ts'
+import { isLocalhostRouted, LOCALHOST_NOTE, routeLocalhost } from '../route-localnet.ts'
 import { DEFAULT_TABLE_NAME, type ProxySettings } from '../settings.ts'
 import { NftablesBackend, recover } from './backend.ts'
 import { cleanup } from './cleanup.ts'
@@ -22,7 +22,11 @@ export const nftables: BackendModule = {
   },
   open,
   cleanup,
-  describe: (options, states) => describeTable(described(options, layoutOptions(options)), states),
+  *describe(options, states) {
+    const layout = layoutOptions(options)
+    if (layout.localhostNodePorts && options.family === 4) yield LOCALHOST_NOTE
+    yield* describeTable(described(options, layout), states)
+  },
   async diff(options, states, signal) {
     const wanted = described(options, withKernel(layoutOptions(options), isLocalhostRouted))
     const { table } = wanted.options

@@ -5,6 +5,10 @@ import type { Logger } from '#runtime/log.ts'
 /** Connections of 127.0.0.1 may leave by other links; what comes in to it by them is the rules' to drop. */
 const ROUTE_LOCALNET = interfaceSysctl('ipv4', 'all', 'route_localnet')
 
+/** For people who read rules that need it. */
+export const LOCALHOST_NOTE =
+  '# with net.ipv4.conf.all.route_localnet=1, so that node ports answer on 127.0.0.0/8'
+
 /**
  * Lets packets from 127.0.0.0/8 leave for endpoints, and says whether they may. kube-proxy ends when it cannot; we serve all
  * other addresses.

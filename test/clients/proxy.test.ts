@@ -269,6 +269,9 @@ t.test('mode iptables: --dry-run makes rules that diff finds right, then what is
   const { code, stdout } = await inspect('--dry-run', ...given)
   t.equal(code, 0)
   t.match(stdout, /^# KUBE-SVC-\S+: shop\/web\/TCP: one of the endpoints of policy Cluster$/m)
+  // As the proxy does, and the script says.
+  t.match(stdout, /^# with net\.ipv4\.conf\.all\.route_localnet=1, /)
+  await net.node.exec('sysctl', ['-qw', 'net.ipv4.conf.all.route_localnet=1'])
   for (const [program, script] of scriptsOf(stdout)) {
     await net.node.exec(`${program}-restore`, ['--noflush'], { input: script })
   }

@@ -17,7 +17,7 @@ import type {
 } from '../backend.ts'
 import { dropsInvalid } from '../invalid-segments.ts'
 import { localDetector } from '../local-detector.ts'
-import { isLocalhostRouted, routeLocalhost } from '../route-localnet.ts'
+import { isLocalhostRouted, LOCALHOST_NOTE, routeLocalhost } from '../route-localnet.ts'
 import { IptablesBackend } from './backend.ts'
 import { ensureCounters, hasCounters, packetsOf, removeCounters } from './counters.ts'
 import { describeRules, diffRules } from './describe.ts'
@@ -40,10 +40,12 @@ export const iptables: BackendModule = {
   hasLocalhostNodePorts: wantsLocalhostNodePorts,
   cleanup,
   async *describe(options, states) {
+    const hasLocalhost = routesLocalhost(options, () => true)
     const rules = ruleOptions(options, {
       counts: await hasCounters(),
-      hasLocalhostNodePorts: routesLocalhost(options, () => true),
+      hasLocalhostNodePorts: hasLocalhost,
     })
+    if (hasLocalhost) yield LOCALHOST_NOTE
     yield* describeRules(wanted(options, states, rules), options.family)
   },
   async diff(options, states, signal) {

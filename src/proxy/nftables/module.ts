@@ -7,7 +7,7 @@ import type { Backend, BackendModule, BackendOptions, PrepareKernelOptions } fro
 import { dropsInvalid } from '../invalid-segments.ts'
 import { localDetector } from '../local-detector.ts'
 import { nodePortPrefixes } from '../node-port-addresses.ts'
-import { isLocalhostRouted, routeLocalhost } from '../route-localnet.ts'
+import { isLocalhostRouted, LOCALHOST_NOTE, routeLocalhost } from '../route-localnet.ts'
 import { DEFAULT_TABLE_NAME, type ProxySettings } from '../settings.ts'
 import { NftablesBackend } from './backend.ts'
 import { cleanup } from './cleanup.ts'
@@ -27,7 +27,11 @@ export const nftables: BackendModule = {
   open,
   hasLocalhostNodePorts,
   cleanup,
-  describe: (options, states) => describeTable(described(options, layoutOptions(options)), states),
+  *describe(options, states) {
+    const layout = layoutOptions(options)
+    if (layout.localhostNodePorts && options.family === 4) yield LOCALHOST_NOTE
+    yield* describeTable(described(options, layout), states)
+  },
   async diff(options, states, signal) {
     const wanted = described(options, withKernel(layoutOptions(options), isLocalhostRouted))
     const { table } = wanted.options

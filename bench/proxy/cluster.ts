@@ -27,6 +27,10 @@ export function sliceOf(index: number, addresses: readonly string[], port = 8080
   })
 }
 
+/** What every Service but the last one begins with. */
+export const twoEndpoints = (index: number): EndpointSlice =>
+  sliceOf(index, [podIP(index, 0), podIP(index, 1)])
+
 /** So many Services with two endpoints each, and one more that leads to the first of {@link probePorts} on this machine. */
 export function clusterOf(services: number): Store {
   const store = new Store()
@@ -35,9 +39,7 @@ export function clusterOf(services: number): Store {
   store.replaceAll(
     'EndpointSlice',
     numbers.map(index =>
-      index === services
-        ? sliceOf(index, ['127.0.0.1'], probePorts[0])
-        : sliceOf(index, [podIP(index, 0), podIP(index, 1)]),
+      index === services ? sliceOf(index, ['127.0.0.1'], probePorts[0]) : twoEndpoints(index),
     ),
   )
   return store

@@ -79,6 +79,8 @@ proxy.set(
     ports: [servicePort({ name: 'web', port: 80 }), servicePort({ name: 'admin', port: 81 })],
     ...addresses(4),
   }),
+  service({ name: 'four', ports: both.map(p => ({ ...p, nodePort: 30083 })), ...addresses(5) }),
+  ...slices('four', bothPorts, [podA]).slice(0, 1),
   ...slices(
     'named',
     [
@@ -167,6 +169,18 @@ for (const family of [4, 6] as const) {
     t.match(await ask(client.namespace, open), [/^node /])
   })
 }
+
+t.test('a Service of both families with endpoints in one refuses in the other', async t => {
+  for (const protocol of ['tcp', 'udp'] as const) {
+    for (const [host, port] of [
+      [clusterIP(5, 6), 80],
+      [nodeIP(6), 30083],
+    ] as const) {
+      t.strictSame(await ask(client.namespace, { protocol, host, port }), ['ECONNREFUSED'], host)
+    }
+    t.match(await ask(client.namespace, { protocol, host: clusterIP(5, 4), port: 80 }), [/^a /])
+  }
+})
 
 t.test('connections spread evenly', async t => {
   const target = { protocol: 'tcp', host: clusterIP(1, 4), port: 80 } as const

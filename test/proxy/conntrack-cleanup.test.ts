@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { EndpointSlice, Service } from '#cluster/objects.ts'
 import { type IpAddress, parseIp } from '#net/ip.ts'
+import type { Protocol } from '#net/protocol.ts'
 import { Backoff } from '#runtime/backoff.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { silentLogger } from '#runtime/log.ts'
@@ -19,7 +20,7 @@ const flow = (replySource: string): Flow => ({
   replySourcePort: 5353,
 })
 
-const objects = (protocol: 'TCP' | 'UDP', ...pods: readonly string[]) => [
+const objects = (protocol: Protocol, ...pods: readonly string[]) => [
   service({ ports: [servicePort({ protocol, port: 53 })] }),
   slice({ ports: [{ name: '', protocol, port: 5353 }], endpoints: pods.map(ip => endpoint(ip)) }),
 ]
@@ -162,9 +163,15 @@ t.test('where it is known which flows became stale they are not listed', async t
   t.equal(state.listings, 2)
 })
 
-t.test('nothing is listed when no UDP port changed', async t => {
+t.test('nothing is listed when no UDP port changed: entries of TCP and SCTP stay', async t => {
   const { state, apply, waits } = setUp()
-  apply(objects('TCP', '10.0.0.2'))
+  for (const protocol of ['TCP', 'SCTP'] as const) {
+    apply(objects(protocol, '10.0.0.2'))
+    apply(objects(protocol, '10.0.0.3'))
+    apply(objects(protocol))
+  }
+  await new Promise(resolve => setImmediate(resolve))
+  t.equal(state.listings, 0)
   apply(objects('UDP', '10.0.0.2'))
   await eventually('the end of the clean-up', () => waits.length === 1)
   apply(objects('UDP', '10.0.0.2'))

@@ -3,7 +3,7 @@ import type { StoreReader } from '#cluster/store.ts'
 import { ipFamilies, parseIpLenient } from '#net/ip.ts'
 import { parsePrefixLenient } from '#net/prefix.ts'
 import type { Logger } from '#runtime/log.ts'
-import { servicePortsOf } from './service-port.ts'
+import { isHealthChecked, servicePortsOf } from './service-port.ts'
 
 /** What of a Service is not honoured, a sentence each; none for one that is not the proxy's business. */
 export function unhonoured(service: Service): readonly string[] {
@@ -14,6 +14,10 @@ export function unhonoured(service: Service): readonly string[] {
     ...(ips.length > 0 ? [`externalIPs without meaning are left out: ${quote(ips)}`] : []),
     ...(ranges.length > 0
       ? [`loadBalancerSourceRanges without meaning are left out: ${quote(ranges)}`]
+      : []),
+    // The API server gives it a number; a Service from elsewhere may have none.
+    ...(isHealthChecked(service) && service.healthCheckNodePort === 0
+      ? ['healthCheckNodePort is 0: a load balancer cannot ask which nodes have endpoints']
       : []),
   ]
 }

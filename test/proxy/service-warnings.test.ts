@@ -14,6 +14,7 @@ const cases: readonly { title: string; fields: Partial<Service>; want: readonly 
     fields: {
       type: 'LoadBalancer',
       externalTrafficPolicy: 'Local',
+      healthCheckNodePort: 30500,
       affinityTimeoutSeconds: 60,
       externalIPs: ['192.0.2.1', '', 'fd00::1'],
       loadBalancerSourceRanges: [' 10.0.0.0/8 ', 'fd00::/8'],
@@ -24,6 +25,16 @@ const cases: readonly { title: string; fields: Partial<Service>; want: readonly 
     title: 'texts without meaning',
     fields: { externalIPs: ['x'], loadBalancerSourceRanges: ['10.0.0.0'] },
     want: [/^externalIPs .*"x"/, /^loadBalancerSourceRanges .*"10.0.0.0"/],
+  },
+  {
+    title: 'no port for the health check',
+    fields: { type: 'LoadBalancer', externalTrafficPolicy: 'Local' },
+    want: [/^healthCheckNodePort is 0/],
+  },
+  {
+    title: 'no port for a health check that nobody makes',
+    fields: { type: 'NodePort', externalTrafficPolicy: 'Local' },
+    want: [],
   },
   { title: 'a headless Service', fields: { ...odd, clusterIP: 'None' }, want: [] },
 ]

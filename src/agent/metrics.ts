@@ -1,3 +1,4 @@
+import { collectProcessMetrics } from '#linux/process-metrics.ts'
 import { Counter, Gauge, type Metrics } from '#runtime/metrics.ts'
 import { version } from '#runtime/version.ts'
 import type { ReadinessCheck } from './readiness.ts'
@@ -20,6 +21,7 @@ export function registerAgentMetrics(
   registry: Metrics,
   { checks, traffic }: AgentMetricsOptions,
 ): void {
+  collectProcessMetrics(registry)
   const registers = [registry]
   new Gauge({
     name: 'nodeplane_build_info',

@@ -12,6 +12,7 @@ import { DEFAULT_FAST_PATH_WORKERS, MAX_FAST_PATH_WORKERS } from '#dns/server/fa
 import { showBuild } from '#dns/server/metrics.ts'
 import type { CorefileSource } from '#dns/server/read-corefile.ts'
 import { startDns } from '#dns/start.ts'
+import { collectProcessMetrics } from '#linux/process-metrics.ts'
 import { createLogger, type Logger, type LogLevel, logLevels } from '#runtime/log.ts'
 import { keepHeapSmall } from '#runtime/memory.ts'
 import { createMetrics, type Metrics } from '#runtime/metrics.ts'
@@ -94,6 +95,7 @@ const pluginList = (): string =>
 async function serve(options: Options, io: CommandIo): Promise<number> {
   const log = await createLogger(options.logLevel, io.stderr.isTTY ?? false)
   const metrics = createMetrics()
+  collectProcessMetrics(metrics)
   showBuild(metrics, { version, goversion: `node ${process.version}` })
   using signals = new ReloadSignals()
   await using server = await startDns({

@@ -18,12 +18,13 @@ import { kubernetesYaml } from '#runtime/config-file.ts'
 import { ConfigError, type ConfigProblem, describeError, formatProblem } from '#runtime/error.ts'
 import { createLogger, type Logger } from '#runtime/log.ts'
 import { keepHeapSmall } from '#runtime/memory.ts'
-import { version } from '#runtime/version.ts'
 import { type CommandIo, EXIT_OK, runCommand, withExamples } from './command-line.ts'
 import { printDifferences, printRules } from './inspect-proxy.ts'
+import { proxyVersionText } from './proxy-version.ts'
 import { runStandaloneProxy } from './standalone-proxy.ts'
 
 type Options = {
+  readonly version?: string | boolean
   readonly config?: string
   readonly manifests?: string
   readonly writeConfigTo?: string
@@ -49,6 +50,11 @@ export function runProxyCommand(
 ): Promise<number> {
   keepHeapSmall()
   return runCommand<Options>(command, withDashes(args, command), io, async options => {
+    const text = proxyVersionText(options.version)
+    if (text !== undefined) {
+      io.stdout.write(text)
+      return EXIT_OK
+    }
     const given = givenFlags(command)
     const loaded = await load(options, given)
     for (const warning of [...loaded.warnings, ...optionWarnings(options)]) {
@@ -164,8 +170,8 @@ export const createCommand = (): Command =>
 
 export function withProxyOptions(command: Command): Command {
   command
-    .version(`nodeplane ${version}`, '--version [raw]')
     .optionsGroup('Options:')
+    .option('--version [raw]', 'print the version, or with raw all about it, and exit')
     .option('--config <file>', 'a KubeProxyConfiguration; most other flags are ignored then')
     .option('--manifests <dir>', 'objects from YAML and JSON files instead of an API server')
     .option('--write-config-to <file>', 'write the effective configuration, and exit')

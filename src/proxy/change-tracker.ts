@@ -1,4 +1,4 @@
-import { type EndpointSlice, keyOf, SERVICE_NAME_LABEL, type Service } from '#cluster/objects.ts'
+import { type EndpointSlice, keyOf, type Service } from '#cluster/objects.ts'
 import type { Change } from '#cluster/store.ts'
 import type { IpFamily } from '#net/ip.ts'
 import type { Protocol } from '#net/protocol.ts'
@@ -6,6 +6,7 @@ import { endpointsOf, type ProxyEndpoint } from './endpoint.ts'
 import { countLocalReady, type HealthCheck } from './health-check/plan.ts'
 import { type ServicePort, servicePortsOf } from './service-port.ts'
 import type { ProxySettings } from './settings.ts'
+import { sliceOwner } from './slice-owner.ts'
 import { type Place, type SelectedEndpoints, selectEndpoints } from './topology.ts'
 
 /** A service port and what it may use now: all a backend needs to know of it. */
@@ -19,8 +20,6 @@ export type ServicePortState = ServicePort & {
 export type ServicePortEndpoints = ServicePort & { readonly endpoints: readonly ProxyEndpoint[] }
 
 type TrackerOptions = Pick<ProxySettings, 'ignoresExternalIPs'>
-
-const HEADLESS_LABEL = 'service.kubernetes.io/headless'
 
 /**
  * The Services and slices of one family, joined. Slices may come before their Service; they wait for it. What it says
@@ -117,11 +116,7 @@ export class ChangeTracker {
 
   /** The Service a slice belongs to, or undefined when the slice is not for this tracker. */
   #ownerOf(slice: EndpointSlice | undefined): string | undefined {
-    if (slice?.addressType !== `IPv${this.#family}`) return undefined
-    const { labels, namespace } = slice.metadata
-    const name = labels[SERVICE_NAME_LABEL]
-    if (!name || Object.hasOwn(labels, HEADLESS_LABEL)) return undefined
-    return keyOf({ metadata: { name, namespace, labels } })
+    return slice?.addressType === `IPv${this.#family}` ? sliceOwner(slice) : undefined
   }
 
   #removeSlice(service: string, key: string): void {

@@ -9,6 +9,7 @@ import { nodeIPs } from './config/node-ips.ts'
 import { waitForNode } from './config/own-node.ts'
 import type { ProxyConfig } from './config/schema.ts'
 import { settingsFrom } from './config/to-settings.ts'
+import { localDetector } from './local-detector.ts'
 import type { ProxySettings } from './settings.ts'
 
 /** How long the Node may lack podCIDRs where they are needed (kube-proxy), milliseconds. */
@@ -49,7 +50,7 @@ export async function prepare(options: PrepareOptions, stop: AbortSignal): Promi
   const node = await ownNode(options, stop)
   if (node === undefined) log.warn({ node: nodeName }, 'there is no such Node; going on without it')
   const [primary] = nodeIPs(node, config.bindAddress)
-  if (isLoopback(primary)) {
+  if (isLoopback(primary) && primary !== config.bindAddress) {
     log.warn(
       { node: nodeName },
       'no address of this node is known, so loopback is taken; see bindAddress',
@@ -65,7 +66,21 @@ export async function prepare(options: PrepareOptions, stop: AbortSignal): Promi
   const fatal = problems.filter(({ isFatal }) => isFatal)
   if (fatal.length > 0) throw new ConfigError(fatal)
   for (const problem of problems) log.warn(formatProblem(problem))
-  return { settings: settingsFrom(config, { nodeName, node, families }), node }
+  const settings = settingsFrom(config, { nodeName, node, families })
+  tellOfDetector(settings, { family: familyOf(primary), log })
+  return { settings, node }
+}
+
+/** What is of the other family is not told: a cluster of one has no CIDR of the other (kube-proxy, getLocalDetectors). */
+function tellOfDetector(
+  settings: ProxySettings,
+  { family, log }: { readonly family: IpFamily; readonly log: Logger },
+): void {
+  if (localDetector(settings, family) !== undefined) return
+  log.info(
+    { family },
+    'clusterCIDR is not set for the primary family, so no traffic counts as that of pods',
+  )
 }
 
 /** A secondary family that cannot be served keeps nobody from the other one. @throws {FamilyError} the primary one cannot. */

@@ -97,7 +97,7 @@ function affinityOf({ affinityTimeoutSeconds }: Service): number | undefined {
 }
 
 /** Does a load balancer ask each node whether it has endpoints of this Service? */
-const isHealthChecked = ({ type, externalTrafficPolicy }: Service): boolean =>
+export const isHealthChecked = ({ type, externalTrafficPolicy }: Service): boolean =>
   type === 'LoadBalancer' && externalTrafficPolicy === 'Local'
 
 /** Types to which an external traffic policy applies. */

@@ -38,6 +38,7 @@ t.test('counters that cannot be read leave the other metrics as they are', async
   registerAgentMetrics(metrics, { checks: () => [], traffic })
   const text = await metrics.metrics()
   t.match(text, 'nodeplane_build_info{')
+  t.match(text, /^process_open_fds [1-9]/m, 'without the service proxy too')
   t.notMatch(text, 'nodeplane_service_connections_total{')
 })
 

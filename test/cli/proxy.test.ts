@@ -122,7 +122,16 @@ t.test('--init-only checks the configuration and applies kernel settings, here n
 })
 
 t.test('--version tells the version', async t => {
-  t.match(await call('--version'), { code: 0, stdout: /^nodeplane \d/ })
+  t.match(await call('--version'), { code: 0, stdout: /^nodeplane \d+\.\d+\.\d+\n$/ })
+  t.strictSame(await call('--version=true'), await call('--version'))
+  // Whatever else there is, as with kube-proxy.
+  t.match(await call('--config=/nowhere', '--version'), { code: 0, stderr: '' })
+  const raw = await call('--version=raw')
+  t.match(raw, { code: 0, stderr: '' })
+  t.match(raw.stdout, /^version\.Info\{Major:"1", Minor:"36", GitVersion:"v\d+\.\d+\.\d+", .*\}\n$/)
+  t.match(raw.stdout, `NodeVersion:"${process.versions.node}", Platform:"linux/${process.arch}"`)
+  const not = await call('--version=false', '--cluster-cidr=x')
+  t.match(not, { code: 2, stdout: '' }, 'false goes on')
 })
 
 const refused: readonly { args: readonly string[]; says: RegExp }[] = [

@@ -90,6 +90,7 @@ t.test(
     t.strictSame(await curl(`http://127.0.0.1:${health}/health`), { status: 200, body: 'OK' })
     const { body } = await curl(`http://127.0.0.1:${metrics}/metrics`)
     t.match(body, /^coredns_build_info\{version="[^"]+",revision="",goversion="node v26/m)
+    t.match(body, /^process_open_fds [1-9]/m)
     t.match(body, /^coredns_cache_hits_total\{.*type="success".*\} [1-9]/m)
   },
 )

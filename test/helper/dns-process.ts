@@ -2,11 +2,12 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { type ExecResult, exec } from '../../src/linux/exec.ts'
 import { MAIN } from './build.ts'
 import { eventually } from './eventually.ts'
+
+export { freePort } from './free-port.ts'
 
 /** On a machine that is busy with other tests Node alone takes seconds to start. */
 const START_MS = 60_000
@@ -90,14 +91,6 @@ export async function writeCorefile(folder: string, text: string): Promise<strin
   const path = join(folder, 'Corefile')
   await writeFile(path, text)
   return path
-}
-
-/** A port that nobody listens on. */
-export async function freePort(): Promise<number> {
-  await using server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return (server.address() as AddressInfo).port
 }
 
 /** What dig printed of an answer. */

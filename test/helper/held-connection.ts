@@ -7,8 +7,8 @@ import type { TestNamespace } from './namespace.ts'
 /** A TCP connection that stays open. */
 export type HeldConnection = {
   /** Sends a line, and gives the one that comes back. */
-  say(text: string): Promise<string>
-  end(): void
+  readonly say: (text: string) => Promise<string>
+  readonly end: () => void
 }
 
 /** Starts a server that sends back what comes by TCP, of both families; returns when it listens. */

@@ -14,6 +14,7 @@ import { programmingDuration } from '#dns/plugins/kubernetes/programming-duratio
 import { restClientMetrics } from '#dns/rest-client-metrics.ts'
 import * as dns from '#dns/server/metrics.ts'
 import { setupBlock, stopPlugins } from '#dns/server/setup.ts'
+import { collectProcessMetrics } from '#linux/process-metrics.ts'
 import { createProxyMetrics } from '#proxy/metrics.ts'
 import { registerComponentMetrics } from '#proxy/server/component-metrics.ts'
 import { healthRoutes, ProxyHealth } from '#proxy/server/health.ts'
@@ -21,7 +22,7 @@ import { healthMetrics } from '#proxy/server/metrics.ts'
 import { createRoutesMetrics } from '#routes/metrics.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { silentLogger } from '#runtime/log.ts'
-import { collectProcessMetrics, createMetrics, type Metrics } from '#runtime/metrics.ts'
+import { createMetrics, type Metrics } from '#runtime/metrics.ts'
 import { directives, setupContext } from './dns.ts'
 
 export type RegisteredMetric = {
@@ -92,6 +93,7 @@ export const registrations: Readonly<Record<string, readonly Register[]>> = {
     dns.httpResponses,
     metrics => dns.showBuild(metrics, { version: '', goversion: '' }),
   ],
+  'linux/process-metrics.ts': [collectProcessMetrics],
   'proxy/iptables/metrics.ts': [
     metrics => createProxyMetrics(metrics, 'iptables')(4).iptables.countPackets(async () => 0),
   ],
@@ -105,7 +107,6 @@ export const registrations: Readonly<Record<string, readonly Register[]>> = {
   ],
   'proxy/server/metrics.ts': [metrics => healthMetrics(metrics, health())],
   'routes/metrics.ts': [createRoutesMetrics],
-  'runtime/metrics.ts': [collectProcessMetrics],
 }
 
 /** Whether a source file makes metrics of its own. */

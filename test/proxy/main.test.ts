@@ -1,17 +1,19 @@
 import { pino } from 'pino'
 import t from 'tap'
 import type { ClusterEvent } from '#cluster/events.ts'
-import type { Node } from '#cluster/objects.ts'
+import type { Node, Service } from '#cluster/objects.ts'
 import { Store } from '#cluster/store.ts'
 import type { IpFamily } from '#net/ip.ts'
+import { type IpPrefix, parsePrefix } from '#net/prefix.ts'
 import { type Clock, systemClock } from '#runtime/clock.ts'
 import { type Logger, silentLogger } from '#runtime/log.ts'
 import { createMetrics } from '#runtime/metrics.ts'
 import type { BackendModule, CleanupOptions } from '../../src/proxy/backend.ts'
 import { runProxy } from '../../src/proxy/main.ts'
 import type { ProxyMode } from '../../src/proxy/settings.ts'
-import { service } from '../helper/cluster.ts'
+import { endpoint, service, servicePort, slice } from '../helper/cluster.ts'
 import { eventually } from '../helper/eventually.ts'
+import { freePort } from '../helper/free-port.ts'
 
 type Fakes = {
   /** Families that never end their writing. */
@@ -19,10 +21,12 @@ type Fakes = {
   readonly drain?: BackendModule['drain']
   readonly clock?: Clock
   readonly log?: Logger
+  readonly isHealthy?: () => boolean
+  readonly nodePortAddresses?: readonly IpPrefix[]
 }
 
 /** A proxy on backends that note what is done. */
-function setUp({ stuck = [], drain, clock, log = silentLogger() }: Fakes = {}) {
+function setUp({ stuck = [], drain, clock, log = silentLogger(), ...options }: Fakes = {}) {
   const store = new Store()
   const stop = new AbortController()
   const calls: string[] = []
@@ -58,8 +62,9 @@ function setUp({ stuck = [], drain, clock, log = silentLogger() }: Fakes = {}) {
         mode: 'nftables',
         clusterCIDRs: [],
         masqueradeAll: false,
-        nodePortAddresses: [],
+        nodePortAddresses: options.nodePortAddresses ?? [],
       },
+      isHealthy: options.isHealthy,
       log,
       clock,
       metrics: createMetrics(),
@@ -166,3 +171,46 @@ t.test('a family that hangs does not hold the other, but nothing is cleaned up',
   t.strictSame(calls, ['replace IPv4', 'update IPv4', 'update IPv4', 'update IPv4'])
   t.strictSame(cleanups, {})
 })
+
+t.test(
+  'health checks listen where node ports answer, and fail while the proxy does not keep up',
+  async t => {
+    let isHealthy = true
+    const nodePortAddresses = ['127.0.0.1/32', '::1/128'].map(text => parsePrefix(text) as IpPrefix)
+    const { store } = setUp({ isHealthy: () => isHealthy, nodePortAddresses })
+    const port = await freePort()
+    const status = async (host: string) => (await fetch(`http://${host}:${port}/`)).status
+    const balanced = (fields: Partial<Service>) =>
+      store.set(
+        'Service',
+        service({
+          ...{
+            clusterIP: '10.96.0.10',
+            clusterIPs: ['10.96.0.10', 'fd00::10'],
+            ipFamilies: [4, 6],
+          },
+          type: 'LoadBalancer',
+          externalTrafficPolicy: 'Local',
+          healthCheckNodePort: port,
+          ports: [servicePort({ nodePort: 30080 })],
+          ...fields,
+        }),
+      )
+    balanced({})
+    store.replaceAll('EndpointSlice', [slice({ endpoints: [endpoint('10.0.0.1')] })])
+    t.equal(await eventually('the check of IPv4', () => status('127.0.0.1')), 200)
+    t.equal(await eventually('the check of IPv6', () => status('[::1]')), 503, 'it has no endpoint')
+    await t.rejects(status('127.0.0.2'), 'an address that is not selected')
+    isHealthy = false
+    t.equal(await status('127.0.0.1'), 503)
+    isHealthy = true
+    t.equal(await status('127.0.0.1'), 200)
+    balanced({ externalTrafficPolicy: 'Cluster' })
+    await eventually('its end', () =>
+      status('127.0.0.1').then(
+        () => false,
+        () => true,
+      ),
+    )
+  },
+)

@@ -98,6 +98,31 @@ t.test('external policy Local counts only where the type lets outsiders in', asy
   t.equal(local({ type: 'LoadBalancer' }), true)
 })
 
+const balanced = { type: 'LoadBalancer', externalTrafficPolicy: 'Local' } as const
+const healthChecks: readonly { title: string; fields: Partial<Service>; want: number }[] = [
+  { title: 'a load balancer of policy Local has one', fields: balanced, want: 30500 },
+  {
+    title: 'not under policy Cluster, which any node serves',
+    fields: { ...balanced, externalTrafficPolicy: 'Cluster' },
+    want: 0,
+  },
+  { title: 'not of type NodePort', fields: { ...balanced, type: 'NodePort' }, want: 0 },
+  {
+    title: 'not of type ClusterIP, though external IPs make the policy count',
+    fields: { ...balanced, type: 'ClusterIP', externalIPs: ['203.0.113.1'] },
+    want: 0,
+  },
+  { title: 'none was given', fields: { ...balanced, healthCheckNodePort: 0 }, want: 0 },
+]
+for (const { title, fields, want } of healthChecks) {
+  t.test(`health check: ${title}`, async t => {
+    const ports = [servicePort(), servicePort({ name: 'other', port: 81 })]
+    const object = service({ healthCheckNodePort: 30500, ports, ...fields })
+    const found = servicePortsOf(object, 4).map(port => port.healthCheckNodePort)
+    t.strictSame(found, [want, want])
+  })
+}
+
 t.test('a node port counts whatever the type', async t => {
   const [port] = servicePortsOf(service({ ports: [servicePort({ nodePort: 30000 })] }), 4)
   t.equal(port !== undefined && isExternallyAccessible(port), true)

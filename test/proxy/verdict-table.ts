@@ -66,7 +66,7 @@ const detectorOf = (by: By, family: IpFamily): LocalDetector | undefined => {
       return { by, name: POD_LINK, isPrefix: false }
     case 'interface prefix':
       return { by: 'interface', name: 'cb', isPrefix: true }
-    default:
+    case 'nothing':
       return undefined
   }
 }

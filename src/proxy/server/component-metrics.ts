@@ -1,4 +1,5 @@
-import { collectProcessMetrics, Gauge, type Metrics } from '#runtime/metrics.ts'
+import { collectProcessMetrics } from '#linux/process-metrics.ts'
+import { Gauge, type Metrics } from '#runtime/metrics.ts'
 import { version } from '#runtime/version.ts'
 import { effectiveGates } from '../config/feature-gates.ts'
 import type { ProxyConfig } from '../config/schema.ts'

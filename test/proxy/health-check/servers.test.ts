@@ -9,17 +9,8 @@ import { silentLogger } from '#runtime/log.ts'
 import type { HealthCheck } from '../../../src/proxy/health-check/plan.ts'
 import { HealthCheckServers } from '../../../src/proxy/health-check/servers.ts'
 import { eventually } from '../../helper/eventually.ts'
+import { freePort } from '../../helper/free-port.ts'
 import { HeldClock } from '../../helper/held-clock.ts'
-
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 function setUp(hosts: readonly string[] = ['127.0.0.1'], family: IpFamily = 4) {
   const checks = new Map<string, HealthCheck>()

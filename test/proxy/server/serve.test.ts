@@ -141,6 +141,10 @@ t.test('metrics of every component: process, build, gates; registered once', asy
   registerComponentMetrics(metrics, { featureGates: { WatchListClient: false } })
   const { body } = (await bodyOf(routesOf({}, metrics), '/metrics')) ?? {}
   t.match(body, /^process_resident_memory_bytes \d+/m)
+  // kube-proxy has them from the process collector of Go's client.
+  for (const name of ['open_fds', 'max_fds', 'virtual_memory_bytes', 'virtual_memory_max_bytes']) {
+    t.match(body, new RegExp(`^process_${name} [1-9]`, 'm'))
+  }
   t.match(body, /^kubernetes_build_info{major="1",minor="36",.*} 1$/m)
   t.match(body, /^kubernetes_feature_enabled{name="WatchListClient",stage="BETA"} 0$/m)
   t.match(body, /^kubernetes_feature_enabled{name="NFTablesProxyMode",stage=""} 1$/m)

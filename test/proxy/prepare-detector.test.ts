@@ -3,6 +3,7 @@ import { pino } from 'pino'
 import t from 'tap'
 import type { Node } from '#cluster/objects.ts'
 import { Store } from '#cluster/store.ts'
+import type { IpAddress } from '#net/ip.ts'
 import { formatPrefix } from '#net/prefix.ts'
 import { ConfigError } from '#runtime/error.ts'
 import { defaultConfig, type ProxyConfig } from '../../src/proxy/config/schema.ts'
@@ -99,6 +100,19 @@ t.test('podCIDRs without one of the primary family are fatal where they decide',
   t.match(said.join('\n'), /^spec\.podCIDRs: .* has no CIDR of its primary family, IPv4$/m)
 })
 
+t.test('without a clusterCIDR there is no detector, which is told', async t => {
+  const detectLocalMode = 'ClusterCIDR' as const
+  const isTold = async (config: Partial<ProxyConfig>) => {
+    const { prefixes, said } = preparing(storeWith(nodeWith([])), { detectLocalMode, ...config })
+    await prefixes
+    return said.some(line => line.startsWith('clusterCIDR is not set for the primary family'))
+  }
+  t.equal(await isTold({}), true)
+  t.equal(await isTold({ clusterCIDR: '10.244.0.0/16' }), false, 'the primary family has one')
+  const detectLocal = { bridgeInterface: 'cbr0', interfaceNamePrefix: '' }
+  t.equal(await isTold({ detectLocalMode: 'BridgeInterface', detectLocal }), false)
+})
+
 t.test('a Node without an address: loopback, with a warning that names the way out', async t => {
   const podCIDRs = ['10.244.7.0/24']
   const { prefixes, said } = preparing(storeWith({ ...nodeWith(podCIDRs), addresses: [] }), {
@@ -106,6 +120,14 @@ t.test('a Node without an address: loopback, with a warning that names the way o
   })
   t.strictSame(await prefixes, podCIDRs)
   t.match(said.join('\n'), /loopback is taken; see bindAddress$/m)
+  const bindAddress = '127.0.0.1' as IpAddress
+  const asked = preparing(storeWith(), {
+    nodeWaitMs: 0,
+    detectLocalMode: 'ClusterCIDR',
+    bindAddress,
+  })
+  await asked.prefixes
+  t.notMatch(asked.said.join('\n'), 'loopback', 'somebody wants it so')
   const known = preparing(storeWith(nodeWith(podCIDRs)))
   await known.prefixes
   t.notMatch(known.said.join('\n'), 'loopback')

@@ -1,7 +1,7 @@
 // Beside a firewall that drops what no rule accepts, as many nodes have one: what mode iptables accepts for Services.
 import t from 'tap'
 import { eventually } from '../helper/eventually.ts'
-import { environmentOf } from '../helper/iptables.ts'
+import { environmentOf, savedRules } from '../helper/iptables.ts'
 import { numbered, outcomesOn, settings, slices } from '../helper/numbered-services.ts'
 import { cleanup, ProxyProcess } from '../helper/proxy-process.ts'
 import { type TestPod, Topology } from '../helper/topology.ts'
@@ -75,3 +75,24 @@ for (const flavour of ['nft', 'legacy'] as const) {
     await net.node.exec(`ip6tables-${flavour}`, ['-F', 'INPUT'])
   })
 }
+
+t.test('where conntrack is liberal nothing is INVALID, and nothing dropped for it', async t => {
+  const invalid = async () =>
+    (await savedRules(net.node, 'nft')).filter(rule => rule.includes('INVALID')).length
+  const env = await environmentOf('nft')
+  for (const [liberal, rules] of [
+    [1, 0],
+    [0, 1],
+  ]) {
+    const sysctl = `net.netfilter.nf_conntrack_tcp_be_liberal=${liberal}`
+    await net.node.exec('sysctl', ['-qw', sysctl])
+    const proxy = new ProxyProcess(net.node, { ...settings, mode: 'iptables' }, env)
+    t.teardown(() => proxy.stop('SIGKILL'))
+    proxy.set(numbered(1))
+    proxy.sync()
+    await proxy.programmed()
+    t.equal(await invalid(), rules)
+    await proxy.stop('SIGTERM')
+    await cleanup(net.node, env)
+  }
+})

@@ -18,7 +18,9 @@ const port = { name: 'signal', protocol: 'SCTP', port: 80 } as const
 const objects = [
   service({
     type: 'LoadBalancer',
-    ...{ clusterIP: '10.96.0.1', clusterIPs: ['10.96.0.1', 'fd00:96::1'], ipFamilies: [4, 6] },
+    clusterIP: '10.96.0.1',
+    clusterIPs: ['10.96.0.1', 'fd00:96::1'],
+    ipFamilies: [4, 6],
     externalIPs: ['198.51.100.1', 'fd00:e::1'],
     ports: [servicePort({ ...port, nodePort: 30080 })],
   }),
@@ -61,12 +63,20 @@ for (const mode of ['nftables', 'iptables'] as const) {
     await proxy.programmed()
     for (const { clusterIP, externalIP, nodeIP, podIP, clientIP, bridgeIP } of [
       {
-        ...{ clusterIP: '10.96.0.1', externalIP: '198.51.100.1', nodeIP: net.nodeIp4 },
-        ...{ podIP: pod.ip4, clientIP: client.ip4, bridgeIP: net.bridgeIp4 },
+        clusterIP: '10.96.0.1',
+        externalIP: '198.51.100.1',
+        nodeIP: net.nodeIp4,
+        podIP: pod.ip4,
+        clientIP: client.ip4,
+        bridgeIP: net.bridgeIp4,
       },
       {
-        ...{ clusterIP: 'fd00:96::1', externalIP: 'fd00:e::1', nodeIP: net.nodeIp6 },
-        ...{ podIP: pod.ip6, clientIP: client.ip6, bridgeIP: net.bridgeIp6 },
+        clusterIP: 'fd00:96::1',
+        externalIP: 'fd00:e::1',
+        nodeIP: net.nodeIp6,
+        podIP: pod.ip6,
+        clientIP: client.ip6,
+        bridgeIP: net.bridgeIp6,
       },
     ]) {
       t.equal(await wayOf(client.namespace, clusterIP, 80), `${podIP} ${clientIP} 8080`)

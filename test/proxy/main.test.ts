@@ -184,11 +184,9 @@ t.test(
       store.set(
         'Service',
         service({
-          ...{
-            clusterIP: '10.96.0.10',
-            clusterIPs: ['10.96.0.10', 'fd00::10'],
-            ipFamilies: [4, 6],
-          },
+          clusterIP: '10.96.0.10',
+          clusterIPs: ['10.96.0.10', 'fd00::10'],
+          ipFamilies: [4, 6],
           type: 'LoadBalancer',
           externalTrafficPolicy: 'Local',
           healthCheckNodePort: port,

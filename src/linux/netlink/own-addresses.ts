@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs'
 import type { IpAddress } from '#net/ip.ts'
 import { openNetlinkSocket, receiveNow, sendNow } from '../libc.ts'
-import { addressMessage, decodeAddress, RTM_GETADDR } from './address.ts'
+import { addressFamily, addressMessage, decodeAddress, RTM_GETADDR } from './address.ts'
 import { isNotFound, NetlinkError } from './error.ts'
 import { decodeLink, encodeLinkQuery, RTM_GETLINK } from './link-message.ts'
 import { decodeMessages, encodeMessage, Flag, type Message, outcomeOf } from './message.ts'
@@ -15,9 +15,9 @@ const MAX_ATTEMPTS = 20
 const EINTR = 4
 
 /**
- * The addresses of the links in the calling thread's network namespace, each once. As the kernel takes them for its own, so
- * also of links that are down or without carrier, which `os.networkInterfaces()` leaves out (a cable that is unplugged, a
- * bridge whose ports are). Synchronous: the kernel has the answer when it has been asked, 2 ms for 500 links.
+ * The addresses of all links in the calling thread's network namespace, each once. Those of links that are down or without
+ * carrier (an unplugged cable) are among them: the kernel answers on them, but `os.networkInterfaces()` leaves them out.
+ * Synchronous: the kernel has the answer when it has been asked, 2 ms for 500 links.
  * @param exceptLink the name of a link that does not count
  * @throws {NetlinkError | SystemCallError}
  */
@@ -48,10 +48,18 @@ function listAddresses(fd: number) {
   const payload = addressMessage({ linkIndex: 0 }, [])
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const list = exchange(fd, { operation, type: RTM_GETADDR, flags: Flag.dump, payload })
-    if (!list.isInterrupted) return list.parts.map(part => decodeAddress(part.payload))
+    if (list.isInterrupted) continue
+    return list.parts
+      .map(({ payload }) => payload)
+      .filter(isIp)
+      .map(decodeAddress)
   }
   throw new NetlinkError(operation, EINTR, 'the list kept changing while it was read')
 }
+
+/** Links may have addresses of other kinds (MCTP, Phonet): ifaddrmsg begins with the family. */
+const isIp = (payload: Buffer): boolean =>
+  payload[0] === addressFamily(4) || payload[0] === addressFamily(6)
 
 type Request = Pick<Message, 'type' | 'flags' | 'payload'> & { readonly operation: string }
 

@@ -184,7 +184,10 @@ t.test('the guard of localhost joins the rules that the kubelet has', async t =>
   filter?.get('INPUT')?.push('-j KUBE-FIREWALL')
   const backend = backendOn(iptables, { hasLocalhostNodePorts: true })
   await backend.replace([], noSignal)
-  t.equal(iptables.rules('filter', 'KUBE-FIREWALL').length, 2)
+  t.strictSame(iptables.rules('filter', 'KUBE-FIREWALL'), [
+    '! -s 127.0.0.0/8 -d 127.0.0.0/8 -m comment --comment "block incoming localnet connections" -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP',
+    '-m mark --mark 0x8000/0x8000 -j DROP',
+  ])
   const jumps = iptables.rules('filter', 'INPUT').filter(rule => rule === '-j KUBE-FIREWALL')
   t.equal(jumps.length, 1)
 })
@@ -209,6 +212,49 @@ t.test('with more than 1000 endpoints, rules of endpoints have no comments', asy
     }
     t.ok(rulesIn('KUBE-SERVICES').every(rule => rule.includes('--comment')))
   }
+})
+
+t.test('endpoints count for each port they serve, in whatever state they are', async t => {
+  const unready = Array.from({ length: 501 }, (_, index) =>
+    endpoint(`10.1.${index >> 8}.${index & 255}`, { conditions: { ready: false, serving: false } }),
+  )
+  const ports = ['a', 'b'].map((name, index) => servicePort({ name, port: 80 + index }))
+  const [served, its] = web('served', 1, 1)
+  const others = [
+    service({ name: 'idle', clusterIP: '10.96.0.2', ports }),
+    slice({
+      name: 'idle-1',
+      labels: { [SERVICE_NAME_LABEL]: 'idle' },
+      ports: ports.map(({ name, protocol }) => ({ name, protocol, port: 8080 })),
+      endpoints: unready,
+    }),
+  ]
+  const iptables = new FakeIptables()
+  await backendOn(iptables).replace(statesOf(served, its, ...others), noSignal)
+  const [chain = ''] = [...(iptables.tables.get('nat')?.keys() ?? [])].filter(name =>
+    name.startsWith('KUBE-SEP-'),
+  )
+  t.notMatch(iptables.rules('nat', chain).join(), '--comment')
+})
+
+t.test('what no Service has claimed goes to node ports last, whatever comes and goes', async t => {
+  const addresses = ['192.0.2.1', '192.0.2.2']
+  const iptables = new FakeIptables()
+  const backend = backendOn(iptables, { nodePortAddresses: () => addresses as IpAddress[] })
+  const note =
+    '-m comment --comment "kubernetes service nodeports; NOTE: this must be the last rule in this chain"'
+  const last = addresses.map(ip => `-d ${ip}/32 ${note} -j KUBE-NODEPORTS`)
+  const check = (services: number) => {
+    const rules = iptables.rules('nat', 'KUBE-SERVICES')
+    t.strictSame(rules.slice(-2), last)
+    t.equal(rules.length, services + 2)
+  }
+  await backend.replace(statesOf(...web('m', 1, 1)), noSignal)
+  check(1)
+  await backend.update(statesOf(...web('a', 2, 1), ...web('z', 3, 1)), noSignal)
+  check(3)
+  await backend.update([['default/m', []]], noSignal)
+  check(2)
 })
 
 t.test('names of any content stay in their quotation', async t => {

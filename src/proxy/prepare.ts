@@ -51,7 +51,8 @@ export async function prepare(options: PrepareOptions, stop: AbortSignal): Promi
   if (node === undefined) log.warn({ node: nodeName }, 'there is no such Node; going on without it')
   const [primary] = nodeIPs(node, config.bindAddress)
   if (isLoopback(primary) && primary !== config.bindAddress) {
-    log.warn(
+    // A Node that is missing has been warned of.
+    log[node === undefined ? 'info' : 'warn'](
       { node: nodeName },
       'no address of this node is known, so loopback is taken; see bindAddress',
     )

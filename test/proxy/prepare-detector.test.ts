@@ -120,6 +120,9 @@ t.test('a Node without an address: loopback, with a warning that names the way o
   })
   t.strictSame(await prefixes, podCIDRs)
   t.match(said.join('\n'), /loopback is taken; see bindAddress$/m)
+  const absent = preparing(storeWith(), { nodeWaitMs: 0, detectLocalMode: 'ClusterCIDR' })
+  await absent.prefixes
+  t.match(absent.said.join('\n'), /no such Node.*\n(.*\n)*.*loopback is taken/)
   const bindAddress = '127.0.0.1' as IpAddress
   const asked = preparing(storeWith(), {
     nodeWaitMs: 0,

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs a command as root in user-mode Linux: a kernel as a process, with IPVS, dummy links and SCTP, which the machine's
 # own kernel may lack. The host's files are its files. Prints what the command prints; exits with its status, or with 124
-# after UML_LIMIT seconds (900 when not given).
+# after UML_LIMIT seconds (1200 when not given).
 set -eu
 
 guest() {
@@ -38,7 +38,7 @@ for word in "$@"; do printf "'%s' " "$(printf %s "$word" | sed "s/'/'\\\\''/g")"
 script=$(readlink -f "$0")
 status=0
 # timeout kills the whole process group: the kernel's own processes too.
-timeout --kill-after=5 "${UML_LIMIT:-900}" linux.uml mem=768M root=/dev/root rootfstype=hostfs rootflags=/ rw \
+timeout --kill-after=5 "${UML_LIMIT:-1200}" linux.uml mem=768M root=/dev/root rootfstype=hostfs rootflags=/ rw \
   init="$script" UML_WORK="$work" con=null con0=fd:0,fd:1 quiet </dev/null >"$work/console" 2>&1 || status=$?
 [ ! -e "$work/output" ] || cat "$work/output"
 if [ -e "$work/status" ]; then exit "$(cat "$work/status")"; fi

@@ -2,7 +2,7 @@
 import { globSync } from 'node:fs'
 import t from 'tap'
 
-t.setTimeout(880_000)
+t.setTimeout(1_180_000)
 for (const file of globSync('*.test.ts', { cwd: import.meta.dirname }).sort()) {
   await import(`./${file}`)
 }

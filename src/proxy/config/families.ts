@@ -32,7 +32,10 @@ export function kernelFaults(): FamilyFaults {
 /** The modes that write rules by the programs of iptables, which are a family's own. */
 const needsIptables: ReadonlySet<ProxyMode> = new Set(['iptables', 'ipvs'])
 
-/** What cannot be programmed in the mode of this configuration: besides what the kernel does not serve, a family whose iptables does not work. */
+/**
+ * What cannot be programmed in the mode of this configuration: besides what the kernel does not serve, a family whose
+ * iptables does not work.
+ */
 export async function programmingFaults(
   config: Pick<ProxyConfig, 'mode'>,
   signal: AbortSignal,

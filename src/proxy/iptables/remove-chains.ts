@@ -9,7 +9,10 @@ export type RemovalPlan = {
   readonly plan: (saved: Saved) => Removal
 }
 
-/** Removes the chains that a plan names. @throws {IptablesError} also names those that others' rules lead to: they stay, empty. */
+/**
+ * Removes the chains that a plan names.
+ * @throws {IptablesError} also names those that others' rules lead to: they stay, empty.
+ */
 export async function removeChains(
   programs: Iptables,
   { isOurs, plan }: RemovalPlan,

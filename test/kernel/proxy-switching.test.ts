@@ -1,9 +1,8 @@
 // From mode to mode, from kube-proxy to ours, and to nothing: what of the former rules goes, and what lives through it.
-import { once } from 'node:events'
-import { createInterface } from 'node:readline'
 import t from 'tap'
 import type { ProxyMode } from '../../src/proxy/settings.ts'
 import { eventually } from '../helper/eventually.ts'
+import { echoLines, holdConnection } from '../helper/held-connection.ts'
 import { environmentOf, savedRules } from '../helper/iptables.ts'
 import { numbered, outcomesOn, settings, slices } from '../helper/numbered-services.ts'
 import { killProxies, ProxyProcess } from '../helper/proxy-process.ts'
@@ -15,8 +14,7 @@ t.teardown(() => net[Symbol.asyncDispose]())
 t.afterEach(killProxies)
 const [podA, echo, client] = net.pods as [TestPod, TestPod, TestPod]
 await serve(podA.namespace, 'a', [8080])
-const server = echo.namespace.spawn('ncat', ['-lk', '8080', '-c', 'cat'])
-t.teardown(() => server.kill())
+await echoLines(echo.namespace, 8080)
 const outcomes = outcomesOn(net)
 const flavours = ['nft', 'legacy'] as const
 const environments = { nft: await environmentOf('nft'), legacy: await environmentOf('legacy') }
@@ -67,19 +65,7 @@ function start(mode: ProxyMode, flavour: (typeof flavours)[number] = 'nft'): Pro
 }
 
 /** A connection to Service 2 that stays open; what is said comes back. */
-async function connect() {
-  const child = client.namespace.spawn('ncat', ['10.96.0.2', '80'], {
-    stdio: ['pipe', 'pipe', 'ignore'],
-  })
-  const lines = createInterface({ input: child.stdout as NonNullable<typeof child.stdout> })
-  const say = async (text: string) => {
-    const answer = once(lines, 'line', { signal: AbortSignal.timeout(10_000) })
-    child.stdin?.write(`${text}\n`)
-    return ((await answer) as [string])[0]
-  }
-  await say('hello')
-  return { say, end: () => child.kill() }
-}
+const connect = () => holdConnection(client.namespace, '10.96.0.2', 80)
 
 const answers = () =>
   Promise.all(

@@ -1,5 +1,6 @@
 import type { IpAddress, IpFamily } from '#net/ip.ts'
 import { familyOf, ipFromBytes, ipToBytes } from '#net/ip.ts'
+import { protocolNumbers } from '#net/protocol.ts'
 import { addressFamily } from './netlink/address.ts'
 import {
   type Attribute,
@@ -47,9 +48,6 @@ const Compare = {
 
 /** Deletions that are asked for by one system call; the answers of 250 fit the default receive buffer. */
 const DELETIONS_AT_ONCE = 64
-
-const IPPROTO_TCP = 6
-const IPPROTO_UDP = 17
 
 /** A UDP flow that the kernel tracks: where its first packet was sent, and where answers come from after any DNAT. */
 export type UdpFlow = {
@@ -209,7 +207,7 @@ const deletionOf = ({ family, attributes }: EntryKey) => ({
 export function encodeUdpQuery({ family, destination }: UdpQuery): Buffer {
   const { address, port } = destination ?? {}
   const tuple: Attribute[] = []
-  const protocol = [u8Attribute(CtaProto.num, IPPROTO_UDP)]
+  const protocol = [u8Attribute(CtaProto.num, protocolNumbers.UDP)]
   let compared: number = Compare.protocol
   // Kernels (6.18 among them) take IPv6 addresses for different when they are equal: there the port alone is compared.
   if (address !== undefined && family === 4) {
@@ -259,7 +257,7 @@ function halfTuple(
 ): readonly Attribute[] {
   const ip = [{ type: addressType, value: Buffer.from(ipToBytes(address)) }]
   const protocol = [
-    u8Attribute(CtaProto.num, IPPROTO_UDP),
+    u8Attribute(CtaProto.num, protocolNumbers.UDP),
     { type: portType, value: bigEndian(port) },
   ]
   return [
@@ -277,7 +275,7 @@ function encodeTcpQuery(tuple: TcpTuple): Buffer {
     { type: dst, value: ipToBytes(destination) },
   ]
   const ports = [
-    u8Attribute(CtaProto.num, IPPROTO_TCP),
+    u8Attribute(CtaProto.num, protocolNumbers.TCP),
     { type: CtaProto.srcPort, value: bigEndian(sourcePort) },
     { type: CtaProto.dstPort, value: bigEndian(destinationPort) },
   ]
@@ -295,7 +293,7 @@ const bigEndian = (port: number): Buffer => Buffer.of(port >> 8, port & 0xff)
 export function udpFlowOf(entry: AttributeMap): UdpFlow | undefined {
   const original = readNested(entry, Cta.tupleOrig)
   const protocol = readNested(original, CtaTuple.proto)
-  if (readUint(protocol, CtaProto.num) !== IPPROTO_UDP) return undefined
+  if (readUint(protocol, CtaProto.num) !== protocolNumbers.UDP) return undefined
   const reply = readNested(entry, Cta.tupleReply)
   const destination = addressIn(original, CtaIp.v4Dst, CtaIp.v6Dst)
   const replySource = addressIn(reply, CtaIp.v4Src, CtaIp.v6Src)

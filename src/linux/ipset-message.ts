@@ -7,7 +7,7 @@ import {
   ipToBytes,
 } from '#net/ip.ts'
 import { type IpPrefix, networkOf } from '#net/prefix.ts'
-import { type Protocol, protocolNumbers } from '#net/protocol.ts'
+import { type Protocol, protocolNumbers, protocolsByNumber } from '#net/protocol.ts'
 import { addressFamily } from './netlink/address.ts'
 import {
   type Attribute,
@@ -94,10 +94,6 @@ export type IpsetEntry = {
   readonly to?: IpPrefix | undefined
 }
 
-const protocols = new Map<number | undefined, Protocol>(
-  Object.entries(protocolNumbers).map(([name, number]) => [number, name as Protocol]),
-)
-
 /** A member as `ipset list` prints it; equal members have equal texts. */
 export function entryText({ ip, protocol, port, to }: IpsetEntry): string {
   const service = protocol === undefined ? port : `${protocol.toLowerCase()}:${port}`
@@ -173,7 +169,7 @@ function decodeEntry(data: AttributeMap): IpsetEntry {
   const port = data.get(Data.port)?.readUInt16BE()
   return {
     ip,
-    protocol: protocols.get(readUint(data, Data.protocol)),
+    protocol: protocolsByNumber.get(readUint(data, Data.protocol)),
     port,
     to: second === undefined ? undefined : prefixOf(second, readUint(data, Data.prefix2)),
   }

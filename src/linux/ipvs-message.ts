@@ -6,7 +6,7 @@ import {
   ipFromBytes,
   ipToBytes,
 } from '#net/ip.ts'
-import { type Protocol, protocolNumbers } from '#net/protocol.ts'
+import { type Protocol, protocolNumbers, protocolsByNumber } from '#net/protocol.ts'
 import { addressFamily } from './netlink/address.ts'
 import {
   type Attribute,
@@ -117,10 +117,6 @@ export type IpvsTimeouts = {
   readonly udp: number
 }
 
-const protocols = new Map<number | undefined, Protocol>(
-  Object.entries(protocolNumbers).map(([name, number]) => [number, name as Protocol]),
-)
-
 /** The attributes that name a virtual server. */
 export const encodeServerId = (server: ServerId): Buffer => encodeAttributes([serviceOf(server)])
 
@@ -181,7 +177,7 @@ export function decodeTimeouts(payload: Buffer): IpvsTimeouts {
 export function decodeServer(payload: Buffer): VirtualServer | undefined {
   const service = readNested(decodeAttributes(payload.subarray(GENLMSGHDR_BYTES)), Cmd.service)
   const address = addressIn(service.get(Svc.address), familyIn(service.get(Svc.af)))
-  const protocol = protocols.get(readUint(service, Svc.protocol))
+  const protocol = protocolsByNumber.get(readUint(service, Svc.protocol))
   if (address === undefined || protocol === undefined) return undefined
   return {
     protocol,

@@ -7,6 +7,11 @@ export const protocolNumbers = { TCP: 6, UDP: 17, SCTP: 132 } as const satisfies
   number
 >
 
+/** Which of them has this number. */
+export const protocolsByNumber: ReadonlyMap<number | undefined, Protocol> = new Map(
+  Object.entries(protocolNumbers).map(([name, number]) => [number, name as Protocol]),
+)
+
 /** Is this one of the transport protocols of Kubernetes? */
 export const isProtocol = (text: unknown): text is Protocol =>
   text === 'TCP' || text === 'UDP' || text === 'SCTP'

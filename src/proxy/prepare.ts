@@ -57,11 +57,12 @@ export async function prepare(options: PrepareOptions, stop: AbortSignal): Promi
       'no address of this node is known, so loopback is taken; see bindAddress',
     )
   }
-  const faults = (await options.faults?.(config, stop)) ?? kernelFaults()
+  const ofKernel = kernelFaults()
+  const faults = (await options.faults?.(config, stop)) ?? ofKernel
   const families = servedFamilies(faults, primary)
   for (const [family, reason] of faults) {
     // A kernel without IPv6 is somebody's choice.
-    log[kernelFaults().has(family) ? 'info' : 'warn']({ family, reason }, 'family not served')
+    log[ofKernel.has(family) ? 'info' : 'warn']({ family, reason }, 'family not served')
   }
   const problems = familyProblems(config, { primary, families, podCIDRs: node?.podCIDRs ?? [] })
   const fatal = problems.filter(({ isFatal }) => isFatal)

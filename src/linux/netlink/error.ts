@@ -18,6 +18,13 @@ export class NetlinkError extends NodeplaneError {
   }
 }
 
+/** How often a list that changed while it was read is read again before giving up. */
+export const MAX_DUMP_ATTEMPTS = 20
+
+/** EINTR: it never stood still. */
+export const neverStill = (operation: string): NetlinkError =>
+  new NetlinkError(operation, 4, 'the list kept changing while it was read')
+
 const hasErrno = (error: unknown, ...numbers: readonly number[]): error is NetlinkError =>
   error instanceof NetlinkError && numbers.includes(error.errno)
 

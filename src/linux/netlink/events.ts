@@ -1,7 +1,7 @@
 import { forceReceiveBuffer } from '../libc.ts'
 import { watchDrops } from './drops.ts'
 import { decodeMessages, type Message } from './message.ts'
-import { NETLINK_NETFILTER, openRawSocket } from './raw-socket.ts'
+import { NETLINK_NETFILTER, NETLINK_ROUTE, openRawSocket } from './raw-socket.ts'
 
 /** RTNLGRP_… (linux/rtnetlink.h): what changes of links, addresses, routes and neighbours are announced to. */
 export const RouteGroup = {
@@ -13,8 +13,7 @@ export const RouteGroup = {
   route6: 11,
 } as const
 
-/** NETLINK_ROUTE (linux/netlink.h), and NFNLGRP_NFTABLES. */
-const NETLINK_ROUTE = 0
+/** linux/netfilter/nfnetlink.h */
 const NFNLGRP_NFTABLES = 7
 
 /** Bytes of events that may wait; the kernel takes the memory only while they do. */

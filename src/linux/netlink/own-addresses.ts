@@ -2,17 +2,13 @@ import { closeSync } from 'node:fs'
 import type { IpAddress } from '#net/ip.ts'
 import { openNetlinkSocket, receiveNow, sendNow } from '../libc.ts'
 import { addressFamily, addressMessage, decodeAddress, RTM_GETADDR } from './address.ts'
-import { isNotFound, NetlinkError } from './error.ts'
+import { isNotFound, MAX_DUMP_ATTEMPTS, NetlinkError, neverStill } from './error.ts'
 import { decodeLink, encodeLinkQuery, RTM_GETLINK } from './link-message.ts'
 import { decodeMessages, encodeMessage, Flag, type Message, outcomeOf } from './message.ts'
+import { NETLINK_ROUTE } from './raw-socket.ts'
 
-/** NETLINK_ROUTE (linux/netlink.h) */
-const NETLINK_ROUTE = 0
 /** The kernel puts no more parts of a list than this into one datagram (netlink_recvmsg). */
 const RECEIVE_BYTES = 32_768
-/** How often an interrupted list is read again before giving up. */
-const MAX_ATTEMPTS = 20
-const EINTR = 4
 
 /**
  * The addresses of all links in the calling thread's network namespace, each once. Those of links that are down or without
@@ -46,7 +42,7 @@ function linkIndexOf(fd: number, name: string): number | undefined {
 function listAddresses(fd: number) {
   const operation = 'list own addresses'
   const payload = addressMessage({ linkIndex: 0 }, [])
-  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+  for (let attempt = 0; attempt < MAX_DUMP_ATTEMPTS; attempt++) {
     const list = exchange(fd, { operation, type: RTM_GETADDR, flags: Flag.dump, payload })
     if (list.isInterrupted) continue
     return list.parts
@@ -54,7 +50,7 @@ function listAddresses(fd: number) {
       .filter(isIp)
       .map(decodeAddress)
   }
-  throw new NetlinkError(operation, EINTR, 'the list kept changing while it was read')
+  throw neverStill(operation)
 }
 
 /** Links may have addresses of other kinds (MCTP, Phonet): ifaddrmsg begins with the family. */

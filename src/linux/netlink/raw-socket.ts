@@ -11,7 +11,9 @@ export type OpenedSocket = {
   readonly close: () => void
 }
 
-/** Nftables, connections, ipsets (linux/netlink.h). */
+/** Links, addresses, routes (linux/netlink.h). */
+export const NETLINK_ROUTE = 0
+/** Nftables, connections, ipsets. */
 export const NETLINK_NETFILTER = 12
 
 const SOL_NETLINK = 270

@@ -3,12 +3,9 @@ import { describeError } from '#runtime/error.ts'
 import { SystemCallError, sendFromPool, setSocketOption } from '../libc.ts'
 import type { NetworkNamespace } from '../namespace.ts'
 import { watchDrops } from './drops.ts'
-import { NetlinkError } from './error.ts'
+import { MAX_DUMP_ATTEMPTS, NetlinkError, neverStill } from './error.ts'
 import { decodeMessages, encodeMessage, Flag, type Message, outcomeOf } from './message.ts'
-import { openRawSocket } from './raw-socket.ts'
-
-/** NETLINK_ROUTE: links, addresses, routes (linux/netlink.h). */
-const NETLINK_ROUTE = 0
+import { NETLINK_ROUTE, openRawSocket } from './raw-socket.ts'
 
 const SOL_NETLINK = 270
 const ENOBUFS = 105
@@ -19,9 +16,6 @@ const NETLINK_EXT_ACK = 11
 /** Lists are filtered by what their request says, and nonsense in it is an error. */
 const NETLINK_GET_STRICT_CHK = 12
 
-/** How often an interrupted list is read again before giving up. */
-const MAX_DUMP_ATTEMPTS = 20
-const EINTR = 4
 const EBADMSG = 74
 const ENOTCONN = 107
 
@@ -159,7 +153,7 @@ export class NetlinkSocket implements Disposable {
       const answer = await this.#exchange({ ...request, flags: Flag.request | Flag.dump })
       if (!answer.isInterrupted) return answer.parts
     }
-    throw new NetlinkError(request.operation, EINTR, 'the list kept changing while it was read')
+    throw neverStill(request.operation)
   }
 
   async #exchange(request: Request, visit?: (part: Message) => void): Promise<Answer> {
